@@ -1,0 +1,42 @@
+"""What can go wrong, as types: each carries a message that names the thing, the value, the expectation and the remedy.
+
+The command line maps them to exit statuses: `InputError` -> 2, `StoppedOnRequest` -> 3. Anything else is our defect -> 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BurnishError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class InputError(BurnishError, ValueError):
+    """What was given is wrong: a flag, a config key, a file, a line of feedback. The user can mend it."""
+
+
+class DamagedFileError(InputError):
+    """A file we wrote, or a model file, does not match its manifest or its own header."""
+
+
+class BusyError(InputError):
+    """Another living process holds this run folder or store; the message names it."""
+
+
+class UnreachableError(InputError):
+    """A package index or another host could not be reached."""
+
+
+class StoppedOnRequest(BurnishError):
+    """The user asked to stop; everything is saved and the message says how to go on."""
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the closest known name, or a list of the known ones when none is close."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return f" Known: {', '.join(names)}." if names else ""

@@ -1,0 +1,489 @@
+"""Every noun of burnish, once, as a frozen dataclass, and the protocols that strangers plug in.
+
+Standard library only: every room may import this one. The four *signals* (`Demonstration`, `Preference`, `Score`,
+`Critique`) are the narrow waist: every kind of feedback becomes one or more of them, and every method says which it eats.
+
+Identities are content hashes, so that the same thing has the same name on every machine (`content_id`).
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from burnish.errors import InputError
+
+JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
+AuthorKind: TypeAlias = Literal["human", "ai", "rule"]
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+# ---------------------------------------------------------------------------------------------------- identities
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a value: keys sorted, no spaces, UTF-8 kept; refuses NaN and infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_id(prefix: str, value: object) -> str:
+    """Return `prefix_` and the first 20 hexadecimal digits of the SHA-256 of the value's canonical JSON."""
+    return f"{prefix}_{hashlib.sha256(canonical_json(value).encode()).hexdigest()[:20]}"
+
+
+def share_of(key: str, salt: str = "") -> float:
+    """Return a number in [0, 1) fixed by the key alone: the way every split is decided, never by chance.
+
+    The salt names the decision ("split", "gold", ...), so that two decisions on one key are independent.
+    """
+    digest = hashlib.sha256(f"{salt}\x1f{key}".encode()).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56
+
+
+def seed_of(*parts: int | str) -> int:
+    """Return a 63-bit seed fixed by its parts, such as (run seed, window, prompt id, index): never by rank or time."""
+    return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
+
+
+# ------------------------------------------------------------------------------------------ prompts and completions
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation, as chat templates take it."""
+
+    role: str
+    """`system`, `user` or `assistant`."""
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked. Raw text (nothing asked) has no messages."""
+
+    messages: tuple[Message, ...]
+    reference: str | None = None
+    """A known good answer, where there is one."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What the task knows about the prompt (the thing it names, the opinion it asks for, ...)."""
+    source: str = ""
+    """Where it came from: a task, a corpus or a file."""
+    split: Split = "train"
+
+    @property
+    def id(self) -> str:
+        """Content hash of the messages alone: metadata and split do not change what was asked."""
+        return content_id("p", [[message.role, message.content] for message in self.messages])
+
+    @property
+    def text(self) -> str:
+        """The last thing the user said, for people to read."""
+        return self.messages[-1].content if self.messages else ""
+
+    @classmethod
+    def of(cls, asked: str | Sequence[Message], **more: Any) -> Prompt:
+        """Return a prompt from one user message or from a conversation."""
+        messages = (Message("user", asked),) if isinstance(asked, str) else tuple(asked)
+        return cls(messages=messages, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn. The defaults draw from the model's own distribution, untouched."""
+
+    temperature: float = 1.0
+    """Logits are divided by this; 0 means greedy."""
+    top_k: int = 0
+    """Only the k likeliest tokens may be drawn; 0 means all."""
+    top_p: float = 1.0
+    """Only the likeliest tokens that hold this probability together may be drawn; 1 means all."""
+    max_new_tokens: int = 64
+    """A completion that has not ended by then is truncated (`FinishReason.LENGTH`)."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a completion; they are cut off."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
+            raise InputError(f"sampling.temperature: {self.temperature} is not in [0, 100]. Use 1 to draw, 0 for greedy.")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"sampling.top_p: {self.top_p} is not in (0, 1]. Use 1 to keep every token.")
+        if self.top_k < 0:
+            raise InputError(f"sampling.top_k: {self.top_k} is negative. Use 0 to keep every token.")
+        if self.max_new_tokens < 1:
+            raise InputError(f"sampling.max_new_tokens: {self.max_new_tokens} is not positive.")
+
+
+class FinishReason(enum.Enum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """The model ended it, or a stop text did."""
+    LENGTH = "length"
+    """It reached the length limit: truncated."""
+    GIVEN = "given"
+    """Nobody sampled it here: a person wrote it or a file brought it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer to one prompt. `token_ids` and `logprobs` are the sampler's own, absent on text from outside."""
+
+    prompt_id: str
+    text: str
+    token_ids: tuple[int, ...] | None = None
+    """Includes the end token when `finish_reason` is STOP."""
+    logprobs: tuple[float, ...] | None = None
+    """Natural log-probability of each token under the distribution it was drawn from (temperature applied)."""
+    checkpoint_id: str | None = None
+    model: str | None = None
+    sampling: Sampling | None = None
+    finish_reason: FinishReason = FinishReason.GIVEN
+    run: str = ""
+    round: int = 0
+    index: int = 0
+    """Which of the samples of this prompt it is."""
+
+    @property
+    def id(self) -> str:
+        """Content hash of what was said, to what, by which model, and for a sample of ours where it was drawn."""
+        drawn = [self.checkpoint_id, self.run, self.round, self.index] if self.sampling else []
+        return content_id("c", [self.prompt_id, self.text, self.model, *drawn])
+
+
+# ------------------------------------------------------------------------------------------------------- feedback
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who gave feedback. An empty id is an anonymous author: two anonymous votes are never taken for one person's."""
+
+    id: str = ""
+    kind: AuthorKind = "human"
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One thing one author said. Never edited: a change is a new record that supersedes the old one.
+
+    `value` is the kind's own mapping of plain JSON values (see `burnish.feedback.kinds`); words a person wrote
+    (`comment`, and text inside `value`) are kept apart in the store, so that erasing them leaves a tombstone.
+    """
+
+    id: str
+    """Idempotency key: the same id with the same content is the same record."""
+    kind: str
+    """File name of its kind: rating, thumb, comparison, ranking, comment, correction, span."""
+    prompt_id: str
+    completion_ids: tuple[str, ...]
+    """In the order in which they were shown."""
+    value: Mapping[str, Any]
+    author: Author = field(default_factory=Author)
+    aspect: str = ""
+    """Which respect it speaks of; empty means overall."""
+    comment: str = ""
+    time: str = ""
+    """RFC 3339, UTC; empty when unknown."""
+    seconds_spent: float | None = None
+    exposure: Mapping[str, Any] = field(default_factory=dict)
+    """How it was shown: position, model hints, ..."""
+    consent: str = ""
+    supersedes: str = ""
+    """Id of the record this one replaces; empty for a first statement."""
+    source: str = ""
+    run: str = ""
+    round: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+# -------------------------------------------------------------------------------------------------- the four signals
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Part of a text, in characters, end exclusive, and what is said of it."""
+
+    start: int
+    end: int
+    label: str = ""
+    severity: float = 1.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """Imitate this. Raw text is a demonstration whose prompt has no messages."""
+
+    prompt: Prompt
+    completion: Completion
+    weight: float = 1.0
+    feedback_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """This rather than that, with the probability that people really hold it.
+
+    `ranks[i]` is the rank of `completions[i]`, 0 best; equal ranks are ties, None is "not compared". A pair is a
+    ranking of two. `probability` is that of the stated order of a pair; for longer rankings it is None.
+    """
+
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+    ranks: tuple[int | None, ...]
+    probability: float | None = None
+    """P(chosen is preferred by a person drawn at random), in (0, 1); 0.5 is a tie of opinions."""
+    variance: float | None = None
+    """Variance of that probability (posterior, from how many people answered)."""
+    weight: float = 1.0
+    margin: float | None = None
+    """How much better, in rating units, where people said so."""
+    feedback_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.completions) != len(self.ranks):
+            raise InputError(f"preference: {len(self.completions)} completions but {len(self.ranks)} ranks.")
+        if self.probability is not None and not 0 <= self.probability <= 1:
+            raise InputError(f"preference.probability: {self.probability} is not in [0, 1].")
+
+    @property
+    def is_pair(self) -> bool:
+        return len(self.completions) == 2 and None not in self.ranks
+
+    @property
+    def chosen(self) -> Completion:
+        """The better-ranked of a pair; the first on a tie."""
+        self._need_pair()
+        return self.completions[0 if self._first_is_chosen() else 1]
+
+    @property
+    def rejected(self) -> Completion:
+        """The worse-ranked of a pair; the second on a tie."""
+        self._need_pair()
+        return self.completions[1 if self._first_is_chosen() else 0]
+
+    def _first_is_chosen(self) -> bool:
+        first, second = self.ranks
+        assert first is not None
+        assert second is not None
+        return first <= second
+
+    def _need_pair(self) -> None:
+        if not self.is_pair:
+            raise InputError(f"preference: a ranking of {len(self.completions)} has no chosen and rejected.")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good, how sure, in which respect, where and why. `value=None` is "not scored" and is never turned into 0."""
+
+    prompt: Prompt
+    completion: Completion
+    value: float | None
+    variance: float | None = None
+    """Variance of `value` as an estimate of its true mean."""
+    members: tuple[float, ...] = ()
+    """Values of the K heads of an ensemble."""
+    aspect: str = ""
+    source: str = ""
+    reason: str = ""
+    spans: tuple[Span, ...] = ()
+    weight: float = 1.0
+    counts: tuple[tuple[float, int], ...] = ()
+    """(rating, how many people gave it), where the score came from several people's ratings."""
+    feedback_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            raise InputError(f"score.value: {self.value} is not a finite number. Use None for 'not scored'.")
+
+
+@dataclass(frozen=True, slots=True)
+class Critique:
+    """What is wrong or good about a completion in words, and perhaps how it should read."""
+
+    prompt: Prompt
+    completion: Completion
+    text: str
+    aspect: str = ""
+    spans: tuple[Span, ...] = ()
+    revision: str | None = None
+    weight: float = 1.0
+    feedback_ids: tuple[str, ...] = ()
+
+
+Signal: TypeAlias = Demonstration | Preference | Score | Critique
+
+
+# ------------------------------------------------------------------------------------------ checkpoints and reports
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A set of weights in a folder and how it came to be. `id` is the hash of its files, set when it is published."""
+
+    id: str
+    path: str
+    kind: Literal["model", "adapter", "reward"]
+    parent: str = ""
+    """Id, name or folder of what it was trained from."""
+    method: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    snapshot: str = ""
+    """Hash of the signals it was trained on."""
+    sources: tuple[str, ...] = ()
+    """Every source of feedback or text in its lineage: evaluation refuses these as gold."""
+    code_version: str = ""
+    seed: int = 0
+    step: int = 0
+    sampling: Sampling | None = None
+    """How it wants to be sampled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with its 95% interval and the number of independent units behind it."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+
+# ------------------------------------------------------------------------------------------- what strangers plug in
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws completions: our engine, an OpenAI-compatible endpoint, a script or a replay."""
+
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = "", round: int = 0
+    ) -> list[list[Completion]]:
+        """Return n completions for each prompt; the same seed gives the same completions.
+
+        Each completion's own seed follows from (seed, prompt id, index), so the batch it rides in changes nothing
+        but rounding.
+        """
+        ...
+
+
+@runtime_checkable
+class Reward(Protocol):
+    """Scores completions; trains nothing."""
+
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
+        """Return one score for each (prompt, completion); a failure is `value=None` with a reason, never 0."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Answers the same form as a person, as an author of kind ai."""
+
+    def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
+        """Return feedback for each prompt's completions; None is a counted failure."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------- records <-> plain JSON
+
+
+def to_plain(record: object) -> Any:
+    """Return a record as plain JSON values; fields that hold their default are left out."""
+    if is_dataclass(record) and not isinstance(record, type):
+        plain: dict[str, Any] = {}
+        for item in fields(record):
+            value = getattr(record, item.name)
+            if value != item.default and not (item.default_factory is dict and value == {}):
+                plain[item.name] = to_plain(value)
+        return plain
+    if isinstance(record, enum.Enum):
+        return record.value
+    if isinstance(record, Mapping):
+        return {str(key): to_plain(value) for key, value in record.items()}
+    if isinstance(record, tuple | list):
+        return [to_plain(value) for value in record]
+    return record
+
+
+def prompt_from_plain(plain: Mapping[str, Any]) -> Prompt:
+    """Return the prompt that `to_plain` wrote."""
+    messages = tuple(Message(message["role"], message["content"]) for message in plain["messages"])
+    return Prompt(**{**plain, "messages": messages})
+
+
+def completion_from_plain(plain: Mapping[str, Any]) -> Completion:
+    """Return the completion that `to_plain` wrote."""
+    values = dict(plain)
+    for name in ("token_ids", "logprobs"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
+    if values.get("sampling") is not None:
+        values["sampling"] = Sampling(**{**values["sampling"], "stop": tuple(values["sampling"].get("stop", ()))})
+    if "finish_reason" in values:
+        values["finish_reason"] = FinishReason(values["finish_reason"])
+    return Completion(**values)
+
+
+def feedback_from_plain(plain: Mapping[str, Any]) -> Feedback:
+    """Return the feedback that `to_plain` wrote."""
+    author = Author(**plain.get("author", _NOTHING))
+    return Feedback(**{**plain, "author": author, "completion_ids": tuple(plain["completion_ids"])})
+
+
+_SIGNALS: Mapping[str, type[Demonstration] | type[Preference] | type[Score] | type[Critique]] = {
+    "demonstration": Demonstration,
+    "preference": Preference,
+    "score": Score,
+    "critique": Critique,
+}
+
+
+def signal_to_plain(signal: Signal) -> dict[str, Any]:
+    """Return a signal as plain JSON values, its type under `signal`."""
+    return {"signal": type(signal).__name__.lower(), **to_plain(signal)}
+
+
+def signal_from_plain(plain: Mapping[str, Any]) -> Signal:
+    """Return the signal that `signal_to_plain` wrote."""
+    values = dict(plain)
+    kind = _SIGNALS[values.pop("signal")]
+    values["prompt"] = prompt_from_plain(values["prompt"])
+    if "completion" in values:
+        values["completion"] = completion_from_plain(values["completion"])
+    if "completions" in values:
+        values["completions"] = tuple(completion_from_plain(each) for each in values["completions"])
+    if "spans" in values:
+        values["spans"] = tuple(Span(**each) for each in values["spans"])
+    if "counts" in values:
+        values["counts"] = tuple((float(rating), int(count)) for rating, count in values["counts"])
+    for name in ("ranks", "members", "feedback_ids"):
+        if name in values:
+            values[name] = tuple(values[name])
+    return kind(**values)
+
+
+def snapshot_hash(signals: Iterable[Signal]) -> str:
+    """Return the SHA-256 of the signals in their order: the name of what a checkpoint was trained on."""
+    digest = hashlib.sha256()
+    for line in snapshot_lines(signals):
+        digest.update(line.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def snapshot_lines(signals: Iterable[Signal]) -> Iterator[str]:
+    """Yield one canonical JSON line for each signal."""
+    for signal in signals:
+        yield canonical_json(signal_to_plain(signal))
