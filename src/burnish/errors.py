@@ -1,6 +1,6 @@
-"""What can go wrong, as types: each carries a message that names the thing, the value, the expectation and the remedy.
+"""What can go wrong, as types: each message names the thing, the value, the expectation and the remedy.
 
-The command line maps them to exit statuses: `InputError` -> 2, `StoppedOnRequest` -> 3. Anything else is our defect -> 1.
+Exit statuses of the command line: `InputError` -> 2, `StoppedOnRequest` -> 3; anything else is our defect -> 1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every noun of burnish, once, as a frozen dataclass, and the protocols that strangers plug in.
 
 Standard library only: every room may import this one. The four *signals* (`Demonstration`, `Preference`, `Score`,
-`Critique`) are the narrow waist: every kind of feedback becomes one or more of them, and every method says which it eats.
+`Critique`) are the narrow waist: every kind of feedback becomes one or more of them, every method says which it eats.
 
 Identities are content hashes, so that the same thing has the same name on every machine (`content_id`).
 """
@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from burnish.errors import InputError
 
-JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 AuthorKind: TypeAlias = Literal["human", "ai", "rule"]
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -111,7 +111,9 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 100):
-            raise InputError(f"sampling.temperature: {self.temperature} is not in [0, 100]. Use 1 to draw, 0 for greedy.")
+            raise InputError(
+                f"sampling.temperature: {self.temperature} is not in [0, 100]. Use 1 to draw, 0 for greedy."
+            )
         if not 0 < self.top_p <= 1:
             raise InputError(f"sampling.top_p: {self.top_p} is not in (0, 1]. Use 1 to keep every token.")
         if self.top_k < 0:
