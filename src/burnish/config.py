@@ -11,8 +11,10 @@ TOML has no null: an optional setting that is `None` is written as the word `"no
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import datetime as dt
+import difflib
 import enum
 import inspect
 import itertools
@@ -74,23 +76,36 @@ def load(cls: type[T], mapping: Mapping[str, Any], sets: Iterable[str] = (), whe
     return build(cls, with_sets(mapping, given), where="--set") if given else instance
 
 
-def _build(cls: type[Any], mapping: object, where: str, path: tuple[str, ...]) -> Any:
+def _build(cls: type[Any], mapping: object, where: str, path: tuple[str, ...], outer: Any = None) -> Any:
+    """outer: the instance that the dataclass above has as its default here; what is not given stays as it has it."""
     if not isinstance(mapping, Mapping):
         raise InputError(f"{where}: {'.'.join(path)} is {_show(mapping)}, but it is a section of settings.")
     kinds = _kinds(cls)
+    unknown = next((name for name in mapping if name not in kinds), None)
+    if unknown is not None:
+        raise InputError(f"{where}: unknown key {'.'.join((*path, unknown))!r}.{_suggest(cls, path, unknown)}")
     values: dict[str, Any] = {}
-    for name, value in mapping.items():
-        if name not in kinds:
-            raise InputError(f"{where}: unknown key {'.'.join((*path, name))!r}.{_suggest(cls, path, name)}")
-        values[name] = _convert(kinds[name], value, where, (*path, name))
     for item in dataclasses.fields(cls):
-        if item.init and item.name not in values and _has_no_default(item):
-            expected = expectation(kinds[item.name])
-            raise InputError(f"{where}: {'.'.join((*path, item.name))} is missing; expected {expected}.")
+        if item.name not in kinds:
+            continue
+        here, default = (*path, item.name), _default(item, outer)
+        if item.name in mapping:
+            values[item.name] = _convert(kinds[item.name], mapping[item.name], where, here, default)
+        elif default is dataclasses.MISSING:
+            raise InputError(f"{where}: {'.'.join(here)} is missing; expected {expectation(kinds[item.name])}.")
+        else:
+            values[item.name] = default
     try:
         return cls(**values)
     except InputError as error:
         raise InputError(f"{where}: {_in_section(path, str(error))}") from None
+
+
+def _default(item: dataclasses.Field[Any], outer: Any) -> Any:
+    """Return the default of a field, MISSING where it has none."""
+    if outer is not None:
+        return getattr(outer, item.name)
+    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
 def _in_section(path: tuple[str, ...], message: str) -> str:
@@ -103,17 +118,17 @@ def _in_section(path: tuple[str, ...], message: str) -> str:
 def _suggest(cls: type[Any], path: tuple[str, ...], name: str) -> str:
     """Return the nearest key of this section, else the same key in a section below, else the known keys."""
     kinds = _kinds(cls)
-    suggestion = nearest(name, kinds)
-    if "Did you mean" in suggestion:
-        return suggestion
-    deeper = [key.name for key in describe(cls) if key.name.rpartition(".")[2] == name]
-    return f" Did you mean {'.'.join((*path, deeper[0]))!r}?" if deeper else suggestion
+    close = difflib.get_close_matches(name, kinds, n=1)
+    if not close:
+        close = [key.name for key in describe(cls) if key.name.rpartition(".")[2] == name][:1]
+    return f" Did you mean {'.'.join((*path, close[0]))!r}?" if close else nearest(name, kinds)
 
 
-def _convert(kind: Any, value: object, where: str, path: tuple[str, ...]) -> Any:
+def _convert(kind: Any, value: object, where: str, path: tuple[str, ...], default: Any) -> Any:
     """Return the value as its field's type has it, or raise InputError."""
     if dataclasses.is_dataclass(kind):
-        return _build(typing.cast("type[Any]", kind), value, where, path)
+        outer = None if default is dataclasses.MISSING else default
+        return _build(typing.cast("type[Any]", kind), value, where, path, outer)
     fits, converted = _fit(kind, value)
     if fits:
         return converted
@@ -121,7 +136,8 @@ def _convert(kind: Any, value: object, where: str, path: tuple[str, ...]) -> Any
     if kind is str and isinstance(value, int | float):
         remedy = f' Write it in quotes: "{value}".'
     if isinstance(value, str) and (choices := _choices(kind)):
-        remedy = nearest(value, map(str, choices))
+        suggestion = nearest(value, map(str, choices))
+        remedy = suggestion if "Did you mean" in suggestion else ""
     raise InputError(f"{where}: {'.'.join(path)} = {_show(value)}; expected {expectation(kind)}.{remedy}")
 
 
@@ -143,7 +159,8 @@ def _fit(kind: Any, value: object) -> tuple[bool, Any]:
     if kind is float:
         return _fit_float(value)
     if kind is str:
-        return isinstance(value, str) and _is_unicode(value), value
+        # A flag that was not UTF-8 arrives with lone surrogates, which no file can hold.
+        return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value), value
     if kind in (bool, int):
         return type(value) is kind, value
     raise TypeError(f"config: a field of type {kind!r} cannot be written in TOML.")
@@ -169,19 +186,10 @@ def _fit_tuple(args: tuple[Any, ...], value: object) -> tuple[bool, Any]:
     return all(fits for fits, _ in results), tuple(converted for _, converted in results)
 
 
-def _is_unicode(text: str) -> bool:
-    """Return whether the text can be written as UTF-8: a flag that was not UTF-8 arrives with lone surrogates."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def _kinds(cls: type[Any]) -> Mapping[str, Any]:
     """Return the type of each settable field."""
     hints = typing.get_type_hints(cls)
     return {item.name: hints[item.name] for item in dataclasses.fields(cls) if item.init}
-
-
-def _has_no_default(item: dataclasses.Field[Any]) -> bool:
-    return item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:
@@ -262,7 +270,7 @@ def with_sets(mapping: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]
 
     Values are read as TOML; what is not TOML is taken as text, so that `reward.kind=pairwise` needs no quotes.
     """
-    merged: dict[str, Any] = _copy(mapping)
+    merged = copy.deepcopy(dict(mapping))
     for given in sets:
         name, equals, text = given.partition("=")
         parts = tuple(part.strip() for part in name.split("."))
@@ -275,10 +283,6 @@ def with_sets(mapping: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]
                 raise InputError(f"--set {given!r}: {'.'.join(parts[:depth])!r} is a key, not a section.")
         section[parts[-1]] = _flag_value(text.strip())
     return merged
-
-
-def _copy(value: Any) -> Any:
-    return {key: _copy(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _flag_value(text: str) -> Any:
@@ -373,17 +377,13 @@ def describe(cls: type[Any], prefix: str = "", outer: Any = None) -> tuple[Key, 
         if item.name not in kinds:
             continue
         kind, name = kinds[item.name], f"{prefix}{item.name}"
-        default = _default(item) if outer is None else getattr(outer, item.name)
+        default = _default(item, outer)
         is_set = default is not dataclasses.MISSING
         if dataclasses.is_dataclass(kind):
             below += describe(typing.cast("type[Any]", kind), f"{name}.", default if is_set else None)
         else:
             keys.append(Key(name, expectation(kind), _toml(default) if is_set else "", docs.get(item.name, "")))
     return (*keys, *below)
-
-
-def _default(item: dataclasses.Field[Any]) -> Any:
-    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
 def table(cls: type[Any]) -> str:
