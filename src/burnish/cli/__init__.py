@@ -1,0 +1,1 @@
+"""The command line: turns words into calls. One module a verb, loaded only when that verb is named."""
