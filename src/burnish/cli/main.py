@@ -97,6 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno in NOT_OURS:
             return _say(_refused(error), WRONG_INPUT)
         return _defect()
+    except ModuleNotFoundError as error:
+        if (error.name or "burnish").split(".")[0] == "burnish":
+            return _defect()
+        return _say(f"this command needs the package {error.name!r}: pip install 'burnish[train]'.", WRONG_INPUT)
     except Exception:  # noqa: BLE001 - the last frame: everything else is told as the defect of ours that it is
         return _defect()
 
