@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import fnmatch
 import hashlib
 import json
@@ -19,35 +18,20 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from burnish.errors import BusyError, DamagedFileError, InputError
+from burnish import locks
+from burnish.errors import DamagedFileError, InputError
 
 MANIFEST = "manifest.json"
 LOCK = "lock.json"
+_OLD = ".old-"
 _TEMPORARY = ".{name}.{token}.burnish-tmp"
-_OLD = ".burnish-old-tmp"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)  # what some network file systems answer to flock
 _MIB = 2**20
-
-_held: set[int] = set()  # descriptors whose locks this process holds
-
-
-def _forget_locks_in_child() -> None:
-    """Close the locks' descriptors in a forked child: else a worker that outlives us would keep them held."""
-    for descriptor in _held:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_forget_locks_in_child)
 
 
 # --------------------------------------------------------------------------------------------------------- publishing
@@ -61,72 +45,77 @@ def publish(target: Path | str, *, needs: int = 0) -> Iterator[Path]:
     `target` is exchanged in one step and removed afterwards. On any failure the temporary is removed and the former
     target is untouched.
 
-    `needs` is the room in bytes asked for beforehand, 0 for no check. Raises `InputError` when the disk is, or gets, full.
+    `needs` is the room in bytes asked for beforehand, 0 for no check. Raises `InputError` when the disk is full, or
+    becomes so.
     """
     target = Path(os.path.abspath(target))
-    _make_parents(target.parent)
-    sweep(target.parent)
-    if needs:
-        need_space(target.parent, needs, f"publishing {target.name}")
-    temporary, descriptor = _new_temporary(target)
-    try:
+    with _temporary(target, needs) as (temporary, _):
         yield temporary
         _seal(temporary, sequence=_next_sequence(target.parent))
         _move_into_place(temporary, target)
-    except BaseException as error:
-        written = _bytes_under(temporary)
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, Exception) and is_disk_full(error):
-            raise _disk_full(target, max(needs, written), f"{written / _MIB:,.1f} MiB were written") from error
-        raise
-    finally:
-        _close_lock(descriptor)
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
     """Replace one file's content durably: readers see the old content or the new, never a part of it."""
     path = Path(os.path.abspath(path))
     content = data.encode() if isinstance(data, str) else data
-    _make_parents(path.parent)
-    temporary = path.parent / _TEMPORARY.format(name=path.name, token=secrets.token_hex(6))
-    try:
-        with temporary.open("xb") as file:
-            _lock(file.fileno(), None)
+    with _temporary(path, 0, is_folder=False) as (temporary, descriptor):
+        with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(temporary, path)
+        os.fsync(descriptor)
+        os.replace(temporary, path)
         _fsync(path.parent)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, Exception) and is_disk_full(error):
-            raise _disk_full(path, len(content), "nothing was changed") from error
-        raise
 
 
 def sweep(folder: Path | str) -> list[Path]:
     """Remove what dead processes left half written in `folder` (not deeper); returns what was removed."""
     removed = []
-    for left in Path(folder).glob(".*-tmp"):
-        if not left.name.endswith((".burnish-tmp", _OLD)):
-            continue
+    for left in Path(folder).glob(_TEMPORARY.format(name="*", token="*")):
         with contextlib.suppress(OSError), _descriptor(left) as descriptor:
-            if _lock(descriptor, False) is True:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            if locks.try_lock(descriptor) is not True:
+                continue
+            former = left.with_name(left.name[1:].split(_OLD)[0])
+            if _OLD in left.name and not former.exists():
+                os.rename(left, former)  # killed between two renames: the former folder is the good one
+            else:
+                _remove(left)
                 removed.append(left)
     return removed
 
 
-def _new_temporary(target: Path) -> tuple[Path, int]:
+@contextlib.contextmanager
+def _temporary(target: Path, needs: int, *, is_folder: bool = True) -> Iterator[tuple[Path, int]]:
+    """Yield a locked temporary beside the target and its descriptor; it is removed when the block fails."""
+    _make_parents(target.parent)
+    if is_folder:
+        sweep(target.parent)
+    need_space(target.parent, needs, f"writing {target.name}")
+    temporary, descriptor = _new_temporary(target, is_folder)
+    try:
+        yield temporary, descriptor
+    except BaseException as error:
+        written = _bytes_under(temporary)
+        _remove(temporary)
+        if isinstance(error, Exception) and is_disk_full(error):
+            raise _disk_full(target, max(needs, written), written) from error
+        raise
+    finally:
+        locks.release(descriptor)
+
+
+def _new_temporary(target: Path, is_folder: bool) -> tuple[Path, int]:
+    how = os.O_RDONLY | os.O_DIRECTORY if is_folder else os.O_WRONLY | os.O_CREAT | os.O_EXCL
     while True:
         temporary = target.parent / _TEMPORARY.format(name=target.name, token=secrets.token_hex(6))
-        temporary.mkdir()
-        descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)
-        locked = _lock(descriptor, None)
-        if locked is not False and temporary.exists():  # else a sweeper was quicker than our lock: take another name
-            _held.add(descriptor)
-            return temporary, descriptor
-        os.close(descriptor)
+        if is_folder:
+            temporary.mkdir()
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(temporary, how, 0o666)
+            if locks.try_lock(descriptor) is not False and temporary.exists():
+                locks.keep(descriptor)
+                return temporary, descriptor
+            os.close(descriptor)
+        # a sweeper was quicker than our lock: leave this name to it and take another
 
 
 def _seal(folder: Path, sequence: int) -> None:
@@ -137,11 +126,15 @@ def _seal(folder: Path, sequence: int) -> None:
             path = Path(root, name)
             if not stat.S_ISREG(path.lstat().st_mode):
                 raise InputError(f"{path}: only plain files can be published, not links or devices. Copy the content.")
+            if path == folder / MANIFEST:  # came with a copied folder; ours replaces it
+                continue
+            path.chmod(path.stat().st_mode | folder.stat().st_mode & 0o666)  # some writers leave 0600 behind
             files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
             _fsync(path)
         for name in folders:
             _fsync(Path(root, name))
-    manifest = {"schema": 1, "sequence": sequence, "files": dict(sorted(files.items()))}
+    manifest: dict[str, Any] = {"schema": 1, "sequence": sequence, "files": dict(sorted(files.items()))}
+    manifest["sha256"] = _own_hash(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, separators=(",", ":")) + "\n", encoding="utf-8")
     _fsync(folder / MANIFEST)
     _fsync(folder)
@@ -152,13 +145,26 @@ def _move_into_place(temporary: Path, target: Path) -> None:
         os.rename(temporary, target)
         _fsync(target.parent)
         return
-    if not _exchange(temporary, target):
-        old = temporary.with_name(temporary.name.removesuffix(".burnish-tmp") + _OLD)
-        os.rename(target, old)  # a kill between these two leaves no target: the price of a kernel without exchange
+    if _exchange(temporary, target):
+        try:
+            _fsync(target.parent)
+        except OSError:
+            _exchange(temporary, target)  # so that the former one is not removed for one that may not be on the disk
+            raise
+    else:
+        old = target.parent / (f".{target.name}{_OLD}" + temporary.name.removeprefix(f".{target.name}."))
+        os.rename(target, old)  # a kill between these two leaves no target; `sweep` then puts the former one back
         os.rename(temporary, target)
+        _fsync(target.parent)
         temporary = old
-    _fsync(target.parent)
-    shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink()
+    _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -249,16 +255,17 @@ def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_bytes())
-        names = list(manifest["files"])
-        whole = manifest["schema"] == 1 and type(manifest["sequence"]) is int
-        whole = whole and all(set(promised) == {"size", "sha256"} for promised in manifest["files"].values())
+        if manifest.pop("sha256") == _own_hash(manifest) and manifest["schema"] == 1:
+            return dict(manifest)
     except (FileNotFoundError, NotADirectoryError):
         raise DamagedFileError(f"{folder}: no {MANIFEST} in it, so it was never published whole.") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        whole, names = False, []
-    if not whole or any(name.startswith("/") or ".." in name.split("/") for name in names):
-        raise DamagedFileError(f"{path}: cut or overwritten; what it should list cannot be checked.")
-    return dict(manifest)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    raise DamagedFileError(f"{path}: cut or overwritten, so that nothing in the folder can be checked.")
+
+
+def _own_hash(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _age(folder: Path) -> tuple[int, int, str]:
@@ -312,20 +319,19 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def _disk_full(path: Path, needed: int, more: str) -> InputError:
+def _disk_full(path: Path, needed: int, written: int) -> InputError:
     return InputError(
-        f"{path}: the disk is full. At least {needed / _MIB:,.1f} MiB are needed ({more}) and "
-        f"{free_bytes(path) / _MIB:,.1f} MiB are free. What was there before is untouched. "
+        f"{path}: the disk is full. At least {needed / _MIB:,.1f} MiB are needed ({written / _MIB:,.1f} MiB were "
+        f"written) and {free_bytes(path) / _MIB:,.1f} MiB are free. What was there before is untouched. "
         "Free some room on that volume, or choose a folder on another one."
     )
 
 
-def _bytes_under(folder: Path) -> int:
+def _bytes_under(path: Path) -> int:
     total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(root, name).lstat().st_size
+    for each in (path, *path.rglob("*")):
+        with contextlib.suppress(OSError):
+            total += 0 if each.is_dir() else each.lstat().st_size
     return total
 
 
@@ -342,96 +348,11 @@ def run_lock(folder: Path | str, *, name: str = LOCK, wait: bool = False) -> Ite
     """
     path = Path(os.path.abspath(folder)) / name
     _make_parents(path.parent)
-    descriptor = _take(path, wait)
-    _held.add(descriptor)
+    descriptor = locks.take(path, wait=wait)
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, (json.dumps(_who_we_are()) + "\n").encode(), 0)
-        os.fsync(descriptor)
         sweep(path.parent)
         yield path
     finally:
-        path.unlink(missing_ok=True)  # while still held, so that nobody can hold a file that has no name
-        _close_lock(descriptor)
-
-
-def _take(path: Path, wait: bool) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        locked = _lock(descriptor, wait)
-        if locked is False or (locked is None and _may_be_alive(_holder(path))):
-            os.close(descriptor)
-            raise _busy(path)
-        with contextlib.suppress(FileNotFoundError):
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
-                return descriptor
-        os.close(descriptor)  # the holder removed the name between our open and our lock
-
-
-def _lock(descriptor: int, wait: bool | None) -> bool | None:
-    """Return True when the lock is ours, False when another holds it, None where the file system has no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return None
-        raise
-    return True
-
-
-def _close_lock(descriptor: int) -> None:
-    if descriptor in _held:
-        _held.discard(descriptor)
-        os.close(descriptor)
-
-
-def _who_we_are() -> dict[str, Any]:
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return {"pid": os.getpid(), "host": socket.gethostname(), "boot_id": _boot_id(), "started": started}
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _holder(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _may_be_alive(holder: dict[str, Any]) -> bool:
-    """Return whether the holder may still run; asked only where the file system has no locks."""
-    if not holder:
-        return False
-    if holder.get("host") != socket.gethostname():
-        return True  # cannot be known from here: refuse rather than write over another machine's run
-    if holder.get("boot_id") != _boot_id() or not isinstance(holder.get("pid"), int):
-        return False
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _busy(path: Path) -> BusyError:
-    for _ in range(20):  # the holder may be between taking the lock and writing its name
-        holder = _holder(path)
-        if holder:
-            break
-        time.sleep(0.01)
-    return BusyError(
-        f"{path.parent}: in use by process {holder.get('pid', 'unknown')} on host {holder.get('host', 'unknown')} "
-        f"(since {holder.get('started', 'unknown')}). Wait for it, stop it, or choose another folder. "
-        f"If no such process exists on any machine that shares this folder, delete {path}."
-    )
+        if locks.is_kept(descriptor):  # not in a forked child, where the lock is its parent's
+            path.unlink(missing_ok=True)  # while still held, so that nobody can hold a file that has no name
+            locks.release(descriptor)
