@@ -90,17 +90,21 @@ def _temporary(target: Path, needs: int, *, is_folder: bool = True) -> Iterator[
     if is_folder:
         sweep(target.parent)
     need_space(target.parent, needs, f"writing {target.name}")
-    temporary, descriptor = _new_temporary(target, is_folder)
+    written = 0
     try:
-        yield temporary, descriptor
-    except BaseException as error:
-        written = _bytes_under(temporary)
-        _remove(temporary)
-        if isinstance(error, Exception) and is_disk_full(error):
+        temporary, descriptor = _new_temporary(target, is_folder)
+        try:
+            yield temporary, descriptor
+        except BaseException:
+            written = _bytes_under(temporary)
+            _remove(temporary)
+            raise
+        finally:
+            locks.release(descriptor)
+    except Exception as error:
+        if is_disk_full(error):
             raise _disk_full(target, max(needs, written), written) from error
         raise
-    finally:
-        locks.release(descriptor)
 
 
 def _new_temporary(target: Path, is_folder: bool) -> tuple[Path, int]:
