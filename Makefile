@@ -1,0 +1,64 @@
+# `make` lists the targets. Two commands do everything on a fresh machine: `make run` and `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+# Where pip looks for torch besides its usual index, when you want another build of it than that index has:
+#   make setup TORCH_FROM='--index-url https://...'
+TORCH_FROM ?=
+# Further words for `burnish run`, such as ARGS='--seed 1 --out runs/one'
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run smoke test check format docs bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY)  ## make .venv/ with everything installed, in the tested versions (once)
+
+$(READY): pyproject.toml constraints.txt
+	@set -e; python=''; \
+	for each in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	  if "$$each" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python="$$each"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo 'burnish needs Python 3.11 or newer with its venv module (Debian: apt-get install python3-venv), or: make setup PYTHON=/path/to/python' >&2; exit 2; \
+	fi; \
+	echo "making $(VENV) with $$($$python --version)"; \
+	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH_FROM) $(TORCH); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,postgres,dev]'
+	@touch $(READY)
+
+run: setup  ## set up, fetch the model and the ratings, run the main job, say where the report is
+	$(BIN)/burnish fetch smollm2-135m minilm ratings
+	$(BIN)/burnish run reviews $(ARGS)
+
+smoke: setup  ## the same loop on a tiny model that it makes itself, under a minute
+	$(BIN)/burnish run smoke $(ARGS)
+
+test: setup  ## set up, run all tests
+	$(BIN)/python -m pytest
+
+check: setup  ## format, lint, types, then all tests: what has to pass before anything lands
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: setup  ## put the code into its one format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: setup  ## write the generated pages anew: docs/config.md, docs/cli.md
+	$(BIN)/python docs/generate.py
+
+bench: setup  ## measure what benchmarks/ measures; prints figures, asserts none
+	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+
+clean:  ## remove caches and build leftovers; runs and fetched models stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
