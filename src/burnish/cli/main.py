@@ -29,8 +29,8 @@ VERBS = {
 
 DONE, DEFECT, WRONG_INPUT, STOPPED = 0, 1, 2, 3
 
-NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
-"""What the machine refuses: the person can mend it, so it is told like wrong input, without a traceback."""
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""What the machine does not let us do: the person can mend it, so it is told like wrong input, without a traceback."""
 
 
 class Verb(Protocol):
@@ -93,16 +93,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except OSError as error:
-        if error.errno in NOT_OURS:
-            return _say(_refused(error), WRONG_INPUT)
-        return _defect()
-    except ModuleNotFoundError as error:
-        if (error.name or "burnish").split(".")[0] == "burnish":
-            return _defect()
-        return _say(f"this command needs the package {error.name!r}: pip install 'burnish[train]'.", WRONG_INPUT)
-    except Exception:  # noqa: BLE001 - the last frame: everything else is told as the defect of ours that it is
-        return _defect()
+    except Exception as error:  # noqa: BLE001 - the last frame: what nobody has a plan for is told as our defect
+        return _say(remedy, WRONG_INPUT) if (remedy := _remedy(error)) else _defect()
+
+
+def _remedy(error: Exception) -> str:
+    """Return what to do about an error that the machine made and a person can mend; empty for all others."""
+    from burnish import files
+
+    if files.is_disk_full(error):
+        place = getattr(error, "filename", None) or "the volume written to"
+        return (
+            f"{place}: the disk is full. What was saved before is intact. Free some room and start the same command "
+            "again (`burnish run` goes on with --resume)."
+        )
+    if isinstance(error, OSError) and error.errno in REFUSED:
+        return f"{error.filename or 'a file'}: {error.strerror}. Choose another place, or change its permissions."
+    if isinstance(error, ModuleNotFoundError) and (error.name or "burnish").split(".")[0] != "burnish":
+        return f"this command needs the package {error.name!r}: pip install 'burnish[train]'."
+    return ""
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -158,15 +167,6 @@ def _say(message: str, status: int) -> int:
     with contextlib.suppress(OSError):
         print(f"burnish: {message}", file=sys.stderr, flush=True)
     return status
-
-
-def _refused(error: OSError) -> str:
-    """Return what the machine refused, and what to do."""
-    place = error.filename or "a file"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        remedy = "Free some space and start the same command again (`burnish run` goes on with --resume)"
-        return f"{place}: no space left to write. What was published before is intact. {remedy}."
-    return f"{place}: {error.strerror}. Choose another place, or change its permissions."
 
 
 def _defect() -> int:
