@@ -103,7 +103,7 @@ def _temporary(target: Path, needs: int, *, is_folder: bool = True) -> Iterator[
             locks.release(descriptor)
     except Exception as error:
         if is_disk_full(error):
-            raise _disk_full(target, max(needs, written), written) from error
+            raise disk_full_error(target, max(needs, written), written) from error
         raise
 
 
@@ -323,7 +323,8 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def _disk_full(path: Path, needed: int, written: int) -> InputError:
+def disk_full_error(path: Path, needed: int, written: int) -> InputError:
+    """Return what to tell the user when writing `path` failed for want of room (`needed` and `written` in bytes)."""
     return InputError(
         f"{path}: the disk is full. At least {needed / _MIB:,.1f} MiB are needed ({written / _MIB:,.1f} MiB were "
         f"written) and {free_bytes(path) / _MIB:,.1f} MiB are free. What was there before is untouched. "

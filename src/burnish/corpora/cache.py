@@ -6,13 +6,14 @@ and are kept, so that a damaged entry is rebuilt without the network.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from burnish import files
-from burnish.errors import DamagedFileError
+from burnish import files, progress
+from burnish.errors import BusyError, DamagedFileError
 
 
 def folder() -> Path:
@@ -23,44 +24,65 @@ def folder() -> Path:
     return Path(base).expanduser().absolute() / "burnish"
 
 
-def entry(
-    cache: Path,
-    name: str,
-    build: Callable[[Path], None],
-    *,
-    needs: int,
-    check_content: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> Path:
+def entry(cache: Path, name: str, build: Callable[[Path], None], *, needs: int, check_content: bool = False) -> Path:
     """Return the published folder `cache/name`, building it when it is missing or damaged.
 
     Sizes are checked each time; SHA-256 when asked (`check_content`), at the first use, and whenever a file's size,
     time or inode differs from the last full check. Another process building the same entry is waited for.
+    needs: bytes of room that building takes.
     """
     target = cache / name
-    if _is_good(target, check_content, lambda _: None):
+    if damage_of(target, check_content) is None:
         return target
-    with files.run_lock(cache, name=f".{name}.lock", wait=True):
-        if not _is_good(target, check_content, say):
+    with _our_turn(cache, name):
+        damage = damage_of(target, check_content)
+        if damage is not None:
+            if target.exists():
+                progress.say(f"{damage} It is made again.")
             with files.publish(target, needs=needs) as temporary:
                 build(temporary)
-            _is_good(target, True, say)
+            _remember_check(target)
     return target
 
 
-def _is_good(target: Path, check_content: bool, say: Callable[[str], None]) -> bool:
-    if not target.exists():
-        return False
-    stamp = target.with_name(f".{target.name}.checked")
+def damage_of(target: Path, check_content: bool = False) -> str | None:
+    """Return what is wrong with a cache entry, None when nothing is."""
     try:
-        full = check_content or _stamp(target) != _read(stamp)
+        full = check_content or _stamp(target) != _last_check(target)
         files.verify(target, hashes=full)
     except DamagedFileError as error:
-        say(f"{error} It is built again.")
-        return False
+        return str(error)
     if full:
-        files.write_atomic(stamp, _stamp(target))
-    return True
+        _remember_check(target)
+    return None
+
+
+@contextlib.contextmanager
+def _our_turn(cache: Path, name: str) -> Iterator[None]:
+    """Hold the lock of one entry; when another process has it, say so once and wait."""
+    lock = f".{name}.lock"
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(files.run_lock(cache, name=lock))
+        except BusyError as busy:
+            progress.say(f"waiting for another process that makes {name} ({busy})")
+            held.enter_context(files.run_lock(cache, name=lock, wait=True))
+        yield
+
+
+def _remember_check(target: Path) -> None:
+    files.write_atomic(_stamp_path(target), _stamp(target))
+
+
+def _last_check(target: Path) -> str:
+    try:
+        return _stamp_path(target).read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+
+
+def _stamp_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.checked")
 
 
 def _stamp(target: Path) -> str:
@@ -71,10 +93,3 @@ def _stamp(target: Path) -> str:
             status = path.stat()
             found[path.relative_to(target).as_posix()] = [status.st_size, status.st_mtime_ns, status.st_ino]
     return json.dumps(found)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, UnicodeDecodeError):
-        return ""

