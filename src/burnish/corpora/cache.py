@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def entry(cache: Path, name: str, build: Callable[[Path], None], *, needs: int, 
             with files.publish(target, needs=needs) as temporary:
                 build(temporary)
             _remember_check(target)
+            _remove_older_formats(target)
     return target
 
 
@@ -68,6 +70,16 @@ def _our_turn(cache: Path, name: str) -> Iterator[None]:
             progress.say(f"waiting for another process that makes {name} ({busy})")
             held.enter_context(files.run_lock(cache, name=lock, wait=True))
         yield
+
+
+def _remove_older_formats(target: Path) -> None:
+    """Remove what former versions of burnish made under the same name: `ratings-1` when `ratings-2` was just made."""
+    name, _, number = target.name.rpartition("-")
+    for older in target.parent.glob(f"{name}-*"):
+        other = older.name.rpartition("-")[2]
+        if number.isdigit() and other.isdigit() and int(other) < int(number):
+            shutil.rmtree(older, ignore_errors=True)
+            _stamp_path(older).unlink(missing_ok=True)
 
 
 def _remember_check(target: Path) -> None:

@@ -26,7 +26,7 @@ def fetch(name: str) -> Path:
     """
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     except ImportError:
         raise InputError(
             f"{name}: a model of the Hugging Face hub needs the package huggingface_hub. "
@@ -45,13 +45,16 @@ def fetch(name: str) -> Path:
                 "for a private or gated one log in with: hf auth login"
             ) from None
         raise _unreachable(name, endpoint, error) from None
-    except (LocalEntryNotFoundError, *_transport_errors()) as error:
+    except _outages() as error:
         raise _unreachable(name, endpoint, error) from None
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """Return what the HTTP library under huggingface_hub raises: which one it is depends on its version."""
-    return tuple(sys.modules[name].TransportError for name in ("httpx", "httpx2") if name in sys.modules)
+def _outages() -> tuple[type[Exception], ...]:
+    """Return what is raised when the hub does not answer, by huggingface_hub or by the HTTP library under it."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    libraries = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return (LocalEntryNotFoundError, *(library.TransportError for library in libraries))
 
 
 def _unreachable(name: str, endpoint: str, error: Exception) -> UnreachableError:
