@@ -334,7 +334,8 @@ class _Bigrams:
             return np.full(len(weights), self.share)
         without = (self.distinct - self.only_in_prompt) / rest
         pseudo = n * self.share - (n - 1) * without
-        return self.share + weights @ (pseudo - pseudo.mean()) / n
+        moved: Floats = weights @ (pseudo - pseudo.mean()) / n
+        return self.share + moved
 
 
 def _number(value: float) -> float | None:

@@ -11,6 +11,9 @@ SHARES = frozenset({"distinct_2", "repetition", "on_topic", "truncated", "win_ra
 """Measures that are shares of 1 and are shown as percentages."""
 
 
+_DECIMALS = {"gold": 2, "proxy": 2, "asked_rated_correlation": 2, "length": 1, "perplexity": 1, "kl_nats": 1}
+
+
 def number(value: float | None, digits: int | None = None, *, signed: bool = False) -> str:
     """Return a number with three significant digits, or with `digits` decimals; a dash for None."""
     if value is None:
@@ -22,6 +25,12 @@ def number(value: float | None, digits: int | None = None, *, signed: bool = Fal
     return (MINUS if value < 0 else "+" if signed else "") + text
 
 
+def short(value: float) -> str:
+    """Return a signed number with no more decimals than it needs, at most two."""
+    text = number(value, 2, signed=True)
+    return text.rstrip("0").rstrip(".") or "0"
+
+
 def percent(value: float | None, digits: int = 1, *, signed: bool = False) -> str:
     """Return a share as a percentage; a dash for None."""
     return NONE if value is None else f"{number(100 * value, digits, signed=signed)}%"
@@ -31,15 +40,14 @@ def measure(key: str, value: float | None) -> str:
     """Return a measure's value in the form its name calls for."""
     if key in SHARES:
         return percent(value)
-    return number(value, {"gold": 2, "proxy": 2, "asked_rated_correlation": 2, "length": 1}.get(key))
+    return number(value, _DECIMALS.get(key))
 
 
 def change(key: str, value: float | None) -> str:
     """Return a difference, signed; differences of shares are in percentage points."""
     if key in SHARES:
         return NONE if value is None else f"{number(100 * value, 1, signed=True)} pts"
-    places = {"gold": 2, "proxy": 2, "asked_rated_correlation": 2, "length": 1}.get(key)
-    return number(value, places, signed=True)
+    return number(value, _DECIMALS.get(key), signed=True)
 
 
 def interval(key: str, bounds: Sequence[float] | None, *, signed: bool = True) -> str:

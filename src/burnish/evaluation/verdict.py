@@ -75,7 +75,7 @@ def verdict(
     say = wording(language)
     found = guards(report, limits)
     broken = [guard for guard in found if guard["held"] is False]
-    gold = report["difference"].get("gold")
+    gold = _measured(report["difference"].get("gold"))
     if gold is None:
         reasons, improved = list(_no_gold(report, say)), False
     else:
@@ -139,8 +139,8 @@ def _reasons(
         yield say["worse"].format(**facts)
     else:
         yield say["not_shown"].format(**facts)
-    rate = report.get("win_rate")
-    if rate and rate.get("mean") is not None:
+    rate = _measured(report.get("win_rate"))
+    if rate:
         bounds = formats.interval("win_rate", rate["ci95"], signed=False)
         yield say["win_rate"].format(rate=formats.percent(rate["mean"]), ci=bounds)
     if low <= 0:
@@ -151,12 +151,12 @@ def _reasons(
         )
     held = [say[guard["name"]] for guard in found if guard["held"]]
     if not broken and held and low > 0:
-        yield say["guards_held"].format(names="; ".join(held))
+        yield say["guards_held"].format(names=_listed(held))
 
 
 def _why_not(report: Mapping[str, Any], say: Mapping[str, str], low: float, high: float, n: object) -> Iterator[str]:
     """Explain a score that did not rise: did the trained score rise, and what could have been seen at all?"""
-    proxy = report["difference"].get("proxy")
+    proxy = _measured(report["difference"].get("proxy"))
     if proxy and proxy["ci95"][0] > 0:
         yield say["over_optimised"].format(proxy=formats.measure("proxy", proxy["mean"]))
     elif proxy:
@@ -177,7 +177,7 @@ def _warnings(
     if n is not None and 2 <= n < limits.few_prompts:
         yield say["few_prompts"].format(n=n)
     if unmeasured := [say[guard["name"]] for guard in found if guard["held"] is None]:
-        yield say["unmeasured"].format(names="; ".join(unmeasured))
+        yield say["unmeasured"].format(names=_listed(unmeasured))
     yield from _past_its_best(report.get("curve") or [], say)
     reward = report.get("reward_model") or {}
     rivals = {name: share for name, share in (reward.get("baselines") or {}).items() if share is not None}
@@ -212,6 +212,16 @@ def _guard_value(guard: Mapping[str, Any]) -> str:
     if guard["name"] == "asked_rated_correlation":
         return formats.change(guard["name"], guard["value"])
     return formats.number(guard["value"], 1 if guard["name"] == "kl_nats" else 2)
+
+
+def _listed(names: list[str]) -> str:
+    """Names of measures inside a sentence."""
+    return ", ".join(name[:1].lower() + name[1:] for name in names)
+
+
+def _measured(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The mean with its interval, or None where there is none."""
+    return found if found and found.get("mean") is not None and found.get("ci95") else None
 
 
 def _prompts(report: Mapping[str, Any]) -> int | None:
