@@ -18,6 +18,7 @@ from typing import Any
 import burnish.methods
 from burnish import config
 from burnish.cli.main import VERBS, help_text, parser_of
+from burnish.cli.run import settings
 
 DOCS = Path(__file__).resolve().parent
 NOTICE = "<!-- Written by docs/generate.py from the code: change it there, then `make docs`. -->"
@@ -76,17 +77,15 @@ def _help(action: argparse.Action) -> str:
 
 def config_page() -> str:
     """Return docs/config.md: every setting of a recipe."""
-    from burnish.loop.recipe import Recipe
-
     parts = [
         "# Settings",
         NOTICE,
-        "Every setting of `burnish run`, as `--set section.key=value` and as TOML files take it. The default is the tested "
-        'value. A setting whose default is `"none"` is switched off.',
+        "Every setting of `burnish run`, as `--set section.key=value` and as TOML files take it. The default is the "
+        'tested value. A setting whose default is `"none"` is switched off.',
     ]
     section = ""
     rows: list[str] = []
-    for key in config.describe(Recipe):
+    for key in config.describe(settings()):
         here = key.name.rpartition(".")[0]
         if here != section and rows:
             parts.append(_settings(section, rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 DESCRIPTION = """\
 Runs the whole loop: takes people's feedback, learns a reward from it, trains the model by
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one setting; may be repeated",
     )
     parser.add_argument(
-        "--help-config", action="store_true", help="list every setting of the recipe with its default, and leave"
+        "--help-config", action=_HelpConfig, nargs=0, help="list every setting with its default, and leave"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan, the settings and the time it will take; train nothing"
@@ -69,6 +70,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print report.json on standard output, progress as JSON lines"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress and no messages; errors are still told")
+
+
+def settings() -> type[Any]:
+    """Return the dataclass of a recipe's settings: what `--set`, `--help-config` and docs/config.md speak of."""
+    from burnish.loop.recipe import Recipe
+
+    return Recipe
+
+
+class _HelpConfig(argparse.Action):
+    """Prints every setting and leaves, as `--help` does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from burnish import config
+
+        print(config.table(settings()))
+        parser.exit()
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,0 +1,189 @@
+"""Documents tell the truth: their code runs, their flags and keys exist, and every flag and key has its words.
+
+In every page: each ```python block runs, and prints what the ```text block right after it shows. Each ```bash block
+headed `bash run` runs as it stands, in an empty folder (blocks of one page share it); in the other bash blocks every
+`burnish` command is read by the real parser and every `make` target is looked up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from burnish import config
+from burnish.cli.main import VERBS, parser_of
+from burnish.cli.run import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+GENERATED = {"cli.md", "config.md", "methods.md"}
+PAGES = sorted(
+    page
+    for page in (*ROOT.glob("*.md"), *ROOT.joinpath("docs").rglob("*.md"))
+    if page.name not in GENERATED and page.parent.name != "decisions"
+)
+TRANSLATED = sorted(page for page in PAGES if page.name.endswith(".zh.md"))
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    head: str
+    code: str
+    output: str | None
+    """The text block that follows it directly."""
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the fenced blocks of a page in their order."""
+    text = page.read_text(encoding="utf-8")
+    found = list(re.finditer(r"^```([^\n`]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    result = []
+    for match, after in zip(found, [*found[1:], None], strict=True):
+        follows = after is not None and after[1] == "text" and not text[match.end() : after.start()].strip()
+        line = text.count("\n", 0, match.start()) + 1
+        result.append(Block(page, line, match[1].strip(), match[2], after[2] if follows and after else None))
+    return result
+
+
+def of_kind(*heads: str) -> list[Block]:
+    return [block for page in PAGES for block in blocks(page) if block.head in heads]
+
+
+def name_of(item: object) -> str:
+    page = item.page if isinstance(item, Block) else item
+    assert isinstance(page, Path)
+    where = str(page.relative_to(ROOT))
+    return f"{where}:{item.line}" if isinstance(item, Block) else where
+
+
+# ------------------------------------------------------------------------------------------------------ code blocks
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in TRANSLATED], ids=name_of)
+def test_python_blocks_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": page.stem}
+    for block in blocks(page):
+        if block.head != "python":
+            continue
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(compile("\n" * block.line + block.code, str(page), "exec"), names)
+        if block.output is not None:
+            assert said.getvalue() == block.output, name_of(block)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in TRANSLATED], ids=name_of)
+def test_bash_blocks_marked_run_do_run(page, tmp_path):
+    script = "\n".join(block.code for block in blocks(page) if block.head == "bash run")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def commands(block: Block) -> Iterator[list[str]]:
+    """Yield the words of each command in a bash block, without what it is piped or redirected into."""
+    for line in block.code.replace("\\\n", " ").splitlines():
+        for part in re.split(r"&&|\|\||;|\|", line.split(" #")[0]):
+            words = shlex.split(re.split(r"\s[0-9]?>", part)[0], comments=True)
+            if words:
+                yield words
+
+
+@pytest.mark.parametrize("block", of_kind("bash", "bash run"), ids=name_of)
+def test_commands_in_the_pages_are_ones_that_exist(block):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for words in commands(block):
+        if words[0] == "make":
+            assert {word for word in words[1:] if "=" not in word} <= targets, words
+        if Path(words[0]).name == "burnish" and words[1:2] not in (["--help"], ["--version"], []):
+            read_by_the_parser(words[1:])
+
+
+def read_by_the_parser(words: list[str]) -> None:
+    parser, _ = parser_of(words[0])
+    if {"--help", "--help-config"} & set(words):
+        return
+    args = parser.parse_args(words[1:])
+    known = {key.name for key in config.describe(settings())}
+    assert {each.partition("=")[0] for each in getattr(args, "sets", [])} <= known, words
+
+
+# --------------------------------------------------------------------------------------------- flags, keys and links
+
+
+def flags_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from flags_of(below)
+        elif not isinstance(action, argparse._HelpAction):
+            yield f"{parser.prog} {'/'.join(action.option_strings) or action.dest}", action
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_flag_has_its_words(verb):
+    assert [name for name, action in flags_of(parser_of(verb)[0]) if not action.help] == []
+
+
+def test_every_setting_has_its_words():
+    assert [key.name for key in config.describe(settings()) if not key.doc] == []
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", sorted(GENERATED))
+def test_generated_pages_are_up_to_date(page, generate):
+    written = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert written == generate.PAGES[page](), f"docs/{page} is out of date: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_inside_the_repository_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)|(?:src|href)=\"([^\"#]+)\"", text)
+    targets = [first or second for first, second in links]
+    lost = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert lost == []
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=name_of)
+def test_a_translation_shows_the_same_commands(page):
+    original = page.with_name(page.name.replace(".zh.md", ".md"))
+    assert shown(page) == shown(original)
+
+
+def shown(page: Path) -> list[tuple[str, str]]:
+    """Return heads and code of a page's blocks, comments left out: those are translated."""
+    return [
+        (block.head, re.sub(r"\s*#.*", "", block.code))
+        for block in blocks(page)
+        if block.head.startswith(("bash", "python"))
+    ]
