@@ -31,7 +31,6 @@ ATTEMPTS = 4
 WAITS_SECONDS = (0.5, 2.0, 5.0)
 """Before each further attempt at the same address."""
 _PROGRESS_BYTES = 2**20  # an attempt that brought this much does not count as failed: slow lines get there too
-_CHUNK = 2**17
 _PAGE_LIMIT = 64 * 2**20  # bytes; pypi.org's largest project page is about 20 MB
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 
@@ -167,7 +166,7 @@ def _page(client: httpx.Client, url: str) -> tuple[bytes, str, str]:
             with client.stream("GET", url, headers={"Accept": _ACCEPT}) as answer:
                 _need_success(answer)
                 content = bytearray()
-                for chunk in answer.iter_bytes(_CHUNK):
+                for chunk in answer.iter_bytes():
                     content += chunk
                     if len(content) > _PAGE_LIMIT:
                         raise _Refused(f"its page is longer than {_PAGE_LIMIT // 2**20} MiB")
@@ -276,7 +275,9 @@ def _download_once(client: httpx.Client, url: str, release: Release, part: Path)
 def _write_all(answer: httpx.Response, out: IO[bytes], have: int, release: Release) -> None:
     shown = have // 1000
     with progress.bar(release.size // 1000, f"fetching {release.filename}", "kB", start=shown) as bar:
-        for chunk in answer.iter_raw(_CHUNK):
+        for (
+            chunk
+        ) in answer.iter_raw():  # in the pieces in which it arrives: a fixed size would lose the last of a cut one
             have += len(chunk)
             if have > release.size:
                 raise DamagedFileError(f"it sends more than the {release.size:,} bytes of the file")

@@ -12,7 +12,7 @@ from burnish.corpora import index
 NAME = "minilm"
 KIND = "model"
 SUMMARY = "all-MiniLM-L6-v2: sentence embeddings (BERT, 22.7 M parameters, 6 layers, 384 dimensions)"
-LICENCE = "Apache-2.0"
+LICENCE = "Apache-2.0 (model), MIT (package)"
 CITATION = (
     "Wang et al. (2020). MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained "
     "Transformers. NeurIPS 2020, arXiv 2002.10957. Reimers and Gurevych (2019). Sentence-BERT. EMNLP 2019, "

@@ -69,7 +69,10 @@ def read() -> PipSettings:
 
 
 def _configuration_files() -> list[Path]:
-    """Return pip's configuration files, least important first: machine, user, environment, `PIP_CONFIG_FILE`."""
+    """Return pip's configuration files, least important first: machine, user, environment, `PIP_CONFIG_FILE`.
+
+    As in pip, the user's own is left out when `PIP_CONFIG_FILE` names a file that exists.
+    """
     own = os.environ.get("PIP_CONFIG_FILE")
     if own == os.devnull:
         return []
@@ -80,8 +83,8 @@ def _configuration_files() -> list[Path]:
     user = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip", "pip.conf")
     if sys.platform == "darwin" and (home / "Library/Application Support/pip").is_dir():
         user = home / "Library/Application Support/pip/pip.conf"
-    files = [*machine, Path("/etc/pip.conf"), home / ".pip" / "pip.conf", user, Path(sys.prefix, "pip.conf")]
-    return files + ([Path(own)] if own else [])
+    users = [] if own and Path(own).exists() else [home / ".pip" / "pip.conf", user]
+    return [*machine, Path("/etc/pip.conf"), *users, Path(sys.prefix, "pip.conf"), *([Path(own)] if own else [])]
 
 
 def _read_file(path: Path) -> dict[str, str]:
