@@ -1,8 +1,8 @@
 """Documents tell the truth: their code runs, their flags and keys exist, and every flag and key has its words.
 
-In every page: each ```python block runs, and prints what the ```text block right after it shows. Each ```bash block
-headed `bash run` runs as it stands, in an empty folder (blocks of one page share it); in the other bash blocks every
-`burnish` command is read by the real parser and every `make` target is looked up.
+In every page, each ```python block and each bash block headed `bash run` runs as it stands, in their order, in one empty
+folder, and prints what the ```text block right after it shows. In the other bash blocks every `burnish` command is read
+by the real parser and every `make` target is looked up.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import importlib.util
 import io
+import itertools
 import os
 import re
 import shlex
@@ -54,7 +55,7 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     found = list(re.finditer(r"^```([^\n`]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
     result = []
-    for match, after in zip(found, [*found[1:], None], strict=True):
+    for match, after in itertools.zip_longest(found, found[1:]):
         follows = after is not None and after[1] == "text" and not text[match.end() : after.start()].strip()
         line = text.count("\n", 0, match.start()) + 1
         result.append(Block(page, line, match[1].strip(), match[2], after[2] if follows and after else None))
@@ -76,28 +77,31 @@ def name_of(item: object) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in TRANSLATED], ids=name_of)
-def test_python_blocks_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch):
+def test_code_blocks_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": page.stem}
     for block in blocks(page):
-        if block.head != "python":
+        if block.head not in ("python", "bash run"):
             continue
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            exec(compile("\n" * block.line + block.code, str(page), "exec"), names)
+        said = run_bash(block.code) if block.head == "bash run" else run_python(block, names)
         if block.output is not None:
-            assert said.getvalue() == block.output, name_of(block)
+            assert said == block.output, name_of(block)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in TRANSLATED], ids=name_of)
-def test_bash_blocks_marked_run_do_run(page, tmp_path):
-    script = "\n".join(block.code for block in blocks(page) if block.head == "bash run")
+def run_python(block: Block, names: dict[str, object]) -> str:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile("\n" * block.line + block.code, str(block.page), "exec"), names)
+    return said.getvalue()
+
+
+def run_bash(code: str) -> str:
+    """Run in the working folder, with the `burnish` of this interpreter first on the path."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
 
 
 def commands(block: Block) -> Iterator[list[str]]:
