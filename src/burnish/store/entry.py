@@ -1,0 +1,66 @@
+"""What goes into the store and what comes back: plain values, importable without a database library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from burnish.errors import InputError
+from burnish.records import Completion, Feedback, Prompt
+
+OnDuplicate: TypeAlias = Literal["error", "skip", "replace"]
+Status: TypeAlias = Literal["stored", "known", "replaced", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One prompt, completions of it and what people said of them. It is stored whole or not at all."""
+
+    prompt: Prompt
+    completions: tuple[Completion, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one feedback record, given out only once it is committed."""
+
+    feedback_id: str
+    """The id under which it stands: after `replaced` the new record's own id."""
+    status: Status
+    """`stored` new; `known` the same record was there; `replaced` stored as a new record that supersedes the old one;
+    `conflict` the id stands for other content, nothing was changed."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What one request to forget touched."""
+
+    records: int
+    """Feedback records that lost their words; their tombstones stay."""
+    snapshots: tuple[str, ...] = ()
+    """Hashes of the snapshots that can no longer be reproduced whole."""
+    checkpoints: tuple[str, ...] = ()
+    """Ids of the checkpoints trained on those snapshots, and of checkpoints trained from these."""
+    purged: bool = True
+    """Whether the bytes are gone from the files too. False while another process still reads an older state: they go
+    when the store is next opened or erased from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """A saved list of signals."""
+
+    hash: str
+    signals: int
+    feedback: int
+    """How many feedback records it was made from."""
+    lost: int
+    """How many of its signals an erasure took."""
+    time: str
+    """When it was saved, RFC 3339, UTC."""
+
+
+class LostSignalsError(InputError):
+    """A snapshot cannot be loaded whole, because feedback it used was erased; the message says which."""

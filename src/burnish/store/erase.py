@@ -1,0 +1,296 @@
+"""Forgetting: the words go, out of the rows and out of the file's bytes; a tombstone and the lineage stay.
+
+Words are what a record said (value, comment, consent, ...), completions that its author wrote (a correction), and
+every signal of a snapshot that was made from it. The envelope stays, its author replaced by a number that nothing
+leads back from. What was trained on the words is named, because weights cannot be edited.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from burnish.errors import BusyError, InputError
+from burnish.store import snapshots as saved
+from burnish.store.engine import MOST_IDS, Database, chunks
+from burnish.store.entry import Erasure
+from burnish.store.schema import (
+    checkpoints,
+    completions,
+    feedback,
+    prompts,
+    snapshot_feedback,
+    snapshot_signals,
+    snapshot_texts,
+    snapshots,
+    state,
+    words,
+)
+
+PURGE_PENDING = "purge_pending"
+_PURGE_SECONDS = 2.0  # how long to wait for readers of an older state before leaving the bytes to a later purge
+
+
+@dataclass(slots=True)
+class _Record:
+    """A record to be erased."""
+
+    seq: int
+    id: str
+    prompt_id: str
+    shown: frozenset[str]
+    texts: frozenset[str]
+    """Every text inside its value: a correction, or the id of one."""
+
+    def wrote(self, completion_id: str, completion_text: str) -> bool:
+        """Return whether a completion is this author's own: it stands in the value and was not shown to them."""
+        return completion_id not in self.shown and (completion_text in self.texts or completion_id in self.texts)
+
+
+@dataclass(slots=True)
+class _Own:
+    """Records and what their author wrote, found by prompt."""
+
+    records: list[_Record]
+    by_prompt: dict[str, list[_Record]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for record in self.records:
+            if record.texts:
+                self.by_prompt.setdefault(record.prompt_id, []).append(record)
+
+    def wrote(self, prompt_id: str, completion_id: str, completion_text: str) -> bool:
+        return any(record.wrote(completion_id, completion_text) for record in self.by_prompt.get(prompt_id, ()))
+
+
+def erase_author(database: Database, author_id: str, author_kind: str) -> Erasure:
+    """Erase every record of an author; see `Store.erase_author`."""
+    if not author_id:
+        raise InputError("erase: an anonymous record has no author. Erase it by its id.")
+
+    def choose(connection: Connection) -> list[str]:
+        query = select(feedback.c.id).where(
+            feedback.c.author_id == author_id, feedback.c.author_kind == author_kind, feedback.c.erased_ms.is_(None)
+        )
+        return list(connection.execute(query).scalars())
+
+    return _erase(database, choose)
+
+
+def erase_record(database: Database, feedback_id: str) -> Erasure:
+    """Erase a record with its earlier and later versions; see `Store.erase`."""
+
+    def choose(connection: Connection) -> list[str]:
+        versions: set[str] = set()
+        ask = {feedback_id}
+        while ask:
+            either = feedback.c.id.in_(ask) | feedback.c.supersedes.in_(ask)
+            rows = connection.execute(select(feedback.c.id, feedback.c.supersedes).where(either)).all()
+            if not rows:
+                raise InputError(f"erase: feedback {feedback_id!r} is not in this store. Check the id.")
+            versions |= ask
+            ask = {name for row in rows for name in row if name is not None} - versions
+        query = select(feedback.c.id).where(feedback.c.id.in_(versions), feedback.c.erased_ms.is_(None))
+        return list(connection.execute(query).scalars())
+
+    return _erase(database, choose)
+
+
+def _erase(database: Database, choose: Callable[[Connection], list[str]]) -> Erasure:
+    with database.writing() as connection:
+        own = _Own(list(_records(connection, choose(connection))))
+        if own.records:
+            _leave_tombstones(connection, own)
+            written = _erase_completions(connection, own)
+            hashes = _empty_snapshots(connection, own, written)
+            models = _trained_on(connection, hashes)
+            _note_purge(connection)
+    if not own.records:
+        return Erasure(0)
+    return Erasure(len(own.records), hashes, models, purge(database))
+
+
+def _records(connection: Connection, names: Iterable[str]) -> Iterator[_Record]:
+    query = (
+        select(feedback.c.seq, feedback.c.id, prompts.c.id, feedback.c.completion_ids, words.c.value)
+        .join_from(feedback, prompts)
+        .join(words, words.c.seq == feedback.c.seq)
+    )
+    for some in chunks(names, MOST_IDS):
+        for seq, name, prompt_id, shown, value in connection.execute(query.where(feedback.c.id.in_(some))):
+            yield _Record(seq, name, prompt_id, frozenset(json.loads(shown)), frozenset(_texts_in(json.loads(value))))
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(each)
+
+
+# ------------------------------------------------------------------------------------------------- records, completions
+
+
+def _leave_tombstones(connection: Connection, own: _Own) -> None:
+    # Random and thrown away: one person's tombstones stay together, but nothing leads from them to the person.
+    nobody = f"erased_{secrets.token_hex(16)}"
+    for some in chunks((record.seq for record in own.records), MOST_IDS):
+        connection.execute(delete(words).where(words.c.seq.in_(some)))
+        mark = update(feedback).where(feedback.c.seq.in_(some))
+        connection.execute(mark.values(author_id=nobody, erased_ms=time.time_ns() // 1_000_000))
+
+
+def _erase_completions(connection: Connection, own: _Own) -> list[str]:
+    """Return the ids of the completions that the author wrote, with their words taken out."""
+    written = []
+    for some in chunks(own.by_prompt, MOST_IDS):
+        query = select(prompts.c.id, completions.c.id, completions.c.text).join_from(completions, prompts)
+        query = query.where(
+            prompts.c.id.in_(some), completions.c.finish_reason == "given", completions.c.sampling.is_(None)
+        )
+        written += [row[1] for row in connection.execute(query) if own.wrote(*row)]
+    for some in chunks(written, MOST_IDS):
+        mark = update(completions).where(completions.c.id.in_(some))
+        gone = {"text": "", "token_ids": None, "logprobs": None, "erased_ms": time.time_ns() // 1_000_000}
+        connection.execute(mark.values(gone))
+    return written
+
+
+# ------------------------------------------------------------------------------------------------------------ snapshots
+
+
+def _empty_snapshots(connection: Connection, own: _Own, written: list[str]) -> tuple[str, ...]:
+    """Return the hashes of the snapshots that lost signals: those made from the records or holding what they wrote."""
+    ordinals: dict[int, set[int]] = {}
+    for some in chunks((record.id for record in own.records), MOST_IDS):
+        query = select(snapshot_feedback.c.snapshot, snapshot_feedback.c.ordinal)
+        for snapshot, ordinal in connection.execute(query.where(snapshot_feedback.c.feedback_id.in_(some))):
+            ordinals.setdefault(snapshot, set()).add(ordinal)
+    saved.forget_salts(connection, [record.id for record in own.records])
+    own_texts = _own_texts(connection, own, written, ordinals)
+    if not ordinals and not own_texts:
+        return ()
+    lost: dict[int, list[int]] = {}
+    gone: set[int] = set()
+    kept: set[int] = set()
+    for snapshot, position, signal in _signals(connection, None):
+        used = ordinals.get(snapshot, set())
+        held = saved.references(signal)
+        if used.isdisjoint(signal.get("feedback_ids", ())) and own_texts.isdisjoint(held):
+            kept.update(held)
+        else:
+            lost.setdefault(snapshot, []).append(position)
+            gone.update(held)
+    for snapshot, positions in lost.items():
+        _empty_signals(connection, snapshot, positions)
+    for some_texts in chunks(sorted((gone - kept) | own_texts), MOST_IDS):
+        connection.execute(delete(snapshot_texts).where(snapshot_texts.c.seq.in_(some_texts)))
+    query_hashes = select(snapshots.c.hash).where(snapshots.c.seq.in_(lost)).order_by(snapshots.c.seq)
+    return tuple(connection.execute(query_hashes).scalars())
+
+
+def _own_texts(connection: Connection, own: _Own, written: list[str], ordinals: dict[int, set[int]]) -> frozenset[int]:
+    """Return the snapshot texts that the author wrote: erased completions, and such as only a signal ever held."""
+    found: set[int] = set()
+    for some in chunks(written, MOST_IDS):
+        query = select(snapshot_texts.c.seq).where(snapshot_texts.c.record_id.in_(some))
+        found.update(connection.execute(query).scalars())
+    if not own.by_prompt:
+        return frozenset(found)
+    candidates: set[int] = set()
+    for snapshot, _, signal in _signals(connection, list(ordinals)):
+        if not ordinals[snapshot].isdisjoint(signal.get("feedback_ids", ())):
+            candidates.update(saved.references(signal))
+    query_texts = select(snapshot_texts.c.seq, snapshot_texts.c.record_id, snapshot_texts.c.body)
+    for some_seqs in chunks(sorted(candidates), MOST_IDS):
+        for seq, name, body in connection.execute(query_texts.where(snapshot_texts.c.seq.in_(some_seqs))):
+            plain = json.loads(body)
+            if "prompt_id" in plain and own.wrote(plain["prompt_id"], name, plain["text"]):
+                found.add(seq)
+    return frozenset(found)
+
+
+def _signals(connection: Connection, only: list[int] | None) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    table = snapshot_signals
+    query = select(table.c.snapshot, table.c.position, table.c.body).where(table.c.body.is_not(None))
+    if only is not None:
+        query = query.where(table.c.snapshot.in_(only))
+    for snapshot, position, body in connection.execute(query):
+        yield snapshot, position, json.loads(body)
+
+
+def _empty_signals(connection: Connection, snapshot: int, positions: list[int]) -> None:
+    table = snapshot_signals
+    for some in chunks(positions, MOST_IDS):
+        mark = update(table).where(table.c.snapshot == snapshot, table.c.position.in_(some))
+        connection.execute(mark.values(body=None))
+    count = update(snapshots).where(snapshots.c.seq == snapshot)
+    connection.execute(count.values(lost=snapshots.c.lost + len(positions)))
+
+
+def _trained_on(connection: Connection, hashes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the checkpoints trained on these snapshots and their descendants, in the order they were recorded."""
+    rows = connection.execute(
+        select(checkpoints.c.id, checkpoints.c.parent, checkpoints.c.snapshot).order_by(checkpoints.c.seq)
+    ).all()
+    tainted = {row[0] for row in rows if row[2] in hashes}
+    while grown := {row[0] for row in rows if row[1] in tainted} - tainted:
+        tainted |= grown
+    return tuple(dict.fromkeys(row[0] for row in rows if row[0] in tainted))
+
+
+# --------------------------------------------------------------------------------------------------------- the bytes
+
+
+def _note_purge(connection: Connection) -> None:
+    connection.execute(delete(state).where(state.c.key == PURGE_PENDING))
+    connection.execute(insert(state), {"key": PURGE_PENDING, "value": "1"})
+
+
+def purge_if_pending(database: Database) -> None:
+    """Finish an erasure whose bytes could not be removed then, because of readers or a kill."""
+    with database.reading() as connection:
+        pending = connection.execute(select(state.c.key).where(state.c.key == PURGE_PENDING)).first()
+    if pending:
+        purge(database)
+
+
+def purge(database: Database) -> bool:
+    """Remove erased bytes from the files and return whether that worked; False while others read an older state."""
+    try:
+        done = _purge_sqlite(database) if database.is_sqlite else _purge_postgres(database)
+        if done:
+            with database.writing() as connection:
+                connection.execute(delete(state).where(state.c.key == PURGE_PENDING))
+    except BusyError:
+        return False
+    return done
+
+
+def _purge_sqlite(database: Database) -> bool:
+    """Rewrite the file, because b-tree balancing leaves copies in the gaps of pages, and empty the write-ahead log."""
+    with database.writers.connect() as connection, database.explaining():
+        driver: Any = connection.connection.dbapi_connection
+        database.retrying(lambda: driver.execute("VACUUM"))
+        deadline = time.monotonic() + _PURGE_SECONDS
+        while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+    return True
+
+
+def _purge_postgres(database: Database) -> bool:
+    """Rewrite the tables that held words; the server's own log and back-ups are its operator's."""
+    with database.writers.connect() as plain:
+        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+        for table in (words, completions, feedback, snapshot_signals, snapshot_texts, snapshot_feedback):
+            connection.execute(text(f"VACUUM (FULL) {table.name}"))
+    return True

@@ -1,0 +1,1 @@
+"""How the tables came to be: one module a step in `versions/`, run at open by `burnish.store.migrate`."""

@@ -1,0 +1,1 @@
+"""Append only: a step that was released is never edited."""

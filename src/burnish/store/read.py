@@ -1,0 +1,151 @@
+"""Reading: entries streamed out of one consistent state, single records, and counts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, select
+
+from burnish.records import Completion, Feedback, Prompt
+from burnish.store.engine import Database, chunks
+from burnish.store.entry import Entry
+from burnish.store.rows import completion_of, feedback_of, prompt_of
+from burnish.store.schema import (
+    checkpoints,
+    completions,
+    feedback,
+    prompts,
+    row_of,
+    snapshots,
+    words,
+)
+
+PROMPTS_AT_ONCE = 200
+
+_LATER = feedback.alias("later")
+_SUPERSEDED = exists().where(_LATER.c.supersedes == feedback.c.id)
+# Two changes of one record, as by a double click, are one opinion: the last counts.
+_OUTDATED = exists().where(and_(_LATER.c.supersedes == feedback.c.supersedes, _LATER.c.seq > feedback.c.seq))
+CURRENT = ~_SUPERSEDED & ~_OUTDATED
+
+
+FEEDBACK = (
+    select(*row_of(feedback)).join_from(feedback, prompts).join(words, words.c.seq == feedback.c.seq)
+)  # joins away what was erased
+
+
+def entries(
+    database: Database,
+    *,
+    kinds: Collection[str] | None,
+    prompt_ids: Collection[str] | None,
+    include_superseded: bool,
+) -> Iterator[Entry]:
+    """Yield one entry a prompt, oldest prompt first, all out of one state of the store; see `Store.entries`."""
+    wanted: list[ColumnElement[bool]] = [feedback.c.erased_ms.is_(None)]
+    if not include_superseded:
+        wanted.append(CURRENT)
+    if kinds is not None:
+        wanted.append(feedback.c.kind.in_({kinds} if isinstance(kinds, str) else set(kinds)))
+    with database.reading() as connection:
+        for asked in _prompts(connection, prompt_ids):
+            shown = _completions(connection, list(asked))
+            said = _feedback(connection, list(asked), wanted)
+            for name, prompt in asked.items():
+                there = shown.get(name, {})
+                records = [each for each in said.get(name, ()) if all(one in there for one in each.completion_ids)]
+                if records or kinds is None:
+                    yield Entry(prompt, tuple(there.values()), tuple(records))
+
+
+def _prompts(connection: Connection, ids: Collection[str] | None) -> Iterator[dict[str, Prompt]]:
+    query = select(prompts.c.seq, *row_of(prompts)).order_by(prompts.c.seq)
+    if ids is not None:
+        for some in chunks(dict.fromkeys(ids), PROMPTS_AT_ONCE):
+            rows = connection.execute(query.where(prompts.c.id.in_(some))).all()
+            yield {row[1]: prompt_of(tuple(row[1:])) for row in rows}
+        return
+    last = 0
+    while True:
+        rows = connection.execute(query.where(prompts.c.seq > last).limit(PROMPTS_AT_ONCE)).all()
+        if not rows:
+            return
+        yield {row[1]: prompt_of(tuple(row[1:])) for row in rows}
+        last = rows[-1][0]
+
+
+def _completions(connection: Connection, prompt_ids: list[str]) -> dict[str, dict[str, Completion]]:
+    query = (
+        select(*row_of(completions))
+        .join_from(completions, prompts)
+        .where(prompts.c.id.in_(prompt_ids), completions.c.erased_ms.is_(None))
+        .order_by(completions.c.seq)
+    )
+    found: dict[str, dict[str, Completion]] = defaultdict(dict)
+    for row in connection.execute(query):
+        found[row[1]][row[0]] = completion_of(tuple(row))
+    return found
+
+
+def _feedback(
+    connection: Connection, prompt_ids: list[str], wanted: list[ColumnElement[bool]]
+) -> dict[str, list[Feedback]]:
+    query = FEEDBACK.where(prompts.c.id.in_(prompt_ids), *wanted).order_by(feedback.c.seq)
+    found: dict[str, list[Feedback]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row[2]].append(feedback_of(tuple(row)))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------- single records
+
+
+def prompt(connection: Connection, name: str) -> Prompt | None:
+    """Return the prompt of this id, None when unknown."""
+    row = connection.execute(select(*row_of(prompts)).where(prompts.c.id == name)).first()
+    return None if row is None else prompt_of(tuple(row))
+
+
+def completion(connection: Connection, name: str) -> Completion | None:
+    """Return the completion of this id, None when unknown or erased."""
+    query = select(*row_of(completions)).join_from(completions, prompts)
+    row = connection.execute(query.where(completions.c.id == name, completions.c.erased_ms.is_(None))).first()
+    return None if row is None else completion_of(tuple(row))
+
+
+def feedback_record(connection: Connection, name: str) -> Feedback | None:
+    """Return the feedback of this id, None when unknown or erased."""
+    row = connection.execute(FEEDBACK.where(feedback.c.id == name)).first()
+    return None if row is None else feedback_of(tuple(row))
+
+
+def stats(connection: Connection) -> dict[str, Any]:
+    """Return the counts of `Store.stats`."""
+
+    def count(table: Table, *where: ColumnElement[bool]) -> int:
+        return int(connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
+
+    alive = feedback.c.erased_ms.is_(None)
+    live = (alive, CURRENT)
+    by_kind = connection.execute(
+        select(feedback.c.kind, func.count()).where(*live).group_by(feedback.c.kind).order_by(feedback.c.kind)
+    )
+    people = select(func.count(feedback.c.author_id.distinct())).where(
+        *live, feedback.c.author_kind == "human", feedback.c.author_id != ""
+    )
+    kinds: dict[str, int] = {row[0]: int(row[1]) for row in by_kind}
+    records = sum(kinds.values())
+    return {
+        "records": records,
+        "people": int(connection.execute(people).scalar_one()),
+        "anonymous": count(feedback, *live, feedback.c.author_id == ""),
+        "by_kind": kinds,
+        "superseded": count(feedback, alive) - records,
+        "erased": count(feedback, feedback.c.erased_ms.is_not(None)),
+        "prompts": count(prompts),
+        "completions": count(completions, completions.c.erased_ms.is_(None)),
+        "snapshots": count(snapshots),
+        "checkpoints": int(connection.execute(select(func.count(checkpoints.c.id.distinct()))).scalar_one()),
+    }

@@ -1,0 +1,112 @@
+"""Many threads, one writer: each submission waits for the commit that holds it, and a commit holds all that wait.
+
+While one group is being written and synced, the next one gathers; no delay is ever added on purpose.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+
+from burnish.errors import InputError
+from burnish.store.engine import Database
+from burnish.store.insert import Inserts, Outcome, Work
+
+MOST_IN_A_GROUP = 512
+"""Entries in one commit: bounds how long another process waits for its turn (about 30 ms)."""
+
+
+class _Ticket:
+    """A submission and the gate its thread waits at."""
+
+    __slots__ = ("error", "gate", "outcome", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.gate = threading.Lock()  # the cheapest thing in Python that a thread can wait for
+        self.gate.acquire()
+        self.outcome: Outcome | None = None
+        self.error: BaseException | None = None
+
+
+class GroupWriter:
+    """The writer thread of one open store; it starts with the first submission."""
+
+    def __init__(self, database: Database, inserts: Inserts) -> None:
+        self._database = database
+        self._inserts = inserts
+        self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
+        self._door = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._process = os.getpid()
+
+    def submit(self, work: Work) -> Outcome:
+        """Return what became of the entry, once it is durable. Raises what the transaction raised."""
+        ticket = _Ticket(work)
+        with self._door:
+            if self._closed:
+                raise InputError("store: it is closed. Open it again with open_store(url).")
+            if self._thread is None or self._process != os.getpid():
+                self._start()
+            self._queue.put(ticket)
+        ticket.gate.acquire()
+        if isinstance(ticket.error, InputError):  # shared by the whole group: each thread raises its own
+            raise type(ticket.error)(*ticket.error.args) from ticket.error
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.outcome is not None
+        return ticket.outcome
+
+    def close(self) -> None:
+        """Commit what waits, then stop."""
+        with self._door:
+            self._closed = True
+            if self._thread is not None and self._process == os.getpid():
+                self._queue.put(None)
+        if self._thread is not None and self._process == os.getpid():
+            self._thread.join()
+
+    def _start(self) -> None:
+        if self._process != os.getpid():
+            raise InputError("store: it was opened before this process was forked. Open it again in the child.")
+        self._thread = threading.Thread(target=self._run, name="burnish-store-writer", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            ticket = self._queue.get()
+            if ticket is None:
+                return
+            group, ended = [ticket], False
+            while len(group) < MOST_IN_A_GROUP and not ended:
+                try:
+                    another = self._queue.get_nowait()
+                except Empty:
+                    break
+                if another is None:
+                    ended = True
+                else:
+                    group.append(another)
+            self._commit(group)
+            if ended:
+                return
+
+    def _commit(self, group: Sequence[_Ticket]) -> None:
+        try:
+            with self._database.writing() as connection:
+                outcomes = self._inserts.store(connection, [ticket.work for ticket in group])
+        except BaseException as error:  # noqa: BLE001  (handed to the threads that wait, who raise it)
+            if len(group) > 1 and not isinstance(error, InputError):
+                for ticket in group:  # one entry that the database refuses must not take the others with it
+                    self._commit([ticket])
+                return
+            for ticket in group:
+                ticket.error = error
+                ticket.gate.release()
+            return
+        for ticket, outcome in zip(group, outcomes, strict=True):
+            ticket.outcome = outcome
+            ticket.gate.release()
