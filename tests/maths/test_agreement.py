@@ -145,6 +145,13 @@ def test_units_of_one_cluster_are_drawn_together():
     assert together.high - together.low > alone.high - alone.low
 
 
+def test_one_cluster_alone_gives_no_interval():
+    agreement = alpha(count([0, 0, 1, 1], [1, 2, 2, 2], clusters=[7, 7, 7, 7]), "nominal")
+    assert agreement.alpha is not None
+    assert agreement.ci95 is None
+    assert "belong together" in agreement.reason
+
+
 def test_too_rare_disagreement_gives_alpha_without_an_interval():
     answers = np.ones(80)
     answers[0] = 2.0  # a resample without unit 0 (37% of them) is unanimous

@@ -117,6 +117,8 @@ def alpha(counts: Counts, metric: Metric, *, resamples: int = 1_000, seed: int =
         return said(None, "all answers are equal, so nothing shows that people could have disagreed")
     if not resamples:
         return said(value, "")
+    if counts.cluster_U.max() == 0:
+        return said(value, "all units belong together, so nothing is left to resample for an interval")
     drawn = _bootstrap(counts, size_U, metric, resamples, seed)
     known = drawn[~np.isnan(drawn)]
     if len(known) < 0.95 * resamples:

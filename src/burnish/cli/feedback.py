@@ -1,0 +1,245 @@
+"""`burnish feedback import|export|stats|delete`: feedback in and out of the store, and what is in it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from burnish.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from burnish.feedback.intake import ImportResult
+    from burnish.records import Feedback
+    from burnish.store import Erasure, Store
+
+DEFAULT_DB = "sqlite:///burnish.db"
+SHOWN_PROBLEMS = 20
+
+SHAPES = """\
+one JSON object a line (a bad line is reported and never takes the good ones with it):
+  {"prompt": "...", "completion": "...", "rating": 4, "scale": [1, 5], "author": "ana"}
+  {"prompt": "...", "completion": "...", "thumb": true}
+  {"prompt": "...", "chosen": "...", "rejected": "...", "strength": 2}     or "tie": "good" | "bad"
+  {"prompt": "...", "completions": ["...", "...", "..."], "ranking": [2, 0, 1]}
+  {"prompt": "...", "completion": "...", "comment": "too long"}
+  {"prompt": "...", "completion": "...", "correction": "the text as it should be"}
+  {"prompt": "...", "completion": "...", "spans": [{"start": 0, "end": 5, "label": "wrong"}]}
+Also TRL's prompt/chosen/rejected and prompt/completion/label, with texts or lists of messages.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="feedback_verb", metavar="VERB", required=True)
+
+    raw = argparse.RawDescriptionHelpFormatter
+    into = verbs.add_parser("import", help="store JSONL files", description=SHAPES, formatter_class=raw)
+    into.add_argument("files", nargs="+", metavar="FILE", help="JSONL, also gzip; - is standard input")
+    _db(into)
+    into.add_argument("--strict", action="store_true", help="store nothing, and exit 2, if any line is wrong")
+    into.add_argument(
+        "--on-duplicate",
+        choices=("error", "skip", "replace"),
+        default="error",
+        help="what to do when an id stands for other content: refuse the line (default), keep the old, replace it",
+    )
+    into.add_argument("--author", default="", metavar="NAME", help="author of lines that name none (else anonymous)")
+    into.add_argument("--source", default="", metavar="NAME", help="where lines come from that do not say so")
+    _output(into)
+
+    out = verbs.add_parser("export", help="write feedback as JSONL, in the shapes that import reads")
+    _db(out)
+    out.add_argument("--kind", action="append", metavar="KIND", help="only this kind; may be given again")
+    out.add_argument("--out", metavar="FILE", help="write here instead of standard output; .gz is packed")
+
+    stats = verbs.add_parser("stats", help="how much there is, of which kinds, and how far people agree")
+    _db(stats)
+    _output(stats)
+
+    delete = verbs.add_parser("delete", help="erase a person's words, or one record; models trained on them are named")
+    _db(delete)
+    which = delete.add_mutually_exclusive_group(required=True)
+    which.add_argument("--author", metavar="NAME", help="everything this author said")
+    which.add_argument("--id", metavar="ID", help="this record and its other versions")
+    delete.add_argument("--author-kind", choices=("human", "ai", "rule"), default="human", help="default: human")
+    delete.add_argument("--yes", action="store_true", help="do not ask first")
+    _output(delete)
+
+
+def run(args: argparse.Namespace) -> int:
+    verbs = {"import": _import, "export": _export, "stats": _stats, "delete": _delete}
+    return verbs[args.feedback_verb](args)
+
+
+def _db(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--db", default=DEFAULT_DB, metavar="URL", help=f"where feedback is kept (default {DEFAULT_DB})"
+    )
+
+
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+# -------------------------------------------------------------------------------------------------------------- import
+
+
+def _import(args: argparse.Namespace) -> int:
+    from burnish.feedback.intake import import_files
+    from burnish.records import Author
+    from burnish.store import open_store
+
+    with open_store(args.db) as store:
+        result = import_files(
+            store,
+            args.files,
+            strict=args.strict,
+            on_duplicate=args.on_duplicate,
+            author=Author(args.author),
+            source=args.source,
+        )
+    if args.json:
+        _print_json(_plain_result(result))
+    else:
+        _print_result(result, args.strict)
+    return 2 if args.strict and result.refused else 0
+
+
+def _print_result(result: ImportResult, strict: bool) -> None:
+    for problem in result.problems[:SHOWN_PROBLEMS]:
+        print(problem)
+    if result.refused > SHOWN_PROBLEMS:
+        print(f"... and {result.refused - SHOWN_PROBLEMS:,} more lines with problems")
+    nothing = " Nothing was stored (--strict)." if strict and result.refused else ""
+    print(f"{result}.{nothing}")
+
+
+def _plain_result(result: ImportResult) -> dict[str, Any]:
+    counts = {name: getattr(result, name) for name in ("stored", "known", "replaced", "kept", "refused", "lines")}
+    problems = [
+        {"file": each.file, "line": each.line, "offset": each.offset, "reason": each.reason} for each in result.problems
+    ]
+    return {**counts, "problems": problems}
+
+
+# -------------------------------------------------------------------------------------------------------------- export
+
+
+def _export(args: argparse.Namespace) -> int:
+    from burnish.feedback.outgoing import export_rows
+    from burnish.store import open_store, write_objects
+
+    with open_store(args.db, create=False) as store:
+        count = write_objects(export_rows(store, kinds_wanted=args.kind), args.out)
+    print(f"{count:,} records written{f' to {args.out}' if args.out else ''}.", file=sys.stderr)
+    return 0
+
+
+# --------------------------------------------------------------------------------------------------------------- stats
+
+
+def _stats(args: argparse.Namespace) -> int:
+    from burnish.feedback.overview import overview
+    from burnish.store import open_store
+
+    with open_store(args.db, create=False) as store:
+        found = overview(store.entries())
+        stored = store.stats()
+    kept = {
+        name: stored[name] for name in ("prompts", "completions", "superseded", "erased", "snapshots", "checkpoints")
+    }
+    if args.json:
+        _print_json({**found.to_plain(), **kept})
+        return 0
+    print(f"{found.records:,} records by {found.people:,} named people and {found.anonymous:,} anonymous answers")
+    print(", ".join(f"{count:,} {name}" for name, count in kept.items()))
+    for kind, count in found.by_kind.items():
+        print(f"  {kind:<11} {count:>9,}   {_agreement_in_words(found.agreement.get(kind))}".rstrip())
+    return 0
+
+
+def _agreement_in_words(found: Any) -> str:
+    if found is None:
+        return ""
+    once = f"; {found.dropped:,} more answered once" if found.dropped else ""
+    basis = f"{found.units:,} items with {found.answers:,} answers{once}"
+    if found.alpha is None:
+        return f"agreement unknown: {found.reason} ({basis})"
+    interval = f" [{found.low:.3f}, {found.high:.3f}]" if found.ci95 else f" ({found.reason})"
+    return f"agreement alpha {found.alpha:.3f}{interval}, {found.metric}, {found.same:.0%} of pairs equal ({basis})"
+
+
+# -------------------------------------------------------------------------------------------------------------- delete
+
+
+def _delete(args: argparse.Namespace) -> int:
+    from burnish.store import open_store
+
+    with open_store(args.db, create=False) as store:
+        if args.author is not None:
+            what = _whom(store, args.author, args.author_kind)
+        else:
+            what = _which(store.feedback(args.id), args.id)
+        if not args.yes:
+            _ask(what)
+        if args.author is not None:
+            erased = store.erase_author(args.author, author_kind=args.author_kind)
+        else:
+            erased = store.erase(args.id)
+    if args.json:
+        lineage = {"snapshots": list(erased.snapshots), "checkpoints": list(erased.checkpoints)}
+        _print_json({"tombstones": erased.records, **lineage, "purged": erased.purged})
+    else:
+        _print_erasure(erased)
+    return 0
+
+
+def _whom(store: Store, author: str, author_kind: str) -> str:
+    """Return what would be erased, in words; raises InputError for an author nobody knows, with the nearest one."""
+    if not author:
+        raise InputError("--author: empty. Anonymous answers cannot be told apart; erase them one by one with --id.")
+    count, names = 0, set()
+    for entry in store.entries(include_superseded=True):
+        for record in entry.feedback:
+            if record.author.kind == author_kind and record.author.id:
+                names.add(record.author.id)
+                count += record.author.id == author
+    if not count:
+        hint = nearest(author, names) if len(names) <= SHOWN_PROBLEMS else ""
+        raise InputError(f"--author: no {author_kind} called {author!r} has said anything here.{hint}")
+    return f"{count:,} records of {author!r}"
+
+
+def _which(record: Feedback | None, name: str) -> str:
+    if record is None:
+        raise InputError(f"--id: no record is called {name!r}, or it was erased before. `export` shows the ids.")
+    from burnish.feedback.signals import said
+
+    return f"{name!r} of {record.author.id or 'an anonymous author'} ({said(record)[:60]})"
+
+
+def _ask(what: str) -> None:
+    question = f"Erase {what}? This cannot be undone. [y/N] "
+    if not sys.stdin.isatty():
+        raise InputError(f"delete: {question.removesuffix(' [y/N] ')} Say so with --yes.")
+    print(question, end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError("delete: nothing was erased.")
+
+
+def _print_erasure(erased: Erasure) -> None:
+    print(f"{erased.records:,} records erased; a tombstone stays for each.")
+    for name, ids in (("snapshot", erased.snapshots), ("checkpoint", erased.checkpoints)):
+        print(f"{len(ids):,} {name}{'' if len(ids) == 1 else 's'} used them{':' if ids else '.'}")
+        for each in ids:
+            print(f"  {each}")
+    if erased.checkpoints:
+        print("Weights cannot forget: train these checkpoints again from what is left.")
+    if not erased.purged:
+        print("Another process still reads an older state; the file's bytes go when the store is next opened.")
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,123 @@
+"""What there is: how many answers, by whom, of which kinds, and how far people agree with each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from burnish.feedback import kinds
+from burnish.feedback.answers import Answer, answers_of, newest
+from burnish.maths.agreement import Agreement, Metric, alpha, count
+from burnish.store import Entry
+
+Opinions: TypeAlias = Callable[[Answer], list[tuple[Hashable, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Counts and agreement of a store's or a file's feedback."""
+
+    records: int
+    people: int
+    """Named human authors; anonymous answers may come from any number of people."""
+    anonymous: int
+    """Answers without a name."""
+    by_kind: Mapping[str, int]
+    by_author_kind: Mapping[str, int]
+    agreement: Mapping[str, Agreement]
+    """Krippendorff's alpha for each kind whose answers can agree."""
+
+    @property
+    def main_kind(self) -> str:
+        """The kind that speaks for the whole: most answers, of those whose alpha is defined; empty when none is."""
+        defined = [kind for kind, found in self.agreement.items() if found.alpha is not None]
+        return max(defined, key=lambda kind: self.agreement[kind].answers, default="")
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON: the `feedback` part of report.json, with agreement by kind beside it."""
+        main = self.agreement.get(self.main_kind)
+        return {
+            "records": self.records,
+            "people": self.people,
+            "anonymous": self.anonymous,
+            "by_kind": dict(self.by_kind),
+            "by_author_kind": dict(self.by_author_kind),
+            "agreement": {
+                "alpha": main.alpha if main else None,
+                "ci95": list(main.ci95) if main and main.ci95 else None,
+                "kind": self.main_kind or None,
+            },
+            "agreement_by_kind": {kind: _plain(found) for kind, found in self.agreement.items()},
+        }
+
+
+def overview(entries: Iterable[Entry], *, resamples: int = 1_000, seed: int = 0) -> Overview:
+    """Return the counts of all entries, and for each kind alpha with a 95% interval by bootstrap over units.
+
+    A unit is what people can agree on: a completion's rating or thumb, which of two is better. One person's several
+    answers on a unit count as the latest; units of one ranking are resampled together. AI judges and rules do not
+    count as people, and their answers stay out of alpha.
+    """
+    by_kind: Counter[str] = Counter()
+    by_author_kind: Counter[str] = Counter()
+    names: set[str] = set()
+    anonymous = 0
+    heard: dict[str, list[Answer]] = {}
+    for entry in entries:
+        for answer in answers_of(entry):
+            author, kind = answer.feedback.author, answer.feedback.kind
+            by_kind[kind] += 1
+            by_author_kind[author.kind] += 1
+            if author.kind == "human":
+                heard.setdefault(kind, []).append(answer)
+                names.update([author.id] if author.id else [])
+                anonymous += not author.id
+    agreement = {
+        kind: _agreement(kind, heard[kind], resamples, seed)
+        for kind in sorted(heard)
+        if hasattr(kinds.load(kind), "opinions")
+    }
+    return Overview(
+        records=by_kind.total(),
+        people=len(names),
+        anonymous=anonymous,
+        by_kind=dict(sorted(by_kind.items())),
+        by_author_kind=dict(sorted(by_author_kind.items())),
+        agreement=agreement,
+    )
+
+
+def _agreement(kind: str, answers: Sequence[Answer], resamples: int, seed: int) -> Agreement:
+    module: Any = kinds.load(kind)
+    opinions, metric = cast(Opinions, module.opinions), cast(Metric, module.METRIC)
+    asked = (((_shown(answer), answer.feedback.aspect), answer) for answer in answers)
+    unit_codes: dict[Hashable, int] = {}
+    cluster_codes: dict[Hashable, int] = {}
+    units, values, clusters = [], [], []
+    for question, answer in newest(asked):
+        cluster = cluster_codes.setdefault(question, len(cluster_codes))
+        for unit, value in opinions(answer):
+            units.append(unit_codes.setdefault((question, unit), len(unit_codes)))
+            values.append(value)
+            clusters.append(cluster)
+    return alpha(count(units, values, clusters=clusters), metric, resamples=resamples, seed=seed)
+
+
+def _shown(answer: Answer) -> Hashable:
+    ids = answer.feedback.completion_ids
+    return ids[0] if len(ids) == 1 else tuple(sorted(ids))
+
+
+def _plain(found: Agreement) -> dict[str, Any]:
+    return {
+        "alpha": found.alpha,
+        "ci95": list(found.ci95) if found.ci95 else None,
+        "metric": found.metric,
+        "same": found.same,
+        "units": found.units,
+        "answered_once": found.dropped,
+        "answers": found.answers,
+        "reason": found.reason,
+    }

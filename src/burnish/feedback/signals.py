@@ -1,0 +1,80 @@
+"""From feedback to signals: the one place where many people's answers become probabilities and variances.
+
+Every kind says itself what it becomes (`burnish.feedback.kinds`); here answers are gathered by kind over all prompts,
+because leniency and spread are properties of people and of the whole, not of one prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias, cast
+
+from burnish.errors import InputError, nearest
+from burnish.feedback import kinds
+from burnish.feedback.answers import Answer, Scale, SignalConfig, answers_of, rescale
+from burnish.feedback.pairs import of_one_prompt, preferences_from_scores
+from burnish.records import Feedback, Signal
+from burnish.store import Entry
+
+__all__ = [
+    "Answer",
+    "Scale",
+    "SignalConfig",
+    "answers_of",
+    "of_one_prompt",
+    "preferences_from_scores",
+    "rescale",
+    "signals_from",
+]
+
+Convert: TypeAlias = Callable[[Sequence[Answer], SignalConfig], list[Signal]]
+CONVERSIONS = ("to_demonstrations", "to_preferences", "to_scores", "to_critiques")
+
+
+def signals_from(entries: Iterable[Entry], config: SignalConfig | None = None) -> list[Signal]:
+    """Signals of all entries: scores from ratings and thumbs, preferences from comparisons and rankings.
+
+    Records that another one supersedes, and one person's earlier answers to the same question, do not count. The order
+    of signals follows the order of entries within each kind, so the same entries give the same snapshot.
+    Raises InputError for an unknown kind in `config.kinds`, or for feedback that names a completion its entry lacks.
+    """
+    settings = config or SignalConfig()
+    for name in settings.kinds:
+        if name not in kinds.names():
+            raise InputError(f"signals.kinds: {name!r} is unknown.{nearest(name, kinds.names())}")
+    gathered: dict[str, list[Answer]] = {}
+    superseded: set[str] = set()
+    for entry in entries:
+        superseded.update(record.supersedes for record in entry.feedback if record.supersedes)
+        for answer in answers_of(entry):
+            if answer.feedback.author.kind in settings.author_kinds and answer.feedback.kind in settings.kinds:
+                gathered.setdefault(answer.feedback.kind, []).append(answer)
+    current = {
+        kind: [answer for answer in given if answer.feedback.id not in superseded] for kind, given in gathered.items()
+    }
+    _add_implied(current)
+    return [signal for kind in sorted(current) for signal in _convert(kind, current[kind], settings)]
+
+
+def _add_implied(current: dict[str, list[Answer]]) -> None:
+    """Put what answers imply before what was said outright, which counts where one person did both."""
+    implied: dict[str, list[Answer]] = {}
+    for kind, given in current.items():
+        if also := getattr(kinds.load(kind), "also", None):
+            for answer in given:
+                for more in cast(list[Answer], also(answer)):
+                    implied.setdefault(more.feedback.kind, []).append(more)
+    for kind, given in implied.items():
+        current[kind] = given + current.get(kind, [])
+
+
+def _convert(kind: str, answers: Sequence[Answer], config: SignalConfig) -> Iterator[Signal]:
+    module = kinds.load(kind)
+    for name in CONVERSIONS:
+        if convert := getattr(module, name, None):
+            yield from cast(Convert, convert)(answers, config)
+
+
+def said(record: Feedback) -> str:
+    """What a person said, in words for people."""
+    return kinds.load(record.kind).summary(record.value)
