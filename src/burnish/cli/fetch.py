@@ -85,19 +85,24 @@ def _listed(corpus: ModuleType) -> dict[str, Any]:
 def _fetched(name: str, verify: bool) -> dict[str, Any]:
     """Fetch one name and return what to tell about it."""
     from burnish import corpora
-    from burnish.corpora import cache
 
     began = time.monotonic()
     if name not in corpora.names():
         folder = corpora.resolve(name)
         facts, state = {"name": name, "kind": "model"}, "checked"
     else:
-        facts, place = _facts(corpora.corpus(name)), _place(corpora.corpus(name))
-        was_here, damage = place.exists(), cache.damage_of(place, verify)
-        folder = corpora.resolve(name)
-        state = "new" if not was_here else "damaged, made again" if damage else "verified" if verify else "was here"
+        facts, before = _facts(corpora.corpus(name)), _made(_place(corpora.corpus(name)))
+        folder = corpora.resolve(name, check_content=verify)
+        state = "new" if before is None else "damaged, made again" if before != _made(folder) else "was here"
+        if state == "was here" and verify:
+            state = "verified"
     seconds = round(time.monotonic() - began, 2)
     return {**facts, "folder": str(folder), "bytes": _bytes(folder), "seconds": seconds, "state": state}
+
+
+def _made(folder: Path) -> int | None:
+    """Return what changes when a folder is made again; None when it is not there."""
+    return folder.stat().st_ino if folder.exists() else None
 
 
 def _bytes(folder: Path) -> int:

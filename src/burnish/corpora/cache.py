@@ -53,6 +53,7 @@ def damage_of(target: Path, check_content: bool = False) -> str | None:
         full = check_content or _stamp(target) != _last_check(target)
         files.verify(target, hashes=full)
     except DamagedFileError as error:
+        _stamp_path(target).unlink(missing_ok=True)  # so that the cheap check does not pass it should mending fail
         return str(error)
     if full:
         _remember_check(target)
