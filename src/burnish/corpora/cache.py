@@ -40,7 +40,8 @@ def entry(cache: Path, name: str, build: Callable[[Path], None], *, needs: int, 
         if damage is not None:
             if target.exists():
                 progress.say(f"{damage} It is made again.")
-            with files.publish(target, needs=needs) as temporary:
+            files.need_space(cache, needs, f"making {name} (BURNISH_CACHE says where)")
+            with files.publish(target) as temporary:
                 build(temporary)
             _remember_check(target)
             _remove_older_formats(target)
