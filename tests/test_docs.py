@@ -1,6 +1,6 @@
 """Documents tell the truth: their code runs, their flags and keys exist, and every flag and key has its words.
 
-In every page, each ```python block and each bash block headed `bash run` runs as it stands, in their order, in one empty
+In every page, each ```python block and each bash block headed `bash run` runs as it stands, in order, in one empty
 folder, and prints what the ```text block right after it shows. In the other bash blocks every `burnish` command is read
 by the real parser and every `make` target is looked up.
 """
