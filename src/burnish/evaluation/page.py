@@ -166,6 +166,7 @@ def _curve_rows(curve: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]
 def _guards(found: Sequence[Mapping[str, Any]], say: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for guard in found:
         name, value = guard["name"], guard["value"]
+        unlimited = guard["low"] is None and guard["high"] is None
         limits = {side: formats.percent(guard[side], 0) for side in ("low", "high")}
         stands = say["of_before"].format(value=formats.percent(value, 1))
         if name == "kl_nats":
@@ -175,7 +176,7 @@ def _guards(found: Sequence[Mapping[str, Any]], say: Mapping[str, str]) -> Itera
             stands = say["change_by"].format(value=formats.change(name, value))
         yield {
             "name": say[name],
-            "allowed": say[f"guard_{name}"].format(**limits),
+            "allowed": formats.NONE if unlimited else say[f"guard_{name}"].format(**limits),
             "found": formats.NONE if value is None else stands,
             "held": guard["held"],
         }

@@ -19,6 +19,7 @@ import numpy as np
 from burnish.evaluation import formats
 from burnish.evaluation.compare import Level
 from burnish.evaluation.reward_card import Calibration, RewardCard, Spread
+from burnish.evaluation.side_by_side import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,7 +176,7 @@ def accuracy_bars(card: RewardCard, say: Any) -> Figure:
         at = max(found.high, found.accuracy) + 0.008
         bold = "bold" if colour == ACCENT else "normal"
         axes.text(at, place, formats.percent(found.accuracy), va="center", fontsize=9, color=INK, fontweight=bold)
-    axes.set_yticks(range(len(rows)), [_folded(name, 20) for name, _, _ in rows])
+    axes.set_yticks(range(len(rows)), [_folded(name, 20) for name, _, _ in rows], multialignment="right")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.invert_yaxis()
     lowest = min([0.5, *(found.low for _, found, _ in rows)])
@@ -244,7 +245,8 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
 
 def _folded(text: str, width: int = 10) -> str:
     """Words of an axis label, on as many lines as keep it narrow."""
-    return "\n".join(textwrap.wrap(text, width)) or text
+    whole = visible(text)
+    return "\n".join(textwrap.wrap(whole, width, break_long_words=False)) or whole
 
 
 def _ticks(axes: Axes, *, x: int, y: int | None = None, whole: bool = False) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from burnish.evaluation.wording import wording
 from burnish.files import write_atomic
 from burnish.records import Interval
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NESTED: Mapping[str, tuple[str, ...]] = {
     "feedback": ("records", "people", "by_kind", "agreement"),
     "reward_model": (
@@ -189,7 +191,8 @@ def _whole(values: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any, path: str, lost: list[str]) -> Any:
     """Return plain JSON values; numbers that are not finite become None and their paths go to `lost`."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each, f"{path}.{key}".lstrip("."), lost) for key, each in value.items()}
+        names = {_storable(str(key)): each for key, each in value.items()}
+        return {name: _plain(each, f"{path}.{name}".lstrip("."), lost) for name, each in names.items()}
     if isinstance(value, list | tuple):
         return [_plain(each, f"{path}[{place}]", lost) for place, each in enumerate(value)]
     if isinstance(value, np.generic):
@@ -198,13 +201,12 @@ def _plain(value: Any, path: str, lost: list[str]) -> Any:
         lost.append(path)
         return None
     if isinstance(value, str):
-        return "".join(_storable(value))
+        return _storable(value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    return str(value)
+    return _storable(str(value))
 
 
-def _storable(text: str) -> Iterator[str]:
+def _storable(text: str) -> str:
     """Half surrogates cannot be written as UTF-8: they become the replacement character."""
-    for character in text:
-        yield "\ufffd" if "\ud800" <= character <= "\udfff" else character
+    return _SURROGATE.sub("\ufffd", text)

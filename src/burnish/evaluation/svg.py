@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
+
+from burnish.evaluation.side_by_side import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +37,11 @@ class Picture:
 def picture(name: str, figure: Figure, alt: str, colours: Mapping[str, str]) -> Picture:
     """Return a figure as SVG, as PNG at twice the screen's resolution, and as inline markup with a text alternative."""
     vector, pixels = io.BytesIO(), io.BytesIO()
-    figure.savefig(vector, format="svg", metadata=_NOTHING)
-    figure.savefig(pixels, format="png", dpi=192, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # letters that the fonts of this machine lack: the SVG names them as text, the PNG shows a box
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.savefig(vector, format="svg", metadata=_NOTHING)
+        figure.savefig(pixels, format="png", dpi=192, metadata={"Software": None})
     svg = vector.getvalue()
     return Picture(
         name, svg, pixels.getvalue(), inline(svg.decode(), name, alt, colours), round(96 * figure.get_figwidth())
@@ -53,7 +59,7 @@ def inline(svg: str, name: str, alt: str, colours: Mapping[str, str]) -> str:
     box = re.search(r'viewBox="([^"]+)"', head)
     assert box is not None, "matplotlib writes a viewBox"
     rest = re.sub(r"<[^<>]+>", lambda tag: _adopt(tag[0], name, colours), rest)
-    return f'<svg viewBox="{box[1]}" role="img" aria-label="{escape(alt)}">{rest.strip()}'
+    return f'<svg viewBox="{box[1]}" role="img" aria-label="{escape(visible(alt))}">{rest.strip()}'
 
 
 def _adopt(tag: str, name: str, colours: Mapping[str, str]) -> str:

@@ -225,7 +225,9 @@ def _measured(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 def _prompts(report: Mapping[str, Any]) -> int | None:
-    """Number of prompts compared: behind the win rate, else behind any difference."""
-    counts = [(report.get("win_rate") or {}).get("n")]
-    counts += [each.get("n") for each in report["difference"].values() if each]
+    """Number of prompts compared: behind gold's difference, else behind the largest other comparison."""
+    gold = (report["difference"].get("gold") or {}).get("n")
+    if gold is not None:
+        return int(gold)
+    counts = [(each or {}).get("n") for each in (report.get("win_rate"), *report["difference"].values())]
     return max((int(count) for count in counts if count is not None), default=None)

@@ -62,8 +62,6 @@ ENGLISH: Mapping[str, str] = {
     "skip": "Skip to the verdict",
     "contents": "Contents",
     "verdict": "Verdict",
-    "yes": "Improved",
-    "no": "No improvement shown",
     "main_number": "Change of the independent judge's score, after minus before",
     "interval_of": "95% interval {ci}, {n} prompts",
     "worse_better": "worse|no change|better",
