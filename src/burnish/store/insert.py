@@ -184,7 +184,10 @@ class _Ledger:
         versions = self._versions(name) if old != new or on_duplicate == "replace" else [old]
         if on_duplicate == "replace":
             return self._replace(name, new, versions[-1])
-        if old == new or any(_said(new) == _said(version) for version in versions[1:]):
+        again = old == new or (
+            new[0][_SUPERSEDES] is None and _said(new) == _said(old)
+        )  # an export names no old record
+        if again or any(_said(new) == _said(version) for version in versions[1:]):
             return Receipt(name, "known")
         if on_duplicate == "skip":
             return Receipt(name, "conflict", "its id stands for other content, which was kept")
