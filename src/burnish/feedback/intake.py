@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from burnish import progress
 from burnish.errors import InputError
@@ -106,8 +107,11 @@ def import_files(
     Raises InputError at once when a file cannot be opened.
     """
     given = Given(author or Author(), source)
-    if strict and any(os.fspath(path) == "-" for path in paths):
-        raise InputError("--strict reads its input twice, which standard input cannot. Save it to a file first.")
+    for path in paths if strict else ():
+        if _is_pipe(os.fspath(path)):
+            raise InputError(
+                f"{os.fspath(path)}: --strict reads its input twice, which a pipe cannot. Save it to a file."
+            )
     if strict:
         checked = _check_all(paths, given)
         if checked.refused:
@@ -187,21 +191,29 @@ def _read(lines: Iterable[Line], given: Given) -> Iterator[_Read]:
 
 
 def _read_all(paths: Sequence[FilePath], given: Given, doing: str) -> Iterator[_Read]:
-    """Yield the lines of all files, showing progress; every file is opened before the first line is read."""
-    opened = [(os.fspath(path), read_objects(path)) for path in paths]
-    return _shown(opened, given, doing)
+    """Yield the lines of all files, showing progress; raises InputError at once where one cannot be opened."""
+    names = [os.fspath(path) for path in paths]
+    for name in names:
+        if not _is_pipe(name):
+            with closing(cast(Generator[Line, None, None], read_objects(name))) as lines:
+                next(lines, None)  # begun, so that closing it closes the file
+    return (read for name in names for read in _shown(name, given, doing))
 
 
-def _shown(opened: Sequence[tuple[str, Iterator[Line]]], given: Given, doing: str) -> Iterator[_Read]:
-    for name, lines in opened:
-        size = os.path.getsize(name) // _KIB if os.path.isfile(name) and not name.endswith(".gz") else None
-        with progress.bar(size, f"{doing} {os.path.basename(name)}", "KiB") as bar:
-            for read in _read(lines, given):
-                if (ahead := read.line.offset // _KIB - bar.done) > 0:
-                    bar.advance(ahead)
-                yield read
-            if size is not None:
-                bar.advance(size - bar.done)
+def _is_pipe(name: str) -> bool:
+    """Whether that input can be read only once."""
+    return name == "-" or (os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name))
+
+
+def _shown(name: str, given: Given, doing: str) -> Iterator[_Read]:
+    size = os.path.getsize(name) // _KIB if os.path.isfile(name) and not name.endswith(".gz") else None
+    with progress.bar(size, f"{doing} {os.path.basename(name)}", "KiB") as bar:
+        for read in _read(read_objects(name), given):
+            if (ahead := read.line.offset // _KIB - bar.done) > 0:
+                bar.advance(ahead)
+            yield read
+        if size is not None:
+            bar.advance(size - bar.done)
 
 
 def _problem(line: Line, reason: str) -> Problem:

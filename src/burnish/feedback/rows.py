@@ -103,13 +103,14 @@ def _kinds_in(plain: Row) -> tuple[str, ...]:
         name = fields.characters(plain["kind"], "kind")
         kinds.load(name)
         return (name,)
-    found = tuple(name for name in kinds.names() if kinds.load(name).recognise(plain))
+    found = [name for name in kinds.names() if kinds.load(name).recognise(plain)]
     if not found:
         raise InputError(
-            f"no feedback in it: none of {', '.join(sorted(_fields_of_kinds() - {'completion', 'completions'}))}. "
-            f'Add what somebody said, such as "thumb": true.{_slip(plain)}'
+            f"no feedback in it ({', '.join(kinds.names())}). Add what somebody said, such as "
+            f'"thumb": true.{_slip(plain)}'
         )
-    return found
+    # what is said of the whole takes the row's id; words and marks beside it have ids of their own
+    return tuple(sorted(found, key=lambda name: name in ("comment", "span")))
 
 
 def _fields_of_kinds() -> set[str]:

@@ -1,0 +1,133 @@
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+from burnish.errors import InputError
+from burnish.feedback import kinds
+
+ROWS = {
+    "rating": {"completion": "abc", "rating": 4, "scale": [1, 5]},
+    "thumb": {"completion": "abc", "thumb": False},
+    "comparison": {"chosen": "a", "rejected": "b", "strength": 2},
+    "ranking": {"completions": ["a", "b", "c"], "ranking": [2, 0, 1]},
+    "comment": {"completion": "abc", "comment": "too long"},
+    "correction": {"completion": "abc", "correction": "abd"},
+    "span": {"completion": "abc", "spans": [{"start": 0, "end": 2, "label": "wrong", "severity": 2, "note": "no"}]},
+}
+
+
+def test_every_file_of_the_folder_is_a_kind():
+    files = {Path(module.name).stem for module in pkgutil.iter_modules(kinds.__path__)}
+    assert set(kinds.names()) == files == set(ROWS)
+
+
+@pytest.mark.parametrize("name", kinds.names())
+def test_the_contract_of_a_kind(name):
+    kind = kinds.load(name)
+    assert kind.__doc__
+    assert [other for other in kinds.names() if kinds.load(other).recognise(ROWS[name])] == [name]
+    assert set(ROWS[name]) <= set(kind.FIELDS)
+    value, texts = kind.parse(ROWS[name]), kind.texts(ROWS[name])
+    assert kind.to_row(value, texts) == ROWS[name]
+    assert kind.summary(value)
+    assert not kind.recognise({"prompt": "x", "completion": "abc"})
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("rating", {"rating": "4"}, "rating: '4' is not a number"),
+        ("rating", {"rating": True}, "rating: true is not a number"),
+        ("rating", {"rating": None}, "rating: missing"),
+        ("rating", {"rating": 6}, "rating: 6 is outside its scale, 1 to 5"),
+        ("rating", {"rating": 0.5}, "rating: 0.5 is outside its scale"),
+        ("rating", {"scale": None}, "scale: missing, but a rating needs it"),
+        ("rating", {"scale": [5]}, r"scale: \[5\] is not a worst and a best value"),
+        ("rating", {"scale": [5, 1]}, "worst value below a best value"),
+        ("rating", {"scale": [1, 1]}, "worst value below a best value"),
+        ("rating", {"scale": [1, "5"]}, r"scale\[1\]: '5' is not a number"),
+        ("rating", {"scale": "1-5"}, "scale: '1-5' is not a list"),
+        ("rating", {"completion": None}, "completion: missing"),
+        ("thumb", {"thumb": 1}, "thumb: 1 is not true or false"),
+        ("thumb", {"thumb": "up"}, "thumb: 'up' is not true or false"),
+        ("thumb", {"label": True}, "thumb: given beside label"),
+        ("comparison", {"rejected": "a"}, "rejected: identical to chosen"),
+        ("comparison", {"rejected": None}, "rejected: missing"),
+        ("comparison", {"strength": 4}, "strength: 4 is not a whole number from 1 to 3"),
+        ("comparison", {"strength": True}, "strength: true is not a number"),
+        ("comparison", {"tie": "good"}, "tie: given beside strength"),
+        ("comparison", {"strength": None, "tie": True}, "tie: true is not one of good, bad"),
+        ("comparison", {"strength": None, "tie": "good", "cannot_judge": True}, "cannot_judge: given beside tie"),
+        ("comparison", {"shown_first": "left"}, "shown_first: 'left' is not one of chosen, rejected"),
+        ("ranking", {"ranking": [[0, 1, 2]]}, "all completions are tied"),
+        ("ranking", {"ranking": [0, 1]}, r"3 completions were shown but the ranking lists 2 \(missing 2\)"),
+        ("ranking", {"ranking": [0, 1, 1]}, "completion 1 is placed twice"),
+        ("ranking", {"ranking": [0, 1, 3]}, r"ranking\[2\]\[0\]: 3 is not a whole number from 0 to 2"),
+        ("ranking", {"ranking": [0, 1, True]}, r"ranking\[2\]\[0\]: true is not a number"),
+        ("ranking", {"ranking": [0, 1, "2"]}, r"ranking\[2\]\[0\]: '2' is not a number"),
+        ("ranking", {"ranking": [[0], [], [1, 2]]}, "a place holds no completion"),
+        ("ranking", {"ranking": [0, 1], "skipped": [1]}, "completion 1 is placed twice"),
+        ("ranking", {"ranking": [0], "skipped": [1, 2]}, "all completions are tied"),
+        ("ranking", {"ranking": None}, "ranking: missing"),
+        ("ranking", {"completions": ["a", "b", "a"]}, r"completions\[2\]: identical to completions\[0\]"),
+        ("ranking", {"completions": ["a"], "ranking": [0]}, "completions: 1 of them, expected 2 to 100"),
+        ("comment", {"comment": " "}, "comment: empty"),
+        ("comment", {"comment": 5}, "comment: 5 is not text"),
+        ("correction", {"correction": "abc"}, "correction: identical to completion"),
+        ("correction", {"correction": ""}, "correction: empty"),
+        ("span", {"spans": []}, "spans: empty"),
+        ("span", {"spans": {}}, "spans: {} is not a list"),
+        ("span", {"spans": ["a"]}, r"spans\[0\]: 'a' is not an object"),
+        ("span", {"spans": [{"start": 0}]}, r"spans\[0\].end: missing"),
+        ("span", {"spans": [{"start": 0, "end": 4}]}, r"spans\[0\].end: 4 is not a whole number from 1 to 3"),
+        ("span", {"spans": [{"start": 2, "end": 2}]}, r"spans\[0\].end: 2 is not a whole number from 3 to 3"),
+        ("span", {"spans": [{"start": -1, "end": 2}]}, r"spans\[0\].start: -1"),
+        ("span", {"spans": [{"start": 0, "end": 1, "severity": 0}]}, "severity: 0 is not above 0"),
+        ("span", {"spans": [{"start": 0, "end": 1, "labels": "x"}]}, "'labels' is unknown. Did you mean 'label'"),
+    ],
+)
+def test_wrong_values_are_refused_naming_the_field(name, changes, said):
+    row = {field: value for field, value in {**ROWS[name], **changes}.items() if value is not None}
+    with pytest.raises(InputError, match=said):
+        read(kinds.load(name), row)
+
+
+def read(kind, row):
+    return kind.texts(row), kind.parse(row)
+
+
+def test_a_comparison_keeps_who_was_shown_first():
+    kind = kinds.load("comparison")
+    row = {"chosen": "a", "rejected": "b", "shown_first": "rejected"}
+    assert kind.texts(row) == ("b", "a")
+    assert kind.parse(row) == {"chosen": 1}
+    assert kind.to_row({"chosen": 1}, ("b", "a")) == row
+    assert kind.parse(ROWS["comparison"])["order"] == "unknown"
+
+
+def test_verdicts_other_than_a_winner():
+    kind = kinds.load("comparison")
+    pair = {"chosen": "a", "rejected": "b"}
+    assert kind.parse({**pair, "tie": "bad"}) == {"tie": "bad", "order": "unknown"}
+    assert kind.parse({**pair, "cannot_judge": True}) == {"cannot_judge": True, "order": "unknown"}
+    assert kind.parse({**pair, "cannot_judge": False}) == {"chosen": 0, "order": "unknown"}
+    for value in ({"tie": "bad"}, {"cannot_judge": True}, {"chosen": 1, "strength": 3}):
+        assert kind.parse(kind.to_row(value, ("a", "b"))) == value
+
+
+def test_ranking_values_are_groups_of_places_in_the_order_shown():
+    kind = kinds.load("ranking")
+    row = {"completions": ["a", "b", "c", "d"], "ranking": [3, [1, 0]], "skipped": [2]}
+    assert kind.parse(row) == {"ranking": [[3], [0, 1]], "skipped": [2]}
+    assert kind.summary(kind.parse(row)) == "ranked 4 > 1 = 2 (skipped 3)"
+
+
+def test_label_is_a_thumb():
+    kind = kinds.load("thumb")
+    assert kind.parse({"completion": "a", "label": False}) == {"thumb": False}
+
+
+def test_a_slip_in_a_kinds_name_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="Did you mean 'rating'"):
+        kinds.load("raiting")
