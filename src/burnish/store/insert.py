@@ -184,9 +184,8 @@ class _Ledger:
         versions = self._versions(name) if old != new or on_duplicate == "replace" else [old]
         if on_duplicate == "replace":
             return self._replace(name, new, versions[-1])
-        again = old == new or (
-            new[0][_SUPERSEDES] is None and _said(new) == _said(old)
-        )  # an export names no old record
+        # an export does not name what a record superseded
+        again = old == new or (new[0][_SUPERSEDES] is None and _said(new) == _said(old))
         if again or any(_said(new) == _said(version) for version in versions[1:]):
             return Receipt(name, "known")
         if on_duplicate == "skip":
