@@ -134,6 +134,29 @@ def test_a_failing_fsync_is_fatal_and_keeps_the_former_one(tmp_path: Path, monke
     assert fatal > 5
 
 
+def test_nothing_is_named_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order that survives a power cut: files, the manifest, the folder, its name, the parent."""
+    events: list[str] = []
+    real_fsync, real_rename = os.fsync, os.rename
+
+    def fsync(descriptor: int) -> None:
+        events.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        real_fsync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        events.append("rename")
+        real_rename(source, target)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("what is fsynced is read from /proc, which is not here")
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    publish(tmp_path / "checkpoint")
+    temporary = next(name for name in events if name.endswith(".burnish-tmp"))
+    assert set(events[:3]) == {"weights.bin", "config.json", "deep"}
+    assert events[3:] == ["manifest.json", temporary, "rename", tmp_path.name]
+
+
 KILLED = """
     import os, signal, sys
     from pathlib import Path

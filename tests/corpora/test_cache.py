@@ -106,6 +106,18 @@ def test_content_is_compared_at_the_first_use_and_not_at_each(
     assert hashed == [tmp_path / "thing-1" / "content"]
 
 
+def test_a_cache_that_may_only_be_read_serves(tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry(tmp_path, maker)
+    (tmp_path / ".thing-1.checked").unlink()
+
+    def refuse(path: Path, data: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(files, "write_atomic", refuse)
+    assert entry(tmp_path, maker) == tmp_path / "thing-1"
+    assert maker.times == 1
+
+
 def test_a_failed_making_leaves_nothing_and_the_next_one_works(tmp_path: Path, maker: Maker) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").write_text("half")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from burnish import files, progress
-from burnish.errors import BusyError, DamagedFileError
+from burnish.errors import BusyError, DamagedFileError, InputError
 
 
 def folder() -> Path:
@@ -54,7 +54,8 @@ def damage_of(target: Path, check_content: bool = False) -> str | None:
         full = check_content or _stamp(target) != _last_check(target)
         files.verify(target, hashes=full)
     except DamagedFileError as error:
-        _stamp_path(target).unlink(missing_ok=True)  # so that the cheap check does not pass it should mending fail
+        with contextlib.suppress(OSError):
+            _stamp_path(target).unlink()  # so that the cheap check does not pass it should mending fail
         return str(error)
     if full:
         _remember_check(target)
@@ -85,7 +86,9 @@ def _remove_older_formats(target: Path) -> None:
 
 
 def _remember_check(target: Path) -> None:
-    files.write_atomic(_stamp_path(target), _stamp(target))
+    """Write down that an entry was checked in full; where nothing can be written, it is checked in full each time."""
+    with contextlib.suppress(OSError, InputError):
+        files.write_atomic(_stamp_path(target), _stamp(target))
 
 
 def _last_check(target: Path) -> str:

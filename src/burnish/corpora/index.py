@@ -31,6 +31,7 @@ ATTEMPTS = 4
 WAITS_SECONDS = (0.5, 2.0, 5.0)
 """Before each further attempt at the same address."""
 _PROGRESS_BYTES = 2**20  # an attempt that brought this much does not count as failed: slow lines get there too
+_CONNECT_SECONDS = 15.0  # pip's time limit may be minutes, meant for slow answers: no host takes that long to greet
 _PAGE_LIMIT = 64 * 2**20  # bytes; pypi.org's largest project page is about 20 MB
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 
@@ -328,6 +329,6 @@ def _client(place: str, settings: PipSettings) -> httpx.Client:
         auth=settings.credentials(place),
         proxy=settings.proxy or None,
         follow_redirects=True,
-        timeout=settings.timeout_seconds,
+        timeout=httpx.Timeout(settings.timeout_seconds, connect=min(settings.timeout_seconds, _CONNECT_SECONDS)),
         headers={"User-Agent": "burnish"},
     )
