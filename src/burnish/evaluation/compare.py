@@ -7,7 +7,7 @@ each with all its samples on both sides, and both sides are recomputed.
 Perplexity is exp(sum of nll / sum of tokens) over a side; correlation is Pearson's over its samples; the rest are means
 over samples. Distinct-2 counts what two prompts share once, and a resample holds copies, so the plain bootstrap is
 biased: on simulated texts its 95% interval held the truth 20% of the time. Each prompt's jackknife pseudo-value (its
-part in the statistic) is resampled instead: 94%. Source: Efron & Tibshirani 1993, chapter 11.
+part in the statistic) is resampled instead: 95%. Source: Efron & Tibshirani 1993, chapter 11.
 """
 
 from __future__ import annotations

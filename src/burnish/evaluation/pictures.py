@@ -176,7 +176,7 @@ def accuracy_bars(card: RewardCard, say: Any) -> Figure:
         at = max(found.high, found.accuracy) + 0.008
         bold = "bold" if colour == ACCENT else "normal"
         axes.text(at, place, formats.percent(found.accuracy), va="center", fontsize=9, color=INK, fontweight=bold)
-    axes.set_yticks(range(len(rows)), [_folded(name, 20) for name, _, _ in rows], multialignment="right")
+    axes.set_yticks(range(len(rows)), [_folded(name, 34) for name, _, _ in rows], multialignment="right")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.invert_yaxis()
     lowest = min([0.5, *(found.low for _, found, _ in rows)])
