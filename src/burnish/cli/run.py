@@ -91,25 +91,28 @@ class _HelpConfig(argparse.Action):
 
 def run(args: argparse.Namespace) -> int:
     """Run the loop; everything that takes time or torch is imported only here."""
-    from burnish.loop.run import RunOptions
+    from burnish import config, tasks
+    from burnish.loop.run import RunOptions, resolve
     from burnish.loop.run import run as run_loop
 
-    result = run_loop(
-        RunOptions(
-            recipe=args.recipe,
-            out=args.out,
-            feedback=args.feedback,
-            mix=args.mix,
-            seed=args.seed,
-            resume=args.resume,
-            sets=tuple(args.sets),
-            dry_run=args.dry_run,
-            model=args.model,
-            db=args.db,
-            json=args.json,
-            quiet=args.quiet,
-        )
+    path = Path(args.recipe)
+    given = config.parse_toml(path) if path.suffix == ".toml" else {}
+    task = tasks.load(str(given.get("task", "reviews")) if given else args.recipe)
+    options = RunOptions(
+        recipe=args.recipe,
+        out=args.out,
+        feedback=args.feedback,
+        mix=args.mix,
+        seed=args.seed,
+        resume=args.resume,
+        sets=tuple(args.sets),
+        dry_run=args.dry_run,
+        model=args.model,
+        db=args.db,
+        json=args.json,
+        quiet=args.quiet,
     )
+    result = run_loop(options, task, resolve(options, task, given))
     if args.json:
         print(json.dumps(result.report, ensure_ascii=False))
     return 0

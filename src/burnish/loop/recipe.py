@@ -1,0 +1,215 @@
+"""Every setting of `burnish run`, with the tested defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from burnish.errors import InputError
+
+
+def _at_least(section: str, name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise InputError(f"{section}{name}: {value} is below {least}.")
+
+
+@dataclass(frozen=True)
+class AdapterSettings:
+    """The LoRA adapter that is trained."""
+
+    rank: int = 16
+    """Rank of each pair of matrices; all linear layers but the output get one."""
+    alpha: float = 32.0
+    """Scale: the adapter's product is multiplied by alpha / rank."""
+
+    def __post_init__(self) -> None:
+        _at_least("", "rank", self.rank, 1)
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How the policy is sampled, in training and in evaluation alike."""
+
+    temperature: float = 0.8
+    """Logits are divided by this, when sampling and in every log-prob alike."""
+    max_new_tokens: int = 64
+    """A completion that has not ended by then is truncated."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature <= 10:
+            raise InputError(f"temperature: {self.temperature} is not in (0, 10]. Use 0.8.")
+        _at_least("", "max_new_tokens", self.max_new_tokens, 1)
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """What the reward model is made of."""
+
+    template: str = "Review: {text}\nThe reviewer's opinion of it is very"
+    """How a completion is shown to the reward model; {text} and {prompt} are filled in."""
+    layers: int = 22
+    """How many of the model's layers are used (fewer when it has fewer)."""
+    frozen: int = 10
+    """How many of them stay as they are; their activations are computed once."""
+    trains: Literal["lora", "top", "heads"] = "lora"
+    """What trains above the frozen layers: LoRA, all their weights, or the heads alone."""
+    rank: int = 16
+    """Rank of the LoRA matrices."""
+    heads: int = 5
+    """K, the members of the ensemble; each sees its own bootstrap sample of the texts."""
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """How the reward model is trained and used."""
+
+    signals: int = 5000
+    """At most this many signals are learned from (drawn by hash), since time is short on a small machine."""
+    epochs: float = 1.0
+    """Passes over them."""
+    batch: int = 32
+    """Texts (or twice as many for pairs) an optimiser step."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of LoRA; heads take `head_rate` times as much."""
+    head_rate: float = 2.0
+    """Learning rate of the heads over that of the rest."""
+    pairs: float = 0.0
+    """Pairs drawn from rated texts, per text, learned beside the ratings themselves; 0 learns from ratings alone."""
+    uncertainty: Literal["mean", "worst", "variance"] = "variance"
+    """How K heads' rewards become one: their mean, the worst, or mean - penalty * variance."""
+    penalty: float = 0.5
+    """Weight of the variance."""
+    off_topic: float = 0.5
+    """Taken from the reward of a text that is not about the thing its prompt names, in rating units."""
+
+    def __post_init__(self) -> None:
+        _at_least("", "signals", self.signals, 1)
+        _at_least("", "batch", self.batch, 2)
+        _at_least("", "epochs", self.epochs, 0)
+
+
+@dataclass(frozen=True)
+class GoldSettings:
+    """The judge that chooses nothing: a fine-tuned encoder and words, on signals kept apart."""
+
+    encoder: str = "minilm"
+    """A name known to `burnish fetch` or a folder; empty: words alone."""
+    epochs: float = 3.0
+    """Passes over the gold signals."""
+    learning_rate: float = 1e-4
+    """Peak learning rate of the encoder."""
+    least_signals: int = 200
+    """With fewer gold signals there is no gold: the report says so instead of guessing."""
+
+
+@dataclass(frozen=True)
+class RlSettings:
+    """The reinforcement learning run."""
+
+    steps: int = 40
+    """Windows of rollouts at most."""
+    prompts_per_step: int = 6
+    """Prompts a window."""
+    group_size: int = 8
+    """Completions a prompt."""
+    learning_rate: float = 3e-4
+    """Peak learning rate of the adapter."""
+    warmup_steps: int = 4
+    """Steps over which it rises."""
+    prompts_per_slice: int = 3
+    """Prompts (with their whole groups) that go through the model together: memory against speed."""
+    evaluate_every: int = 8
+    """Steps between looks at the validation prompts, each of which keeps a checkpoint to choose from."""
+    validation_prompts: int = 20
+    """How many validation prompts are sampled then."""
+    validation_samples: int = 2
+    """Completions of each."""
+    save_every: int = 4
+    """Steps between saved states that --resume goes on from."""
+    kl_budget_nats: float = 12.0
+    """Training stops when the KL of a completion exceeds this; checkpoints beyond it are never chosen."""
+    kl_target_nats: float = 8.0
+    """The KL coefficient is moved to keep the KL near this; 0 keeps it fixed."""
+    kl_horizon: int = 400
+    """How many completions it takes the coefficient to follow."""
+    length_gain: float = 0.5
+    """How fast length is paid for when texts leave the untouched model's mean length by over a tenth; 0 = never."""
+    patience: int = 3
+    """Looks at the validation prompts without a better reward before training stops."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "prompts_per_step", "evaluate_every", "save_every", "prompts_per_slice"):
+            _at_least("", name, getattr(self, name), 1)
+        _at_least("", "group_size", self.group_size, 2)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The comparison before and after, on prompts that were used for nothing else."""
+
+    prompts: int = 128
+    """Test prompts, drawn by hash."""
+    samples: int = 4
+    """Completions of each, with the same seeds before and after."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How often the ring turns."""
+
+    rounds: int = 1
+    """Each further round goes on from the promoted checkpoint, with feedback on its own samples."""
+    samples: int = 200
+    """Fresh samples the recipe's scripted author speaks of before each further round."""
+
+    def __post_init__(self) -> None:
+        _at_least("", "rounds", self.rounds, 1)
+
+
+@dataclass(frozen=True)
+class GrpoSettings:
+    """Settings of `methods/grpo.py`, repeated here so that --help needs no torch; a test holds the two together."""
+
+    scale: Literal["none", "std", "batch_std"] = "none"
+    """What advantages are divided by: none (Dr. GRPO), std (of the group, GRPO as published), batch_std."""
+    normaliser: Literal["token", "completion", "constant"] = "constant"
+    """What token losses are divided by: constant (length limit, Dr. GRPO), token (DAPO), completion (GRPO)."""
+    clip_low: float = 0.2
+    """Ratio below 1 - clip_low earns nothing more. In (0, 1)."""
+    clip_high: float = 0.28
+    """Ratio above 1 + clip_high earns nothing more (DAPO's "clip higher"). Above 0."""
+    beta: float = 0.02
+    """Weight of the KL to the untouched model, reward units per nat; 0 asks for no reference at all."""
+    kl: Literal["exact", "k1", "k2", "k3"] = "exact"
+    """How the KL is put into the loss: exact, k2 (same gradient in expectation), k1 and k3 (see maths/kl.py)."""
+    truncated: Literal["penalise", "mask", "keep"] = "penalise"
+    """A completion that reached the length limit: penalise (reward lowered), mask (no loss at all), keep."""
+    truncation_penalty: float = 1.0
+    """Reward units taken from a truncated completion under "penalise"; with "mask" and "keep" it is not used."""
+    minibatches: int = 1
+    """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All of it; a TOML file has the same keys."""
+
+    task: str = "reviews"
+    """The task whose prompts, feedback and judge are used."""
+    model: str = "smollm2-135m"
+    """The model to train: a name known to `burnish fetch`, a folder, a hub id."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Number format of products; losses, norms and optimiser state are float32 in both."""
+    threads: int = 0
+    """Threads of a product; 0 takes as many as there are cores. A resumed run must use the same number."""
+    seed: int = 0
+    """Every random choice follows from it."""
+    adapter: AdapterSettings = field(default_factory=AdapterSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    reward_model: BackboneSettings = field(default_factory=BackboneSettings)
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    gold: GoldSettings = field(default_factory=GoldSettings)
+    grpo: GrpoSettings = field(default_factory=GrpoSettings)
+    rl: RlSettings = field(default_factory=RlSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)

@@ -1,0 +1,272 @@
+"""Stage "train": steps of rollout and update, looks at the validation prompts, early stop, exact resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from burnish import files, progress
+from burnish.loop import measure, savepoint
+from burnish.loop.recipe import Recipe
+from burnish.loop.rollouts import Window, draw, prompts_of_step, sampling_of
+from burnish.maths.batch import Batch
+from burnish.maths.control import LengthController
+from burnish.maths.kl import KLController
+from burnish.methods import grpo
+from burnish.models.policy import Policy
+from burnish.models.sampler import EngineSampler
+from burnish.records import Prompt, Reward, seed_of
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.trainer import Slice, Trainer
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the validation prompts said of one step's policy."""
+
+    step: int
+    proxy: float
+    kl_nats: float
+    length: float
+    on_topic: float | None = None
+
+
+@dataclass
+class State:
+    """Everything beside weights and moments that the next step depends on."""
+
+    kl: KLController
+    length: LengthController
+    looks: list[Look] = field(default_factory=list)
+    ended: str = ""
+    """Why training ended; empty while it goes on."""
+
+    def numbers(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> State:
+        return cls(
+            KLController(**plain["kl"]),
+            LengthController(**plain["length"]),
+            [Look(**look) for look in plain["looks"]],
+            plain["ended"],
+        )
+
+
+class Reinforcement:
+    """One run of GRPO in a folder: `checkpoints/` to choose from, `validation/` samples, `metrics.jsonl`."""
+
+    def __init__(
+        self, folder: Path, policy: Policy, reward: Reward, recipe: Recipe, prompts: Sequence[Prompt],
+        validation: Sequence[Prompt], *, round: int, check_stop: Callable[[bool], None],
+    ) -> None:  # fmt: skip
+        self.folder = folder
+        self.policy = policy
+        self.reward = reward
+        self.recipe = recipe
+        self.prompts = list(prompts)
+        self.validation = list(validation)
+        self.round = round
+        self.check_stop = check_stop
+        self.sampler = EngineSampler(policy)
+        self.config = grpo.Config(**asdict(recipe.grpo))
+        optimiser = OptimiserConfig(learning_rate=recipe.rl.learning_rate, warmup_steps=recipe.rl.warmup_steps)
+        steps = recipe.rl.steps * self.config.minibatches
+        self.trainer = Trainer(policy, grpo, self.config, optimiser, steps=steps)
+        self.step = 0
+        self.state = State(
+            KLController(self.config.beta, recipe.rl.kl_target_nats, recipe.rl.kl_horizon), LengthController(0.0)
+        )
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "state"
+
+    def run(self) -> None:
+        """Train to the end, or until something says stop."""
+        self._restore()
+        if not self.state.looks:
+            self._look()  # step 0: the untouched policy sets the length to keep
+            self._save()
+        with progress.bar(self.recipe.rl.steps, "reinforcement learning", "steps", start=self.step) as bar:
+            while self.step < self.recipe.rl.steps and not self.state.ended:
+                metrics = self._advance()
+                bar.advance(1, f"reward {metrics['reward']:+.2f}, KL {metrics['kl_nats']:.1f} nats")
+                if self.step % self.recipe.rl.evaluate_every == 0 or self.step == self.recipe.rl.steps:
+                    self._look()
+                saved = self.step % self.recipe.rl.save_every == 0
+                if saved:
+                    self._save()
+                self._stop_here(saved)
+        self._save()
+        progress.say(self.state.ended or f"trained for all {self.step} steps")
+
+    def best(self) -> Look:
+        """Return the look with the best validation reward within the KL budget; step 0 when nothing was better."""
+        allowed = [look for look in self.state.looks if look.kl_nats <= self.recipe.rl.kl_budget_nats]
+        return max(allowed or self.state.looks[:1], key=lambda look: look.proxy)
+
+    # ---------------------------------------------------------------------------------------------------- a step
+
+    def _advance(self) -> dict[str, float]:
+        began = time.monotonic()
+        recipe = self.recipe
+        chosen = prompts_of_step(
+            self.prompts, self.step, recipe.rl.prompts_per_step, seed_of(recipe.seed, "prompts", self.round)
+        )
+        seed = seed_of(recipe.seed, "rollout", self.round, self.step)
+        window = draw(
+            self.policy, self.sampler, self.reward, chosen, recipe, seed=seed,
+            beta=self.state.kl.beta, length=self.state.length, run=self.folder.name, round=self.round,
+        )  # fmt: skip
+        sampled = time.monotonic() - began
+        batch = grpo.targets(window.batch, self.config)
+        metrics = self._update(batch, window)
+        lengths = batch.completion_mask_BT.sum(-1).float() if self.config.truncated != "mask" else _lengths(window)
+        count = len(batch)
+        self.state.kl = self.state.kl.after(metrics.get("kl_nats", float("nan")), count)
+        self.state.length = self.state.length.after(float(lengths.mean()))
+        self.step += 1
+        metrics |= self._told(window, batch, lengths)
+        metrics |= {"seconds": time.monotonic() - began, "seconds_sampling": sampled}
+        self._log(metrics)
+        return metrics
+
+    def _update(self, batch: Batch, window: Window) -> dict[str, float]:
+        """Take the window's optimiser steps: one strictly on-policy, or several against the old log-probs."""
+        if self.config.minibatches == 1:
+            return self.trainer.advance(batch, window.slices)
+        batch = replace(batch, old_logprobs_BT=self._old_logprobs(window.slices))
+        parts = np.array_split(np.arange(len(window.slices)), min(self.config.minibatches, len(window.slices)))
+        metrics: dict[str, float] = {}
+        for part in parts:
+            share = len(part) / len(window.slices)
+            scaled = {
+                key: value * share if key in ("tokens", "completions") else value
+                for key, value in batch.scalars.items()
+            }
+            metrics = self.trainer.advance(replace(batch, scalars=scaled), [window.slices[i] for i in part])
+        return metrics
+
+    @torch.no_grad()
+    def _old_logprobs(self, slices: Sequence[Slice]) -> Tensor:
+        outputs = [self.policy.outputs(each.inputs, reference=False) for each in slices]
+        return torch.cat([output.logprobs_BT for output in outputs if output.logprobs_BT is not None])
+
+    def _told(self, window: Window, batch: Batch, lengths: Tensor) -> dict[str, float]:
+        values = [score.value for score in window.scores if score.value is not None]
+        assert batch.truncated_B is not None
+        assert batch.rewards_B is not None
+        spread = batch.rewards_B.view(len(window.prompts), -1)
+        return {
+            "step": self.step,
+            "round": self.round,
+            "reward": float(np.mean(values)) if values else float("nan"),
+            "unscored": float(len(window.scores) - len(values)),
+            "length": float(lengths.mean()),
+            "truncated": float(batch.truncated_B.float().mean()),
+            "zero_spread": float((spread.amax(1) == spread.amin(1)).float().mean()),
+            "beta": self.state.kl.beta,
+            "length_price": self.state.length.price,
+        }
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        finite = {key: value if np.isfinite(value) else None for key, value in metrics.items()}
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(finite) + "\n")
+
+    # -------------------------------------------------------------------------------------------------- looking
+
+    def _look(self) -> None:
+        """Sample the validation prompts, keep the adapter, and see whether to go on. Only the proxy is asked."""
+        rl = self.recipe.rl
+        sampling = sampling_of(self.recipe)
+        seed = seed_of(self.recipe.seed, "validation")
+        groups = self.sampler.sample(
+            self.validation, sampling, n=rl.validation_samples, seed=seed, run=self.folder.name, round=self.round
+        )
+        found = measure.likelihood(
+            self.policy, self.validation, groups, sampling.temperature, "looking at validation prompts"
+        )
+        measure.write(self.folder / "validation" / f"round-{self.round}-step-{self.step:04d}.jsonl", groups, found)
+        flat = [completion for group in groups for completion in group]
+        asked = [prompt for prompt, group in zip(self.validation, groups, strict=True) for _ in group]
+        values = [score.value for score in self.reward.score(asked, flat) if score.value is not None]
+        length = float(np.mean([len(c.token_ids or ()) for c in flat]))
+        look = Look(self.step, float(np.mean(values)), float(np.mean([kl for kl, _ in found])), length)
+        if not self.state.looks:
+            self.state.length = LengthController(target=length, gain=rl.length_gain)
+        self.state.looks.append(look)
+        with files.publish(self.folder / "checkpoints" / f"round-{self.round}-step-{self.step:04d}") as temporary:
+            self.policy.save(temporary)
+        progress.say(
+            f"step {self.step}: validation reward {look.proxy:+.3f}, KL {look.kl_nats:.2f} nats, {length:.0f} tokens"
+        )
+        self.state.ended = self._why_end()
+
+    def _why_end(self) -> str:
+        looks, rl = self.state.looks, self.recipe.rl
+        last = looks[-1]
+        if last.kl_nats > rl.kl_budget_nats:
+            return (
+                f"stopped at step {last.step}: KL {last.kl_nats:.1f} nats is over the budget of {rl.kl_budget_nats:g}"
+            )
+        best = max(range(len(looks)), key=lambda i: looks[i].proxy)
+        if len(looks) - 1 - best >= rl.patience:
+            return f"stopped at step {last.step}: no better validation reward since step {looks[best].step}"
+        return ""
+
+    # --------------------------------------------------------------------------------------------- going on
+
+    def _save(self) -> None:
+        tensors = {"policy": self.policy.state(), "optimiser": self.trainer.state()}
+        savepoint.save(self.work, self.step, tensors, {**self.state.numbers(), "trainer_step": self.trainer.step})
+
+    def _restore(self) -> None:
+        saved = savepoint.load(self.work)
+        if saved is None:
+            _keep_lines(self.folder / "metrics.jsonl", self.round, 0)
+            return
+        tensors, numbers = saved
+        self.step = numbers["step"]
+        self.policy.load_state(tensors["policy"])
+        self.trainer.load_state(tensors.get("optimiser", {}), numbers["trainer_step"])
+        self.state = State.of(numbers)
+        _keep_lines(self.folder / "metrics.jsonl", self.round, self.step)
+        progress.say(f"going on from step {self.step}")
+
+    def _stop_here(self, saved: bool) -> None:
+        try:
+            self.check_stop(saved)
+        except Exception:
+            if not saved:
+                self._save()
+            raise
+
+
+def _lengths(window: Window) -> Tensor:
+    return torch.tensor([float(len(c.token_ids or ())) for group in window.completions for c in group])
+
+
+def _keep_lines(path: Path, round: int, step: int) -> None:
+    """Drop log lines of steps after the one that is gone on from: they are about to be done again."""
+    if path.exists():
+        lines = [line for line in path.read_text("utf-8").splitlines() if _is_kept(line, round, step)]
+        files.write_atomic(path, "".join(line + "\n" for line in lines))
+
+
+def _is_kept(line: str, round: int, step: int) -> bool:
+    try:
+        logged = json.loads(line)
+    except ValueError:
+        return False  # cut off by a kill
+    return bool(logged["round"] < round or (logged["round"] == round and logged["step"] <= step))

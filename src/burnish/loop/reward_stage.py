@@ -1,0 +1,213 @@
+"""Stage "reward": evidence -> a trained, calibrated reward model with its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from burnish import files, progress
+from burnish.evaluation import baselines
+from burnish.evaluation.reward_card import (
+    RewardCard,
+    agreed_share,
+    draw_pairs,
+    fit_temperature,
+    pair_accuracy,
+    reward_card,
+)
+from burnish.feedback.pairs import preferences_from_scores
+from burnish.loop.fit import FitSettings, Item, fit, rows_of
+from burnish.loop.recipe import Recipe
+from burnish.models.reward_model import RewardModel, RewardModelConfig
+from burnish.records import Evidence, Preference, Score, Signal, share_of, to_plain
+from burnish.training.optimiser import OptimiserConfig
+
+Floats = NDArray[np.float64]
+PAIRS_AGREED = 20_000
+LOGIT_UNITS = 1.5  # rating units to a logit before calibration: what ratings with a spread of 1.9 call for
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """rating = slope * reward + offset; P(a above b) = sigmoid(scale * (rating_a - rating_b))."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+    scale: float = 1.0
+
+
+def learn(
+    folder: Path,
+    model_folder: Path,
+    evidence: Evidence,
+    recipe: Recipe,
+    *,
+    work: Path,
+    check_stop: Callable[[bool], None],
+) -> None:
+    """Train, calibrate, measure and publish the reward model in `folder`, with `calibration.json` and `card.json`."""
+    settings = recipe.reward
+    torch.manual_seed(recipe.seed)
+    backbone = json.loads((model_folder / "config.json").read_text("utf-8"))
+    layers = min(recipe.reward_model.layers, int(backbone["num_hidden_layers"]))
+    shape = RewardModelConfig(
+        **{**asdict(recipe.reward_model), "layers": layers, "frozen": min(recipe.reward_model.frozen, layers)}
+    )
+    network = RewardModel.fresh(model_folder, shape, dtype=recipe.dtype, seed=recipe.seed)
+    chosen = choose(evidence.fit, settings.signals)
+    chosen += _drawn_pairs(chosen, settings.pairs, recipe.seed)
+    items, number_of = _items(network, chosen)
+    scores, pairs = rows_of(chosen, number_of)
+    optimiser = OptimiserConfig(
+        learning_rate=settings.learning_rate, warmup_steps=10, schedule="cosine", weight_decay=0.01
+    )
+    fitting = FitSettings(
+        settings.epochs, settings.batch, optimiser, shape.heads, {"score": settings.head_rate, "norm": 0.5}, recipe.seed
+    )
+    fit(
+        network,
+        items,
+        scores,
+        pairs,
+        fitting,
+        units_per_logit=LOGIT_UNITS,
+        folder=work,
+        check_stop=check_stop,
+        what="learning the reward",
+    )
+    calibration = _calibrate(network, evidence.calibration)
+    card = _card(network, calibration, evidence, chosen, recipe.seed)
+    with files.publish(folder) as temporary:
+        network.save(temporary)
+        (temporary / "calibration.json").write_text(json.dumps(asdict(calibration)), "utf-8")
+        (temporary / "card.json").write_text(json.dumps(to_plain(card) if card else None), "utf-8")
+
+
+def choose(signals: Sequence[Signal], most: int) -> list[Signal]:
+    """Return at most `most` signals, those of the lowest hash, in their given order."""
+    if len(signals) <= most:
+        return list(signals)
+    shares = [share_of("".join(_completion_ids(signal)), "chosen") for signal in signals]
+    limit = sorted(shares)[most]
+    return [signal for signal, share in zip(signals, shares, strict=True) if share < limit]
+
+
+def _completion_ids(signal: Signal) -> list[str]:
+    return [c.id for c in signal.completions] if isinstance(signal, Preference) else [signal.completion.id]
+
+
+def _drawn_pairs(signals: Sequence[Signal], per_text: float, seed: int) -> list[Signal]:
+    scored = [signal for signal in signals if isinstance(signal, Score) and signal.value is not None]
+    n = int(per_text * len(scored))
+    return list(preferences_from_scores(scored, n_pairs=n, within=group_of, seed=seed)) if n else []
+
+
+def group_of(score: Score) -> str:
+    """Return the set of texts a score is compared within: its source, else its prompt."""
+    return str(score.prompt.metadata.get("set") or score.prompt.id)
+
+
+def _items(network: RewardModel, signals: Sequence[Signal]) -> tuple[list[Item], Callable[[str, str], int]]:
+    """Return each distinct text's activations once, and the function that numbers them."""
+    numbers: dict[tuple[str, str], int] = {}
+
+    def number_of(text: str, prompt: str) -> int:
+        return numbers.setdefault((text, prompt), len(numbers))
+
+    rows_of(signals, number_of)
+    encoded = [network.encode(text, prompt) for text, prompt in numbers]
+    with progress.bar(len(encoded), "computing the frozen layers once", "texts") as bar:
+        states = network.activations(encoded, bar.advance)
+    return [Item(state, len(state)) for state in states], number_of
+
+
+def _calibrate(network: RewardModel, scores: Sequence[Score]) -> Calibration:
+    """Fit slope and offset to people's ratings, and the scale of pair probabilities, on texts that trained nothing."""
+    usable = [score for score in scores if score.value is not None]
+    if len(usable) < 20:
+        return Calibration()
+    with progress.bar(len(usable), "calibrating", "texts") as bar:
+        rewards = network.predict([s.completion.text for s in usable], [s.prompt.text for s in usable], bar.advance)
+    predicted = rewards.mean(1).double().numpy()
+    means = np.array([score.value for score in usable], float)
+    if predicted.std() < 1e-6:
+        return Calibration(offset=float(means.mean()))
+    slope, offset = np.polyfit(predicted, means, 1)
+    ratings = [expand(score) for score in usable]
+    groups = [group_of(score) for score in usable]
+    pairs = draw_pairs(means, groups, PAIRS_AGREED, 0)
+    rated = slope * predicted + offset
+    scale = fit_temperature(rated[pairs[:, 0]] - rated[pairs[:, 1]], agreed_share(ratings, pairs))
+    return Calibration(float(slope), float(offset), scale)
+
+
+def expand(score: Score) -> list[float]:
+    """Return everybody's ratings of a text, one by one."""
+    return [rating for rating, count in score.counts for _ in range(count)] or [float(score.value or 0.0)]
+
+
+def _card(
+    network: RewardModel, calibration: Calibration, evidence: Evidence, learned: Sequence[Signal], seed: int
+) -> RewardCard | None:
+    test = [signal for signal in evidence.test if isinstance(signal, Score) and signal.value is not None]
+    if len(test) < 20:
+        return None
+    rewards = predict(network, test, "measuring the reward model") * calibration.slope + calibration.offset
+    means = [float(np.mean(expand(score))) for score in test]
+    known = [signal for signal in learned if isinstance(signal, Score) and signal.counts]
+    card = reward_card(
+        rewards.mean(1),
+        [score.completion.text for score in test],
+        [expand(score) for score in test],
+        [group_of(score) for score in test],
+        scale=calibration.scale,
+        spread=rewards.std(1, ddof=1) if rewards.shape[1] > 1 else None,
+        clusters=[str(score.prompt.metadata.get("group") or score.completion.id) for score in test],
+        baselines=_baselines(known, test, seed),
+        n_pairs=PAIRS_AGREED,
+        seed=seed,
+    )
+    others = {}
+    for name, scores in evidence.other_domains.items():
+        rated = predict(network, scores, f"measuring on {name}").mean(1)
+        people = [float(np.mean(expand(score))) for score in scores]
+        others[name] = pair_accuracy(rated, people, [name] * len(people), seed=seed)
+    progress.say(
+        f"reward model: pair accuracy {card.accuracy.accuracy:.3f} on {len(means)} unseen texts"
+    ) if card.accuracy else None
+    return replace(card, other_domains=others)
+
+
+def predict(network: RewardModel, scores: Sequence[Score], what: str) -> Floats:
+    """Return the K rewards of each score's text, (N, K)."""
+    with progress.bar(len(scores), what, "texts") as bar:
+        rewards = network.predict([s.completion.text for s in scores], [s.prompt.text for s in scores], bar.advance)
+    found: Floats = rewards.double().numpy()
+    return found
+
+
+def _baselines(known: Sequence[Score], test: Sequence[Score], seed: int) -> dict[str, Any]:
+    """Return baselines' predictions of the test texts, learned from the same texts as the model."""
+    texts = [score.completion.text for score in test]
+    found: dict[str, Any] = {"number of words": [float(len(text.split())) for text in texts]}
+    if any(score.prompt.source.startswith("ratings:") for score in test):
+        from burnish.corpora import ratings
+
+        words = ratings.lexicon()
+        found["lexicon"] = baselines.lexicon(lambda text: ratings.lexicon_score(text, words), texts)
+    if len(known) >= 50:
+        found["TF-IDF Bradley-Terry"] = baselines.tfidf_from_ratings(
+            [score.completion.text for score in known],
+            [expand(score) for score in known],
+            [group_of(score) for score in known],
+            texts,
+            seed=seed,
+        )
+    return found

@@ -1,0 +1,327 @@
+"""The stages of a run, in order. Each writes its result whole into the run folder and is passed over when it is there."""
+
+from __future__ import annotations
+
+import gc
+import json
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from burnish import __version__, files, progress
+from burnish.corpora import resolve as resolve_folder
+from burnish.errors import InputError
+from burnish.evaluation.compare import compare, curve_point
+from burnish.evaluation.page import TaskWords
+from burnish.evaluation.report import make_report, write_report
+from burnish.evaluation.reward_card import RewardCard, card_from_plain
+from burnish.evaluation.samples import Sample
+from burnish.evaluation.verdict import require_independent
+from burnish.loop import evidence as evidences
+from burnish.loop import gold as golds
+from burnish.loop import measure, reward_stage
+from burnish.loop.folder import RunFolder
+from burnish.loop.recipe import Recipe
+from burnish.loop.reinforce import Reinforcement
+from burnish.loop.rollouts import sampling_of
+from burnish.loop.run import RunOptions, counts, machine, versions
+from burnish.models.policy import Policy
+from burnish.models.reward_model import RewardModel
+from burnish.models.sampler import EngineSampler
+from burnish.records import Evidence, Prompt, Reward, seed_of, share_of, snapshot_hash
+from burnish.rewards.asked_rating import AskedRating
+from burnish.rewards.learned import LearnedRating
+from burnish.rewards.on_topic import StaysOnTopic
+
+
+class Ring:
+    """One run; every stage can be read on its own."""
+
+    def __init__(self, folder: RunFolder, task: ModuleType, recipe: Recipe, options: RunOptions) -> None:
+        self.folder = folder
+        self.path = folder.path
+        self.task = task
+        self.recipe = recipe
+        self.options = options
+
+    def turn(self) -> None:
+        """Do every stage that is not done yet."""
+        self.folder.stage("feedback", self._feedback)
+        self.folder.stage("gold", self._gold)
+        self.folder.stage("before", lambda: self._sample_test("before", None))
+        for number in range(self.recipe.loop.rounds):
+            self.round(number)
+        self.folder.stage("after", lambda: self._sample_test("after", self._promoted(self.recipe.loop.rounds - 1)))
+        self.folder.stage("report", self._report)
+        progress.say(f"report: {self.path / 'report.html'}")
+
+    def round(self, number: int) -> None:
+        """Learn a reward and train against it: a second round is a second call."""
+        self.folder.stage(f"reward-{number}", lambda: self._reward(number))
+        self.folder.stage(f"train-{number}", lambda: self._train(number))
+
+    # ----------------------------------------------------------------------------------------------- what is given
+
+    @cached_property
+    def model_folder(self) -> Path:
+        return resolve_folder(self.recipe.model)
+
+    @cached_property
+    def prompts(self) -> dict[str, list[Prompt]]:
+        """Prompts by split; validation and test drawn once for all seeds, by hash."""
+        found: dict[str, list[Prompt]] = {"train": [], "validation": [], "test": []}
+        for prompt in self.task.prompts():
+            found[prompt.split].append(prompt)
+        limits = {"validation": self.recipe.rl.validation_prompts, "test": self.recipe.evaluation.prompts}
+        for split, count in limits.items():
+            found[split] = evidences.evenly(found[split], count)
+        found["train"].sort(key=lambda prompt: share_of(prompt.id, "order"))
+        return found
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The recipe's feedback, or the user's, or both."""
+        return evidences.gather(self.task, self.options.feedback, mix=self.options.mix)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the reward is nearness to an asked rating (the recipe's own feedback) or the predicted score itself."""
+        return self.options.feedback is None or self.options.mix
+
+    # ---------------------------------------------------------------------------------------------------- stages
+
+    def _feedback(self) -> None:
+        found = self.evidence
+        if not found.fit:
+            given = self.options.feedback or "the recipe"
+            raise InputError(f"{given}: no rating, thumb, comparison or ranking to learn from. Import some first.")
+        agreement = evidences.agreement(found)
+        summary = {
+            "records": found.records,
+            "people": found.people,
+            "by_kind": dict(found.by_kind),
+            "agreement": agreement,
+            "signals": {"fit": counts(found.fit), "gold": counts(found.gold), "test": counts(found.test)},
+            "snapshot": snapshot_hash(found.fit),
+            "sources": list(found.sources),
+        }
+        evidences.write(self.path / "signals" / "fit.jsonl", found.fit)
+        files.write_atomic(self.path / "feedback.json", json.dumps(summary))
+        progress.say(f"feedback: {found.records:,} records, {len(found.fit):,} signals to learn from")
+
+    def _gold(self) -> None:
+        missing = golds.needed(self.evidence, self.recipe)
+        if missing:
+            progress.say(f"gold: {missing} more signals would be needed for a judge of its own; the report will say so")
+            return
+        require_independent(self.evidence.gold_sources, self.evidence.sources)
+        encoder = resolve_folder(self.recipe.gold.encoder) if self.recipe.gold.encoder else None
+        golds.learn(
+            self.path / "checkpoints" / "gold", encoder, self.evidence, self.recipe,
+            work=self.path / "state" / "gold", check_stop=self._check_stop,
+        )  # fmt: skip
+
+    def _reward(self, number: int) -> None:
+        found = self.evidence
+        if number:
+            found = evidences.with_scripted(found, self.task, self._fresh_samples(number))
+        reward_stage.learn(
+            self.path / "checkpoints" / f"reward-{number}", self.model_folder, found, self.recipe,
+            work=self.path / "state" / f"reward-{number}", check_stop=self._check_stop,
+        )  # fmt: skip
+        gc.collect()
+
+    def _train(self, number: int) -> None:
+        policy = self._policy(self._promoted(number - 1) if number else None)
+        proxy, _ = self._rewards(number)
+        training = Reinforcement(
+            self.path, policy, proxy, self.recipe, self.prompts["train"], self.prompts["validation"],
+            round=number, check_stop=self._check_stop,
+        )  # fmt: skip
+        training.run()
+        best = training.best()
+        chosen = f"round-{number}-step-{best.step:04d}"
+        self.folder.update(
+            **{f"promoted-{number}": chosen, f"looks-{number}": [asdict(each) for each in training.state.looks]}
+        )
+        self.folder.update(**{f"ended-{number}": training.state.ended or "all steps"})
+        progress.say(f"promoted {chosen}: validation reward {best.proxy:+.3f} at {best.kl_nats:.1f} nats")
+
+    def _fresh_samples(self, number: int) -> list[tuple[Prompt, Any]]:
+        policy = self._policy(self._promoted(number - 1))
+        start = seed_of(self.recipe.seed, "fresh", number)
+        prompts = sorted(self.prompts["train"], key=lambda p: share_of(p.id, str(start)))[: self.recipe.loop.samples]
+        groups = EngineSampler(policy).sample(prompts, sampling_of(self.recipe), n=1, seed=start, round=number)
+        return [(prompt, group[0]) for prompt, group in zip(prompts, groups, strict=True)]
+
+    def _sample_test(self, side: str, checkpoint: Path | None) -> None:
+        policy = self._policy(checkpoint)
+        sampling = sampling_of(self.recipe)
+        sampler = EngineSampler(policy, checkpoint_id=checkpoint.name if checkpoint else None)
+        prompts, count = self.prompts["test"], self.recipe.evaluation.samples
+        seed = seed_of(self.recipe.seed, "test")  # the same on both sides
+        groups = []
+        with progress.bar(len(prompts), f"sampling test prompts {side}", "prompts") as bar:
+            for start in range(0, len(prompts), 16):
+                part = prompts[start : start + 16]
+                groups.extend(sampler.sample(part, sampling, n=count, seed=seed, run=side))
+                bar.advance(len(part))
+        found = measure.likelihood(policy, prompts, groups, sampling.temperature, f"measuring test prompts {side}")
+        measure.write(self.path / "samples" / f"{side}.jsonl", groups, found)
+
+    # ------------------------------------------------------------------------------------------------- the report
+
+    def _report(self) -> None:
+        last = self.recipe.loop.rounds - 1
+        proxy, rating = self._rewards(last)
+        judge = self._judge()
+        sides = {
+            side: measure.samples(
+                self.prompts["test"],
+                measure.read(self.path / "samples" / f"{side}.jsonl"),
+                proxy,
+                rating,
+                judge,
+                heeds=self.asks,
+            )
+            for side in ("before", "after")
+        }
+        curve = self._curve(proxy, rating, judge)
+        feedback = json.loads((self.path / "feedback.json").read_text("utf-8"))
+        card = self._card(last)
+        checkpoint = self._promoted(last)
+        comparison = compare(sides["before"], sides["after"], seed=self.recipe.seed)
+        seconds = {name: round(value, 1) for name, value in self.folder.status["seconds"].items()}
+        report = make_report(
+            comparison,
+            recipe=self.task.NAME,
+            model=self.recipe.model,
+            seed=self.recipe.seed,
+            seconds={"total": round(sum(seconds.values()), 1), **seconds},
+            peak_memory_gib=round(self.folder.status["peak_memory_gib"], 3),
+            feedback=feedback,
+            card=card,
+            gold_model=self._gold_summary(),
+            kl_budget_nats=self.recipe.rl.kl_budget_nats,
+            curve=curve,
+            checkpoint=checkpoint.name,
+            lineage=self._lineage(feedback, checkpoint),
+            details=self._details(),
+        )
+        self._write_pairs(sides)
+        words = TaskWords(**{**self.task.REPORT, **self._own_words()})
+        log = self._log()
+        write_report(self.path, report, sides["before"], sides["after"], task=words, training_log=log, card=card)
+        for reason in report.verdict["reasons"]:
+            progress.say(str(reason))
+
+    def _own_words(self) -> dict[str, str]:
+        judge = self._gold_summary().get("how")
+        words = {"gold": f"The gold judge: {judge}, learned from texts that trained nothing else." if judge else ""}
+        if not self.asks:
+            words |= {
+                "people": f"The feedback given with --feedback ({self.options.feedback}).",
+                "reward": "A text's score is the score people are predicted to give it: higher is better.",
+            }
+        return words
+
+    def _curve(self, proxy: Reward, rating: Reward, judge: golds.Gold | None) -> list[dict[str, Any]]:
+        """Gold and proxy at every look, from validation samples kept during training: gold had no part in any choice."""
+        points = []
+        for number in range(self.recipe.loop.rounds):
+            for look in self.folder.status[f"looks-{number}"]:
+                path = self.path / "validation" / f"round-{number}-step-{look['step']:04d}.jsonl"
+                found = measure.samples(
+                    self.prompts["validation"], measure.read(path), proxy, rating, judge, heeds=self.asks
+                )
+                points.append({**curve_point(look["step"], found, seed=self.recipe.seed), "round": number})
+        return points
+
+    def _log(self) -> list[dict[str, Any]]:
+        lines = (
+            (self.path / "metrics.jsonl").read_text("utf-8").splitlines()
+            if (self.path / "metrics.jsonl").exists()
+            else []
+        )
+        return [json.loads(line) for line in lines]
+
+    def _gold_summary(self) -> dict[str, Any]:
+        path = self.path / "checkpoints" / "gold" / "gold.json"
+        if not path.exists():
+            return {"how": None, "n_texts": len(self.evidence.gold), "n_needed": self.recipe.gold.least_signals}
+        plain: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return {key: plain[key] for key in ("how", "n_texts", "pair_accuracy", "ci95")}
+
+    def _lineage(self, feedback: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
+        last = self.recipe.loop.rounds - 1
+        chain = [
+            {"what": "checkpoint", "id": checkpoint.name, "note": f"GRPO, LoRA rank {self.recipe.adapter.rank}"},
+            {"what": "model", "id": self.recipe.model, "note": "the untouched model: adapter off"},
+            {"what": "reward model", "id": f"reward-{last}", "note": f"on {self.recipe.model}"},
+            {"what": "snapshot", "id": feedback["snapshot"], "note": "SHA-256 of signals/fit.jsonl"},
+            {"what": "feedback", "id": ", ".join(feedback["sources"]), "note": f"{feedback['records']:,} records"},
+        ]
+        return {"chain": chain, "snapshot": feedback["snapshot"]}
+
+    def _details(self) -> dict[str, Any]:
+        recipe = self.recipe
+        return {
+            "versions": versions(),
+            "machine": machine(),
+            "dtype": recipe.dtype,
+            "sampling": f"temperature {recipe.sampling.temperature}, at most {recipe.sampling.max_new_tokens} new tokens",
+            "test prompts": len(self.prompts["test"]),
+            "samples of each": recipe.evaluation.samples,
+            "training ended": self.folder.status[f"ended-{recipe.loop.rounds - 1}"],
+            "code": __version__,
+        }
+
+    def _write_pairs(self, sides: dict[str, list[Sample]]) -> None:
+        lines = []
+        for before, after in zip(sides["before"], sides["after"], strict=True):
+            lines.append(
+                json.dumps(
+                    {"prompt": before.prompt, "before": asdict(before), "after": asdict(after)}, ensure_ascii=False
+                )
+            )
+        files.write_atomic(self.path / "samples.jsonl", "\n".join(lines) + "\n")
+
+    # ------------------------------------------------------------------------------------------------ what is made
+
+    def _policy(self, checkpoint: Path | None) -> Policy:
+        policy = Policy.load(self.model_folder, name=self.recipe.model, dtype=self.recipe.dtype)
+        policy.add_lora(
+            rank=self.recipe.adapter.rank, alpha=self.recipe.adapter.alpha, seed=seed_of(self.recipe.seed, "lora")
+        )
+        if checkpoint is not None:
+            files.verify(checkpoint)
+            policy.load_adapter_file(checkpoint / "adapter_model.safetensors")
+        return policy
+
+    def _rewards(self, number: int) -> tuple[Reward, Reward]:
+        """Return (the reward trained on, the rating it is made of)."""
+        folder = self.path / "checkpoints" / f"reward-{number}"
+        files.verify(folder)
+        calibration = json.loads((folder / "calibration.json").read_text("utf-8"))
+        network = RewardModel.load(folder, dtype=self.recipe.dtype)
+        rating = LearnedRating(network, folder.name, calibration["slope"], calibration["offset"])
+        settings = self.recipe.reward
+        careful = AskedRating(rating, settings.uncertainty, settings.penalty, heeds=self.asks)
+        return StaysOnTopic(careful, settings.off_topic), AskedRating(rating, "mean", heeds=False)
+
+    def _judge(self) -> golds.Gold | None:
+        folder = self.path / "checkpoints" / "gold"
+        return golds.Gold.load(folder) if (folder / "gold.json").exists() else None
+
+    def _card(self, number: int) -> RewardCard | None:
+        plain = json.loads((self.path / "checkpoints" / f"reward-{number}" / "card.json").read_text("utf-8"))
+        return card_from_plain(plain) if plain else None
+
+    def _promoted(self, number: int) -> Path:
+        return self.path / "checkpoints" / str(self.folder.status[f"promoted-{number}"])
+
+    def _check_stop(self, saved: bool) -> None:
+        if saved or self.folder.wants_stop():
+            self.folder.check_stop()

@@ -1,0 +1,193 @@
+"""`burnish run`: the ring, turned once or several times, in one folder, from feedback to report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from burnish import __version__, config, files, progress
+from burnish.errors import InputError
+from burnish.loop.folder import RunFolder
+from burnish.loop.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says."""
+
+    recipe: str
+    out: Path | None = None
+    feedback: str | None = None
+    mix: bool = False
+    seed: int | None = None
+    resume: bool = False
+    sets: tuple[str, ...] = ()
+    dry_run: bool = False
+    model: str | None = None
+    db: str | None = None
+    json: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where it lies, and what report.json says."""
+
+    folder: Path
+    report: Mapping[str, Any]
+
+
+def resolve(options: RunOptions, task: ModuleType, given: Mapping[str, Any]) -> Recipe:
+    """Return the recipe: defaults, the task's, the TOML file's, then the flags'."""
+    merged = _merge(task.recipe(), given)
+    merged.setdefault("task", task.NAME)
+    if options.seed is not None:
+        merged["seed"] = options.seed
+    if options.model is not None:
+        merged["model"] = options.model
+    return config.load(Recipe, merged, options.sets, where=options.recipe)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(value, Mapping) and isinstance(old, Mapping) else value
+    return merged
+
+
+def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
+    """Turn the ring in the run folder; raises StoppedOnRequest when everything is saved and somebody asked to stop."""
+    folder = options.out or Path("runs") / f"{Path(options.recipe).stem}-{recipe.seed}"
+    if options.dry_run:
+        progress.say(plan(recipe, task, folder))
+        print(config.to_toml(recipe))
+        return RunResult(folder, {})
+    _check_folder(folder, options)
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.run_lock(folder):
+        found = RunFolder(folder)
+        _keep_config(folder, recipe, options, found)
+        progress.say(plan(recipe, task, folder))
+        with found.listening():
+            # torch is imported only now: a wrong flag is told at once
+            from burnish.loop.ring import Ring
+
+            with _threads(recipe):
+                Ring(found, task, recipe, options).turn()
+        found.update(state="done")
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    return RunResult(folder, report)
+
+
+def _check_folder(folder: Path, options: RunOptions) -> None:
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file. Give --out a folder.")
+    if not (folder / "status.json").exists() and not (folder / "lock.json").exists():
+        raise InputError(f"{folder} holds files that no run of burnish wrote. Choose another folder with --out.")
+    if not options.resume and (folder / "status.json").exists():
+        with files.run_lock(folder):  # a living run is named first
+            state = json.loads((folder / "status.json").read_text("utf-8")).get("state", "?")
+        what = "a finished run" if state == "done" else f"an unfinished run (state: {state})"
+        raise InputError(f"{folder} holds {what}. Go on with --resume, or choose another folder with --out.")
+
+
+def _keep_config(folder: Path, recipe: Recipe, options: RunOptions, found: RunFolder) -> None:
+    path = folder / "config.toml"
+    text = config.to_toml(
+        recipe, {"burnish": __version__, "seed": recipe.seed, "feedback": options.feedback or "the recipe's"}
+    )
+    if options.resume and path.exists():
+        before = config.build(Recipe, config.parse_toml(path), where=str(path))
+        changed = _changes(before, recipe)
+        if changed:
+            raise InputError(
+                f"--resume: {', '.join(changed)} differ from {path}. A run goes on with the settings it began with; "
+                "leave these flags out, or take another --out."
+            )
+        return
+    files.write_atomic(path, text)
+    found.update(options={"feedback": options.feedback, "mix": options.mix})
+
+
+def _changes(before: Any, after: Any, prefix: str = "") -> list[str]:
+    found = []
+    for item in dataclasses.fields(before):
+        old, new = getattr(before, item.name), getattr(after, item.name)
+        if dataclasses.is_dataclass(old):
+            found.extend(_changes(old, new, f"{prefix}{item.name}."))
+        elif old != new:
+            found.append(f"{prefix}{item.name} ({old} -> {new})")
+    return found
+
+
+@contextlib.contextmanager
+def _threads(recipe: Recipe) -> Any:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads or len(os.sched_getaffinity(0)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# seconds of work a unit, on the machine of docs/log.md: only ever used for the estimate before a run
+_SECONDS_A_TOKEN_SAMPLED = 1 / 300
+_SECONDS_A_TOKEN_TRAINED = 1 / 220
+_SECONDS_A_SIGNAL = 0.05
+
+
+def plan(recipe: Recipe, task: ModuleType, folder: Path) -> str:
+    """Return what is about to be done and about how long it takes, in a few lines."""
+    rl, tokens = recipe.rl, recipe.sampling.max_new_tokens * 0.6
+    rollout = rl.prompts_per_step * rl.group_size * tokens
+    looks = (rl.steps // rl.evaluate_every + 1) * rl.validation_prompts * rl.validation_samples * tokens
+    test = 2 * recipe.evaluation.prompts * recipe.evaluation.samples * tokens
+    sampling = (rl.steps * rollout + looks + test) * _SECONDS_A_TOKEN_SAMPLED
+    training = (rl.steps * rollout + 0.4 * (looks + test)) * _SECONDS_A_TOKEN_TRAINED
+    reward = recipe.reward.signals * recipe.reward.epochs * _SECONDS_A_SIGNAL
+    minutes = (recipe.loop.rounds * (sampling + training + reward) + 180) / 60
+    if recipe.dtype == "float32":
+        minutes *= 2.5
+    return (
+        f"{task.NAME}: {task.SUMMARY}\n"
+        f"  model {recipe.model} ({recipe.dtype}), seed {recipe.seed}, {recipe.loop.rounds} round(s) into {folder}\n"
+        f"  1. learn a reward from at most {recipe.reward.signals} signals; 2. learn the judge that only the report uses\n"
+        f"  3. {rl.steps} steps of {rl.prompts_per_step * rl.group_size} completions; "
+        f"4. {recipe.evaluation.prompts} test prompts x {recipe.evaluation.samples}, before and after\n"
+        f"  about {minutes:.0f} minutes with SmolLM2-135M on a quiet 2-core machine; less with more cores"
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return what the numbers were made with."""
+    from importlib.metadata import version
+
+    names = ("torch", "transformers", "peft", "numpy")
+    return {"burnish": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def machine() -> str:
+    """Return the processor and its cores in words."""
+    return f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
+
+
+def counts(signals: Sequence[object]) -> dict[str, int]:
+    """Return how many signals of each type there are."""
+    found: dict[str, int] = {}
+    for signal in signals:
+        name = type(signal).__name__.lower()
+        found[name] = found.get(name, 0) + 1
+    return found

@@ -1,0 +1,65 @@
+"""Advantages: how much better a completion did than what was to be expected of its prompt."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Scale = Literal["none", "std", "batch_std"]
+
+
+def group_relative(rewards_B: Tensor, group_B: Tensor, *, scale: Scale = "none", eps: float = 1e-4) -> Tensor:
+    """Advantage of each completion over its group's mean.
+
+    A_i = r_i - mean(r in group); with scale="std" divided by (std of the group + eps), with "batch_std" by the standard
+    deviation of all centred rewards + eps (both with Bessel's correction).
+    rewards_B: float, shape (B,), NaN = unscored: excluded from every statistic, advantage 0. group_B: int, shape (B,).
+    Returns shape (B,), reward units (dimensionless when scaled). A group whose rewards are all equal gets exactly 0.
+    Raises ValueError if a group has one completion: its advantage would always be 0.
+    Source: DeepSeekMath, arXiv 2402.03300, section 4.1.2; "none" is Dr. GRPO, arXiv 2503.20783.
+    """
+    numbers, member_B, size_G = torch.unique(group_B, return_inverse=True, return_counts=True)
+    if bool((size_G < 2).any()):
+        lonely = numbers[size_G < 2].tolist()
+        raise ValueError(f"group_relative: groups {lonely} have one completion; draw at least 2 for each prompt.")
+    scored_B = torch.isfinite(rewards_B)
+    # where, not multiplication: NaN * 0 is NaN
+    known_B = torch.where(scored_B, rewards_B, torch.zeros_like(rewards_B))
+    count_G = torch.zeros(len(numbers), dtype=rewards_B.dtype).index_add_(0, member_B, scored_B.to(rewards_B.dtype))
+    mean_G = torch.zeros_like(count_G).index_add_(0, member_B, known_B) / count_G.clamp(min=1)
+    # one scored completion among unscored ones has nothing to be compared with
+    usable_B = scored_B & (count_G[member_B] > 1)
+    centred_B = torch.where(usable_B, rewards_B - mean_G[member_B], torch.zeros_like(rewards_B))
+    flat_B = (_spread(known_B, scored_B, member_B, len(numbers)) == 0)[member_B]
+    centred_B = torch.where(flat_B, torch.zeros_like(centred_B), centred_B)  # rounding of the mean is not a signal
+    if scale == "none":
+        return centred_B
+    square_G = torch.zeros_like(count_G).index_add_(0, member_B, centred_B.square())
+    if scale == "std":
+        return centred_B / ((square_G / (count_G - 1).clamp(min=1)).sqrt()[member_B] + eps)
+    degrees = (usable_B.sum() - 1).clamp(min=1)
+    return centred_B / ((centred_B.square().sum() / degrees).sqrt() + eps)
+
+
+def _spread(known_B: Tensor, scored_B: Tensor, member_B: Tensor, groups: int) -> Tensor:
+    """Return max - min of the scored rewards of each group, shape (G,); 0 for a group with none."""
+    high = torch.full((groups,), -torch.inf, dtype=known_B.dtype)
+    low = torch.full((groups,), torch.inf, dtype=known_B.dtype)
+    high = high.scatter_reduce(0, member_B, known_B.masked_fill(~scored_B, -torch.inf), "amax")
+    low = low.scatter_reduce(0, member_B, known_B.masked_fill(~scored_B, torch.inf), "amin")
+    return torch.where(torch.isfinite(high) & torch.isfinite(low), high - low, torch.zeros_like(high))
+
+
+def leave_one_out(rewards_B: Tensor, group_B: Tensor) -> Tensor:
+    """Advantage of each completion over the mean of the *others* of its group: n/(n-1) times `group_relative`.
+
+    rewards_B: float, shape (B,), NaN = unscored (excluded, advantage 0). Returns shape (B,), reward units.
+    Source: RLOO, Ahmadian et al. 2024, arXiv 2402.14740, equation 8.
+    """
+    _, member_B = torch.unique(group_B, return_inverse=True)
+    scored_B = torch.isfinite(rewards_B).to(rewards_B.dtype)
+    count_G = torch.zeros(int(member_B.max()) + 1, dtype=rewards_B.dtype).index_add_(0, member_B, scored_B)
+    count_B = count_G[member_B]
+    return group_relative(rewards_B, group_B) * count_B / (count_B - 1).clamp(min=1)

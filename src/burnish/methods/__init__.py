@@ -1,0 +1,27 @@
+"""Methods: one file per algorithm. The file name is the registry.
+
+Each holds its frozen `Config`, `needs(config)`, and pure functions on `burnish.maths.batch` records: `targets(batch,
+config) -> Batch` where something is computed once for a whole window, and `loss(batch, outputs, config) -> (share_B,
+metrics)`. `share_B` is each row's share of the window's loss: slices of a window add up (trap T26). `metrics` maps a
+name to (B,) values, NaN where it does not apply; the trainer prints their mean.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from burnish.errors import InputError, nearest
+
+
+def names() -> list[str]:
+    """Return the names of all methods, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of a method. Raises InputError with the nearest name when there is none."""
+    if name not in names():
+        raise InputError(f"method {name!r} is not known.{nearest(name, names())}")
+    return importlib.import_module(f"{__name__}.{name}")

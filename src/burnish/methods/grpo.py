@@ -1,0 +1,143 @@
+"""GRPO: policy gradient with each completion measured against the others of its prompt; no value network.
+
+    A_i  = r_i - mean(r of the group)                                    (scale="std" divides by the group's std)
+    loss = -1/N sum_i sum_t min(rho A_i, clip(rho, 1-low, 1+high) A_i)  +  beta * KL(policy || reference)
+
+Sources: DeepSeekMath (GRPO), arXiv 2402.03300, section 4.1; Dr. GRPO, arXiv 2503.20783 (no division by the group's std,
+constant normaliser); DAPO, arXiv 2503.14476 (token normaliser, clip higher, truncated completions kept out).
+
+The defaults are Dr. GRPO's: dividing by the std weighs easy and hopeless prompts most, dividing by each completion's own
+length favours short right and long wrong answers. What is unusual: the KL is the exact divergence of each token's whole
+distribution, not an estimate from the token drawn: it costs one matrix product and has the right gradient
+(`maths/kl.py` says why k1 and k3 do not).
+
+Use it when a reward can be computed for every completion. It fails when all completions of a prompt get the same reward
+(nothing is learned: `zero_spread` shows the share), and when the reward can be pleased without doing what it stands for
+(watch gold against proxy in the report).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from burnish.errors import InputError
+from burnish.maths.advantages import Scale, group_relative
+from burnish.maths.batch import Batch, Outputs
+from burnish.maths.kl import KLKind, kl_estimate
+from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, masked_sum, per_completion
+from burnish.records import Needs
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of GRPO; `--set grpo.NAME=VALUE`."""
+
+    scale: Scale = "none"
+    """What advantages are divided by: none (Dr. GRPO), std (of the group, GRPO as published), batch_std."""
+    normaliser: Normaliser = "constant"
+    """What token losses are divided by: constant (length limit, Dr. GRPO), token (DAPO), completion (GRPO)."""
+    clip_low: float = 0.2
+    """Ratio below 1 - clip_low earns nothing more. In (0, 1)."""
+    clip_high: float = 0.28
+    """Ratio above 1 + clip_high earns nothing more (DAPO's "clip higher"). Above 0."""
+    beta: float = 0.02
+    """Weight of the KL to the untouched model, reward units per nat; 0 asks for no reference at all."""
+    kl: KLKind = "exact"
+    """How the KL is put into the loss: exact, k2 (same gradient in expectation), k1 and k3 (see maths/kl.py)."""
+    truncated: Literal["penalise", "mask", "keep"] = "penalise"
+    """A completion that reached the length limit: penalise (reward lowered), mask (no loss at all), keep."""
+    truncation_penalty: float = 1.0
+    """Reward units taken from a truncated completion under "penalise"; with "mask" and "keep" it is not used."""
+    minibatches: int = 1
+    """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.clip_low < 1:
+            raise InputError(f"clip_low: {self.clip_low} is not in (0, 1). Use 0.2.")
+        if self.clip_high <= 0:
+            raise InputError(f"clip_high: {self.clip_high} is not above 0. Use 0.28.")
+        if not (math.isfinite(self.beta) and self.beta >= 0):
+            raise InputError(f"beta: {self.beta} is not a number from 0 up. Use 0 for no KL term.")
+        if self.minibatches < 1:
+            raise InputError(f"minibatches: {self.minibatches} is not a whole number from 1 up.")
+
+
+def needs(config: Config) -> Needs:
+    """Fresh completions in whole groups, and the reference's view unless beta is 0."""
+    return Needs(eats=(), fresh=True, views=("reference",) if config.beta > 0 else (), together=True)
+
+
+def targets(batch: Batch, config: Config) -> Batch:
+    """Return the batch with advantages, after the rule for truncated completions. Pure, no gradient."""
+    assert batch.rewards_B is not None
+    rewards_B, mask_BT = batch.rewards_B, batch.completion_mask_BT
+    if batch.truncated_B is not None and config.truncated == "penalise":
+        rewards_B = rewards_B - config.truncation_penalty * batch.truncated_B.to(rewards_B.dtype)
+    if batch.truncated_B is not None and config.truncated == "mask":
+        # out of the group's mean and out of the loss alike: numerator and denominator agree (trap T13)
+        rewards_B = torch.where(batch.truncated_B, torch.full_like(rewards_B, torch.nan), rewards_B)
+        mask_BT = mask_BT & ~batch.truncated_B[:, None]
+    advantages_B = group_relative(rewards_B, batch.group_B, scale=config.scale)
+    scalars = {**batch.scalars, "tokens": float(mask_BT.sum()), "completions": float(mask_BT.any(-1).sum())}
+    return replace(batch, rewards_B=rewards_B, completion_mask_BT=mask_BT, advantages_B=advantages_B, scalars=scalars)
+
+
+def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return each completion's share of the window's loss, (B,), and its metrics.
+
+    batch.scalars: "tokens" and "completions" of the whole window, "max_new_tokens", and "beta" when a controller moves
+    it (else config.beta).
+    """
+    assert outputs.logprobs_BT is not None
+    assert batch.advantages_B is not None
+    mask_BT, logprobs_BT = batch.completion_mask_BT, outputs.logprobs_BT
+    old_BT = logprobs_BT.detach() if batch.old_logprobs_BT is None else batch.old_logprobs_BT
+    token_BT, clipped_BT = clipped_policy_loss(
+        logprobs_BT, old_BT, batch.advantages_B, clip_low=config.clip_low, clip_high=config.clip_high
+    )
+    beta = batch.scalars.get("beta", config.beta)
+    kl_BT = _kl(outputs, config)
+    if beta > 0 and kl_BT is not None:
+        token_BT = token_BT + beta * kl_BT
+    share_B = per_completion(
+        token_BT,
+        mask_BT,
+        normaliser=config.normaliser,
+        window_tokens=int(batch.scalars["tokens"]),
+        window_completions=int(batch.scalars["completions"]),
+        constant=int(batch.scalars["max_new_tokens"]),
+    )
+    return share_B, _metrics(batch, outputs, clipped_BT, old_BT)
+
+
+def _kl(outputs: Outputs, config: Config) -> Tensor | None:
+    if config.kl == "exact" or outputs.reference_logprobs_BT is None:
+        return outputs.kl_BT
+    assert outputs.logprobs_BT is not None
+    return kl_estimate(outputs.logprobs_BT, outputs.reference_logprobs_BT, config.kl)
+
+
+def _metrics(batch: Batch, outputs: Outputs, clipped_BT: Tensor, old_BT: Tensor) -> dict[str, Tensor]:
+    mask_BT = batch.completion_mask_BT
+    assert outputs.logprobs_BT is not None
+    tokens_B = mask_BT.sum(-1)
+    nothing = torch.full((len(batch),), torch.nan)
+
+    def mean(values_BT: Tensor) -> Tensor:
+        return torch.where(
+            tokens_B > 0, masked_sum(values_BT.detach().float(), mask_BT) / tokens_B.clamp(min=1), nothing
+        )
+
+    metrics = {"clip_share": mean(clipped_BT)}
+    if outputs.kl_BT is not None:
+        metrics["kl_nats"] = masked_sum(outputs.kl_BT.detach(), mask_BT)
+    if outputs.entropy_BT is not None:
+        metrics["entropy"] = mean(outputs.entropy_BT)
+    if batch.behaviour_logprobs_BT is not None:
+        metrics["sampler_gap"] = mean((old_BT.detach() - batch.behaviour_logprobs_BT).abs())
+    return metrics

@@ -1,0 +1,1 @@
+"""Models: load, template, sample, log-probs, heads, adapters, save. The only room that imports transformers and peft."""

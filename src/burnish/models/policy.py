@@ -1,0 +1,209 @@
+"""A language model that is trained: Hugging Face weights, a peft adapter, packed log-probs, and the untouched reference.
+
+The reference is the same model with the adapter off, so there is one copy of the weights (trap T21: true for a new
+adapter; a later round continues the same adapter and still measures against the untouched model).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from burnish.errors import InputError
+from burnish.maths.batch import Outputs
+from burnish.models.head import TokenStatistics, token_statistics
+from burnish.models.packing import PackedRows, pack
+from burnish.records import Completion, Prompt
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class PolicyInputs:
+    """What a slice of a window shows the policy."""
+
+    rows: PackedRows
+    temperature: float
+    width: int
+    """T of the whole window."""
+
+
+class Policy:
+    """The model, its tokenizer and its adapter."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, name: str, dtype: torch.dtype) -> None:
+        self.model: Any = model  # transformers and peft publish no types
+        self.tokenizer = tokenizer
+        self.name = name
+        self.dtype = dtype
+        self.end_ids = _end_ids(model, tokenizer)
+
+    @classmethod
+    def load(cls, folder: Path, *, name: str = "", dtype: str = "float32") -> Policy:
+        """Return the model of a folder in Hugging Face layout; safetensors only, no code from the folder is run."""
+        kind = DTYPES[dtype]
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        if not tokenizer.chat_template:
+            raise InputError(
+                f"{folder}: the tokenizer has no chat template. Use a chat model, or add one to its folder."
+            )
+        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=kind)
+        # dropout would make recomputed log-probs differ from the sampler's (trap T20)
+        model.eval()
+        model.requires_grad_(False)
+        return cls(model, tokenizer, name=name or folder.name, dtype=kind)
+
+    def add_lora(self, *, rank: int, alpha: float, seed: int) -> None:
+        """Put a fresh LoRA adapter on every linear layer but the output (B = 0: the first ratio is 1, the first KL 0).
+
+        Source: LoRA, arXiv 2106.09685; all layers rather than attention alone: "LoRA Without Regret", 2025.
+        """
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            adapter = LoraConfig(
+                r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+            )
+            self.model = get_peft_model(self.model, adapter, autocast_adapter_dtype=True)
+        self.model.eval()
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Return the token ids of the templated prompt, ready for the answer; the template adds every special token."""
+        messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        encoded = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+        ids: list[int] = encoded["input_ids"]
+        return ids
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of completion tokens, special tokens left out."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return the trained parameters by name, in a fixed order."""
+        return {name: p for name, p in sorted(self.model.named_parameters()) if p.requires_grad}
+
+    @contextlib.contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """Inside, the model is the untouched reference."""
+        if isinstance(self.model, PeftModel):
+            with self.model.disable_adapter():
+                yield
+        else:
+            yield
+
+    def pack(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> PackedRows:
+        """Return packed rows of sampled completions (their own token ids: never re-tokenised, trap T35)."""
+        tokens = [[list(c.token_ids or ()) for c in group] for group in completions]
+        return pack([self.encode(prompt) for prompt in prompts], tokens)
+
+    def statistics(self, rows: PackedRows, *, temperature: float, reference: bool) -> TokenStatistics:
+        """Return statistics of each completion token; gradients flow to the adapter when it is being trained."""
+        untouched = None
+        if reference:
+            with torch.no_grad(), self.adapter_off():
+                untouched = self._hidden(rows)
+        weight = self.model.get_output_embeddings().weight.detach()
+        return token_statistics(self._hidden(rows), weight, rows.token_N, reference=untouched, temperature=temperature)
+
+    def outputs(self, inputs: PolicyInputs, *, reference: bool = False) -> Outputs:
+        """Return the same, as rows of completions (B, T), zero beyond each one's end."""
+        found = self.statistics(inputs.rows, temperature=inputs.temperature, reference=reference)
+
+        def rows(values_N: Tensor | None) -> Tensor | None:
+            if values_N is None:
+                return None
+            values_BT = inputs.rows.unflatten(values_N)
+            return nn.functional.pad(values_BT, (0, inputs.width - values_BT.shape[1]))
+
+        return Outputs(
+            logprobs_BT=rows(found.logprobs),
+            entropy_BT=rows(found.entropy),
+            reference_logprobs_BT=rows(found.reference_logprobs),
+            kl_BT=rows(found.kl),
+        )
+
+    @torch.no_grad()
+    def divergence(self, rows: PackedRows, *, temperature: float) -> tuple[list[float], list[float]]:
+        """Return, for each completion, KL(policy || untouched) at the sampling temperature and the untouched model's
+        negative log-likelihood at temperature 1, in nats, summed over tokens."""
+        with self.adapter_off():
+            untouched = self._hidden(rows)
+        weight = self.model.get_output_embeddings().weight.detach()
+        policy = token_statistics(
+            self._hidden(rows), weight, rows.token_N, reference=untouched, temperature=temperature
+        )
+        plain = token_statistics(untouched, weight, rows.token_N)
+        assert policy.kl is not None
+        return (
+            [float(part.sum()) for part in torch.split(policy.kl, rows.lengths_B)],
+            [-float(part.sum()) for part in torch.split(plain.logprobs, rows.lengths_B)],
+        )
+
+    def _hidden(self, rows: PackedRows) -> Tensor:
+        """Return (N, H): the final state that predicts each completion token."""
+        causal = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        visible = torch.zeros(rows.visible_RLL.shape, dtype=self.dtype).masked_fill_(~rows.visible_RLL, -torch.inf)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16), _plain_casts(self.model):
+            states = causal.model(
+                input_ids=rows.input_ids_RL,
+                position_ids=rows.position_ids_RL,
+                attention_mask=visible[:, None],
+                use_cache=False,
+            ).last_hidden_state
+        flat = states.reshape(-1, states.shape[-1])
+        chosen: Tensor = flat[rows.source_N]
+        return chosen.to(self.dtype)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the trained tensors by name, for a checkpoint."""
+        return {name: p.detach().clone() for name, p in self.parameters().items()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `state` returned."""
+        mine = self.parameters()
+        if mine.keys() != tensors.keys():
+            raise InputError(f"adapter: {len(tensors)} tensors saved but {len(mine)} expected; was its rank changed?")
+        with torch.no_grad():
+            for name, parameter in mine.items():
+                parameter.copy_(tensors[name])
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter in peft's layout, with the tokenizer beside it."""
+        self.model.save_pretrained(str(folder), safe_serialization=True)
+        self.tokenizer.save_pretrained(str(folder))
+
+    def load_adapter_file(self, file: Path) -> None:
+        """Read `adapter_model.safetensors` as `save` wrote it into the present adapter."""
+        saved = load_file(file)
+        self.load_state({f"{name.replace('.weight', '')}.default.weight": tensor for name, tensor in saved.items()})
+
+
+@contextlib.contextmanager
+def _plain_casts(model: Any) -> Iterator[None]:
+    """Keep peft from casting activations to the adapter's float32: autocast casts the small matrices instead."""
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    before = [layer.cast_input_dtype_enabled for layer in layers]
+    for layer in layers:
+        layer.cast_input_dtype_enabled = False
+    try:
+        yield
+    finally:
+        for layer, value in zip(layers, before, strict=True):
+            layer.cast_input_dtype_enabled = value
+
+
+def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return the ids that end a completion: the tokenizer's and the generation config's."""
+    ends = {tokenizer.eos_token_id}
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    ends.update(configured if isinstance(configured, list) else [configured])
+    return frozenset(end for end in ends if end is not None)

@@ -1,0 +1,215 @@
+"""A reward model on a causal language model: lower layers frozen and computed once, upper layers and K heads trained.
+
+The text is put into a template that ends where the model is about to say what it thinks ("... opinion of it is very");
+the state of the last token goes through K linear heads. Saved merged, as `LlamaForSequenceClassification` with K labels
+and fewer layers, so that `transformers` reads it as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer
+
+from burnish.errors import InputError
+from burnish.maths.batch import Outputs
+from burnish.models.policy import DTYPES
+
+ROWS = 64
+
+
+@dataclass(frozen=True)
+class RewardModelConfig:
+    """What the reward model is made of."""
+
+    template: str = "Review: {text}\nThe reviewer's opinion of it is very"
+    """How a completion is shown to the reward model; {text} and {prompt} are filled in."""
+    layers: int = 22
+    """How many of the backbone's layers are used; the top ones speak of the next word and help less."""
+    frozen: int = 10
+    """How many of them stay as they are; their activations are computed once."""
+    trains: Literal["lora", "top", "heads"] = "lora"
+    """What trains above the frozen layers: LoRA, all their weights, or the heads alone."""
+    rank: int = 16
+    """Rank of the LoRA matrices."""
+    heads: int = 5
+    """K, the members of the ensemble."""
+    max_tokens: int = 128
+    """Longer texts are cut to this many tokens; the template stays whole."""
+
+    def __post_init__(self) -> None:
+        if "{text}" not in self.template:
+            raise InputError(f"template: {self.template!r} has no {{text}}. Say where the completion goes.")
+        if not 0 <= self.frozen <= self.layers:
+            raise InputError(f"frozen: {self.frozen} is not between 0 and layers ({self.layers}).")
+
+
+class RewardModel:
+    """The network; `outputs` takes a list of activations from `activations`."""
+
+    def __init__(self, backbone: Any, tokenizer: Any, config: RewardModelConfig, dtype: torch.dtype) -> None:
+        self.config = config
+        self.tokenizer = tokenizer
+        self.dtype = dtype
+        self.backbone: Any = backbone.eval().requires_grad_(False)
+        count = len(backbone.layers)
+        if config.layers > count:
+            raise InputError(f"reward_model.layers: {config.layers}, but the model has {count}. Use at most {count}.")
+        self.lower = backbone.layers[: config.frozen]
+        self.upper: Any = backbone.layers[config.frozen : config.layers]
+        self.norm: Any = backbone.norm.float()
+        hidden = int(backbone.config.hidden_size)
+        self.score = nn.Linear(hidden, config.heads, bias=False)
+
+    @classmethod
+    def fresh(cls, folder: Path, config: RewardModelConfig, *, dtype: str, seed: int) -> RewardModel:
+        """Return an untrained reward model on the language model of a folder."""
+        model = cls(_backbone(folder, DTYPES[dtype]), _tokenizer(folder), config, DTYPES[dtype])
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            nn.init.normal_(model.score.weight, std=0.02)
+            if config.trains == "lora" and len(model.upper):
+                lora = LoraConfig(
+                    r=config.rank, lora_alpha=2 * config.rank, target_modules=r".*\.(\w+_proj)", lora_dropout=0.0
+                )
+                model.upper = inject_adapter_in_model(lora, nn.ModuleDict({"layers": model.upper}))["layers"]
+                for module in model.upper.modules():
+                    if isinstance(module, BaseTunerLayer):
+                        module.cast_input_dtype_enabled = False  # autocast casts the small matrices instead
+        for name, parameter in model.upper.named_parameters():
+            if "lora_" in name or config.trains == "top":
+                parameter.data = parameter.data.float()
+                parameter.requires_grad_(True)
+        model.norm.requires_grad_(True)
+        return model
+
+    @classmethod
+    def load(cls, folder: Path, *, dtype: str) -> RewardModel:
+        """Return the reward model that `save` wrote."""
+        described = json.loads((folder / "reward_model.json").read_text("utf-8"))
+        config = RewardModelConfig(**described)
+        model = cls(_backbone(folder, DTYPES[dtype]), _tokenizer(folder), config, DTYPES[dtype])
+        model.score.weight.data = load_file(folder / "model.safetensors")["score.weight"].float()
+        model.score.requires_grad_(False)
+        return model
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return trained parameters by name: `upper.*`, `norm.*`, `score.*`."""
+        parts = {"upper": self.upper, "norm": self.norm, "score": self.score}
+        return {f"{part}.{n}": p for part, m in parts.items() for n, p in m.named_parameters() if p.requires_grad}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the trained tensors by name."""
+        return {name: p.detach().clone() for name, p in self.parameters().items()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `state` returned."""
+        with torch.no_grad():
+            for name, parameter in self.parameters().items():
+                parameter.copy_(tensors[name])
+
+    def encode(self, text: str, prompt: str = "") -> list[int]:
+        """Return token ids of the filled template; a long text loses its end, never the template."""
+        filled = [part.replace("{prompt}", prompt) for part in _parts(self.config.template)]
+        ids = [self.tokenizer(part, add_special_tokens=False)["input_ids"] for part in (filled[0] + text, filled[1])]
+        room = self.config.max_tokens - len(ids[1])
+        return [*ids[0][:room], *ids[1]] or [0]
+
+    @torch.inference_mode()
+    def activations(self, encoded: Sequence[list[int]], advance: Any = None) -> list[Tensor]:
+        """Return (length, H) states after the frozen layers, one for each text; each batch calls `advance(rows)`."""
+        found: list[Tensor] = [torch.empty(0)] * len(encoded)
+        for part in by_length(encoded, ROWS):
+            ids = nn.utils.rnn.pad_sequence([torch.tensor(encoded[i]) for i in part], batch_first=True)
+            lengths = [len(encoded[i]) for i in part]
+            states = self._run(self.lower, self.backbone.embed_tokens(ids), lengths)
+            for row, i in enumerate(part):
+                found[i] = states[row, : lengths[row]].clone()
+            if advance:
+                advance(len(part))
+        return found
+
+    def outputs(self, inputs: Sequence[Tensor], *, reference: bool = False) -> Outputs:
+        """Return rewards (B, K) for the texts whose activations these are."""
+        lengths = [len(each) for each in inputs]
+        # a clone, because tensors made under inference mode cannot be saved for backward
+        states = nn.utils.rnn.pad_sequence([each.clone() for each in inputs], batch_first=True)
+        states = self._run(self.upper, states, lengths)
+        last = states[torch.arange(len(lengths)), torch.tensor(lengths) - 1].float()
+        return Outputs(rewards_BK=self.score(self.norm(last)))
+
+    @torch.no_grad()
+    def predict(self, texts: Sequence[str], prompts: Sequence[str] | None = None, advance: Any = None) -> Tensor:
+        """Return rewards (N, K) of texts, float32."""
+        encoded = [self.encode(t, p) for t, p in zip(texts, prompts or [""] * len(texts), strict=True)]
+        found = torch.zeros(len(texts), self.config.heads)
+        for part in by_length(encoded, ROWS):
+            rewards = self.outputs(self.activations([encoded[i] for i in part])).rewards_BK
+            assert rewards is not None
+            found[part] = rewards
+            if advance:
+                advance(len(part))
+        return found
+
+    def _run(self, layers: Any, states: Tensor, lengths: list[int]) -> Tensor:
+        """Return states after these layers; padding is on the right and a causal mask keeps it out of sight."""
+        rotary = self.backbone.rotary_emb(states, torch.arange(states.shape[1])[None])
+        width = states.shape[1]
+        mask = torch.full((width, width), -torch.inf, dtype=self.dtype).triu(1)[None, None]
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            for layer in layers:
+                states = layer(states, attention_mask=mask, position_embeddings=rotary)
+        return states
+
+    def save(self, folder: Path) -> None:
+        """Write the merged model in Hugging Face layout, with `reward_model.json` beside it."""
+        for module in self.upper.modules():
+            if isinstance(module, BaseTunerLayer):
+                module.merge()
+        tensors = {"model.embed_tokens.weight": self.backbone.embed_tokens.weight}
+        for number, layer in enumerate([*self.lower, *self.upper]):
+            for name, tensor in layer.state_dict().items():
+                if "lora_" not in name:
+                    tensors[f"model.layers.{number}.{name.replace('.base_layer', '')}"] = tensor
+        tensors["model.norm.weight"], tensors["score.weight"] = self.norm.weight, self.score.weight
+        saved = {name: tensor.detach().to(self.dtype).contiguous() for name, tensor in tensors.items()}
+        save_file(saved, folder / "model.safetensors", metadata={"format": "pt"})
+        config = self.backbone.config.to_dict()
+        config |= {
+            "architectures": ["LlamaForSequenceClassification"],
+            "num_hidden_layers": self.config.layers,
+            "id2label": {str(k): f"reward_{k}" for k in range(self.config.heads)},
+            "label2id": {f"reward_{k}": k for k in range(self.config.heads)},
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=1, default=str), "utf-8")
+        (folder / "reward_model.json").write_text(json.dumps(asdict(self.config), indent=1), "utf-8")
+        self.tokenizer.save_pretrained(str(folder))
+
+
+def by_length(encoded: Sequence[Sequence[Any]], rows: int) -> list[list[int]]:
+    """Return indices in batches of texts of like length: little padding."""
+    order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i]), i))
+    return [order[start : start + rows] for start in range(0, len(order), rows)]
+
+
+def _parts(template: str) -> tuple[str, str]:
+    before, after = template.split("{text}", 1)
+    return before, after
+
+
+def _backbone(folder: Path, dtype: torch.dtype) -> Any:
+    return AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
+
+
+def _tokenizer(folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)

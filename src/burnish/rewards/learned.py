@@ -1,0 +1,44 @@
+"""The rating that a trained reward model predicts people would give: mean of its heads, with their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from burnish.records import Completion, Prompt, Score
+
+
+class Predictor(Protocol):
+    """A network that gives K values for each text (`models.reward_model.RewardModel`)."""
+
+    def predict(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class LearnedRating:
+    """`Reward` by a reward model, on the scale of people's ratings."""
+
+    model: Predictor
+    source: str
+    """Checkpoint id of the model."""
+    slope: float = 1.0
+    """Calibration, fitted on texts that trained nothing: rating = slope * reward + offset."""
+    offset: float = 0.0
+
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
+        """Return the predicted rating of each completion; an empty completion is not scored."""
+        spoken = [i for i, completion in enumerate(completions) if completion.text.strip()]
+        texts, asked = [completions[i].text for i in spoken], [prompts[i].text for i in spoken]
+        found = dict(zip(spoken, self.model.predict(texts, asked), strict=True)) if spoken else {}
+        return [self._score(p, c, found.get(i)) for i, (p, c) in enumerate(zip(prompts, completions, strict=True))]
+
+    def _score(self, prompt: Prompt, completion: Completion, values: Tensor | None) -> Score:
+        if values is None:
+            return Score(prompt, completion, None, source=self.source, reason="the completion is empty")
+        members = tuple(self.slope * float(value) + self.offset for value in values)
+        mean = sum(members) / len(members)
+        variance = sum((value - mean) ** 2 for value in members) / max(len(members) - 1, 1)
+        return Score(prompt, completion, mean, variance=variance, members=members, source=self.source)

@@ -1,0 +1,105 @@
+"""AdamW with warm-up whose whole state is tensors by name and one number: restored bit for bit, no pickle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from burnish.errors import InputError
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Settings of the optimiser."""
+
+    learning_rate: float = 3e-4
+    """Peak learning rate. LoRA wants about ten times what full weights want."""
+    warmup_steps: int = 5
+    """Steps over which the rate rises linearly from 0."""
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    """What happens after the warm-up; cosine and linear end at a tenth of the peak."""
+    weight_decay: float = 0.0
+    """Decoupled decay, not applied to norms and biases (anything with one dimension)."""
+    beta1: float = 0.9
+    """Decay of the first moment."""
+    beta2: float = 0.98
+    """Decay of the second moment; below AdamW's usual 0.999, since runs here have tens to hundreds of steps."""
+    max_grad_norm: float = 1.0
+    """Gradients of a step are scaled down to this norm; 0 leaves them."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.learning_rate) and self.learning_rate >= 0):
+            raise InputError(f"learning_rate: {self.learning_rate} is not a number from 0 up. Try 3e-4 for LoRA.")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not in [0, 1).")
+
+
+def rate_at(step: int, steps: int, config: OptimiserConfig) -> float:
+    """Return the learning rate of step 0, 1, ... of `steps`."""
+    warm = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    if config.schedule == "constant":
+        return config.learning_rate * warm
+    done = min(1.0, step / max(steps, 1))
+    curve = 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1 - done
+    return config.learning_rate * warm * (0.1 + 0.9 * curve)
+
+
+class Optimiser:
+    """AdamW over named parameters; `rates` multiplies the learning rate of parameters whose name starts so."""
+
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], config: OptimiserConfig, rates: Mapping[str, float] | None = None
+    ) -> None:
+        self.config = config
+        self.parameters = dict(parameters)
+        self.rates = {name: _rate(name, rates or {}) for name in self.parameters}
+        groups = [
+            {
+                "params": [parameter],
+                "lr": 0.0,
+                "weight_decay": config.weight_decay if parameter.ndim > 1 else 0.0,
+                "rate": self.rates[name],
+            }
+            for name, parameter in self.parameters.items()
+        ]
+        self.adam = torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), foreach=False)
+
+    def step(self, rate: float) -> float:
+        """Clip, step with this learning rate, clear gradients; return the gradient's norm before clipping.
+
+        A gradient that is not finite changes nothing: the step is left out and the norm returned is not finite.
+        """
+        parameters = list(self.parameters.values())
+        limit = self.config.max_grad_norm or math.inf
+        norm = float(nn.utils.clip_grad_norm_(parameters, limit))
+        if math.isfinite(norm):
+            for group in self.adam.param_groups:
+                group["lr"] = rate * group["rate"]
+            self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        return norm
+
+    def state(self) -> dict[str, Tensor]:
+        """Return moments and step counts by name."""
+        saved: dict[str, Tensor] = {}
+        for name, parameter in self.parameters.items():
+            for key, value in self.adam.state.get(parameter, {}).items():
+                saved[f"{name}#{key}"] = torch.as_tensor(value).detach().clone()
+        return saved
+
+    def load_state(self, saved: Mapping[str, Tensor]) -> None:
+        """Put back what `state` returned."""
+        for name, parameter in self.parameters.items():
+            mine = {key.split("#")[1]: value.clone() for key, value in saved.items() if key.split("#")[0] == name}
+            if mine:
+                self.adam.state[parameter] = mine
+
+
+def _rate(name: str, rates: Mapping[str, float]) -> float:
+    return next((rate for prefix, rate in rates.items() if name.startswith(prefix)), 1.0)
