@@ -243,14 +243,27 @@ def _mapping(who: str, field: str, value: Mapping[str, Any]) -> str:
 
 def _json(who: str, field: str, value: object) -> str:
     """Return canonical JSON of a value that is plain, finite and not too deep."""
+    if type(value) is dict and not _is_plain(value, 1):
+        _walk(who, field, value)
     try:
         text = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         _walk(who, field, value)
         raise InputError(f"{who}: {field}: cannot be written as JSON ({error}).") from None
-    if type(value) is dict:
-        _walk(who, field, value)
     return _text(who, field, text)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Return whether a value is certainly fine; when not, `_walk` looks for the culprit, much more slowly."""
+    if isinstance(value, str):
+        return value.isprintable()
+    if isinstance(value, int):
+        return -MAX_INTEGER <= value <= MAX_INTEGER
+    if isinstance(value, dict) and depth < MAX_DEPTH:
+        return all(type(key) is str and key.isprintable() and _is_plain(part, depth + 1) for key, part in value.items())
+    if isinstance(value, list) and depth < MAX_DEPTH:
+        return all(_is_plain(part, depth + 1) for part in value)
+    return value is None or isinstance(value, float)  # what is not finite, the encoder refuses
 
 
 def _walk(who: str, field: str, value: object) -> None:
