@@ -1,4 +1,7 @@
 import pkgutil
+import sys
+import types
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -131,3 +134,35 @@ def test_label_is_a_thumb():
 def test_a_slip_in_a_kinds_name_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="Did you mean 'rating'"):
         kinds.load("raiting")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Pretends that another package brings kinds under these names; forgets them afterwards."""
+
+    def install(*names):
+        monkeypatch.setitem(sys.modules, "emoji_kind", types.ModuleType("emoji_kind", "What a face says."))
+        points = [EntryPoint(name, "emoji_kind", kinds.GROUP) for name in names]
+        monkeypatch.setattr(kinds, "entry_points", lambda group: points)
+        forget()
+
+    def forget():
+        for remembered in (kinds.names, kinds.load, kinds._outside):
+            remembered.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    forget()
+
+
+def test_packages_may_bring_kinds_of_their_own(installed):
+    installed("emoji")
+    assert "emoji" in kinds.names()
+    assert kinds.load("emoji") is sys.modules["emoji_kind"]
+    assert kinds.load("rating").__name__ == "burnish.feedback.kinds.rating"
+
+
+def test_a_package_cannot_take_the_name_of_a_kind_of_ours(installed):
+    installed("rating")
+    with pytest.raises(InputError, match="emoji_kind brings 'rating', which burnish has"):
+        kinds.names()

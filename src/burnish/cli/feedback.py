@@ -87,10 +87,11 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from burnish.feedback.intake import import_files
+    from burnish.feedback.intake import import_files, need_files
     from burnish.records import Author
     from burnish.store import open_store
 
+    need_files(args.files)
     with open_store(args.db) as store:
         result = import_files(
             store,

@@ -107,6 +107,7 @@ def import_files(
     Raises InputError at once when a file cannot be opened.
     """
     given = Given(author or Author(), source)
+    need_files(paths)
     for path in paths if strict else ():
         if _is_pipe(os.fspath(path)):
             raise InputError(
@@ -127,6 +128,14 @@ def import_files(
             raise
         return ImportResult(refused=1, lines=tally.lines, problems=(_problem(clash, str(error)),))
     return tally.result()
+
+
+def need_files(paths: Sequence[FilePath]) -> None:
+    """Raise InputError where a file cannot be opened: before a database is made for it, or another file is stored."""
+    for path in paths:
+        if not _is_pipe(os.fspath(path)):
+            with closing(cast(Generator[Line, None, None], read_objects(path))) as lines:
+                next(lines, None)  # begun, so that closing it closes the file
 
 
 def _check_all(paths: Sequence[FilePath], given: Given) -> ImportResult:
@@ -191,13 +200,8 @@ def _read(lines: Iterable[Line], given: Given) -> Iterator[_Read]:
 
 
 def _read_all(paths: Sequence[FilePath], given: Given, doing: str) -> Iterator[_Read]:
-    """Yield the lines of all files, showing progress; raises InputError at once where one cannot be opened."""
-    names = [os.fspath(path) for path in paths]
-    for name in names:
-        if not _is_pipe(name):
-            with closing(cast(Generator[Line, None, None], read_objects(name))) as lines:
-                next(lines, None)  # begun, so that closing it closes the file
-    return (read for name in names for read in _shown(name, given, doing))
+    """Yield the lines of all files, showing progress."""
+    return (read for path in paths for read in _shown(os.fspath(path), given, doing))
 
 
 def _is_pipe(name: str) -> bool:

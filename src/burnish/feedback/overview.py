@@ -77,7 +77,7 @@ def overview(entries: Iterable[Entry], *, resamples: int = 1_000, seed: int = 0)
     agreement = {
         kind: _agreement(kind, heard[kind], resamples, seed)
         for kind in sorted(heard)
-        if hasattr(kinds.load(kind), "opinions")
+        if kind in kinds.names() and hasattr(kinds.load(kind), "opinions")
     }
     return Overview(
         records=by_kind.total(),

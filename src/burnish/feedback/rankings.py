@@ -25,7 +25,7 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
 
     `ranks`: 0 best, equal for ties, None for what nobody placed. `weight`, in (0, 1]: mean of |2 P - 1| over the ranked
     pairs, P the posterior probability that a person drawn at random puts one above the other. One ranking of three
-    weighs about 0.45, ten that agree about 0.85. Rankings that cancel each other out completely hold no order and
+    weighs 0.34, ten that agree 0.80. Rankings that cancel each other out completely hold no order and
     give no signal. Placings that no chain of rankings links are kept as separate rankings.
     """
     shown: dict[tuple[str, str, tuple[str, ...]], list[Answer]] = defaultdict(list)

@@ -1,0 +1,100 @@
+import pytest
+
+from burnish.feedback.overview import overview
+from burnish.feedback.rows import Given, to_entry
+from burnish.maths.agreement import alpha, count
+
+
+def entries(*rows):
+    return [to_entry(row, (f"line {number}", 0), Given()) for number, row in enumerate(rows)]
+
+
+def rated(text, rating, author="", **more):
+    return {"prompt": "Hi", "completion": text, "rating": rating, "scale": [1, 5], "author": author, **more}
+
+
+def voted(chosen, rejected, **more):
+    return {"prompt": "Hi", "chosen": chosen, "rejected": rejected, **more}
+
+
+def test_counts():
+    found = overview(
+        entries(
+            rated("A", 4, "ana"), rated("A", 5, "bob"), rated("B", 1), voted("A", "B"),
+            voted("A", "B", author="judge", author_kind="ai"), {"prompt": "Hi", "completion": "A", "comment": "c"},
+        )
+    )  # fmt: skip
+    assert (found.records, found.people, found.anonymous) == (6, 2, 3)
+    assert found.by_kind == {"comment": 1, "comparison": 2, "rating": 3}
+    assert found.by_author_kind == {"ai": 1, "human": 5}
+    assert set(found.agreement) == {"comparison", "rating"}
+    assert found.agreement["comparison"].answers == 0  # a judge is not people, and one vote agrees with nobody
+
+
+def test_agreement_of_ratings_is_alpha_of_the_ratings_whatever_their_scale():
+    rows = [("A", 5, 4), ("B", 1, 2), ("C", 3, 3), ("D", 2, 4)]
+    given = [rated(text, one, "ana") for text, one, _ in rows]
+    given += [{**rated(text, (two - 1) * 25, "bob"), "scale": [0, 100]} for text, _, two in rows]
+    found = overview(entries(*given)).agreement["rating"]
+    units = [0, 1, 2, 3, 0, 1, 2, 3]
+    expected = alpha(count(units, [one for _, one, _ in rows] + [two for _, _, two in rows]), "interval")
+    assert found.alpha == pytest.approx(expected.alpha)
+    assert found.ci95 == pytest.approx(expected.ci95)
+
+
+def test_agreement_of_comparisons_sees_through_the_order_shown():
+    agree = [voted(*pair, shown_first=first) for pair in ("AB", "CD", "FE") for first in ("chosen", "rejected")]
+    found = overview(entries(*agree)).agreement["comparison"]
+    assert found.alpha == 1.0
+    assert found.same == 1.0
+    opposed = [voted("A", "B"), voted("B", "A"), voted("C", "D"), voted("D", "C")]
+    assert overview(entries(*opposed)).agreement["comparison"].alpha < 0
+
+
+def test_agreement_of_rankings_counts_pairs_and_resamples_whole_rankings():
+    def ranking(order, shown):
+        return {"prompt": "Hi", "completions": shown, "ranking": [shown.index(each) for each in order]}
+
+    given = [
+        ranking("ABC", list("ABC")),
+        ranking("ACB", list("CAB")),
+        ranking("DEF", list("DEF")),
+        ranking("FED", list("DEF")),
+    ]
+    found = overview(entries(*given)).agreement["ranking"]
+    assert (found.units, found.answers) == (6, 12)
+    assert found.same == pytest.approx(2 / 6)
+
+
+def test_one_person_agrees_with_nobody_and_cannot_judge_is_no_answer():
+    twice = [rated("A", 4, "ana"), rated("A", 4, "ana"), rated("B", 2, "ana"), rated("B", 3)]
+    found = overview(entries(*twice)).agreement["rating"]
+    assert (found.alpha, found.units, found.dropped) == (None, 1, 1)
+    unsure = overview(entries(voted("A", "B", cannot_judge=True), voted("A", "B"))).agreement["comparison"]
+    assert unsure.units == 0
+
+
+def test_aspects_are_questions_of_their_own():
+    found = overview(entries(rated("A", 1, aspect="tone"), rated("A", 5))).agreement["rating"]
+    assert (found.units, found.dropped) == (0, 2)
+
+
+def test_the_report_part_names_the_kind_it_speaks_of():
+    few = [
+        {"prompt": "Hi", "completion": text, "thumb": up}
+        for text, up in (("A", True), ("A", True), ("B", False), ("B", False))
+    ]
+    many = [rated(text, rating) for text in "CDEF" for rating in (1, 2, 4)]
+    plain = overview(entries(*few, *many)).to_plain()
+    assert plain["records"] == 16
+    assert plain["agreement"]["kind"] == "rating"
+    assert plain["agreement"]["alpha"] == plain["agreement_by_kind"]["rating"]["alpha"]
+    assert len(plain["agreement"]["ci95"]) == 2
+    nothing = overview(entries(rated("A", 3))).to_plain()
+    assert nothing["agreement"] == {"alpha": None, "ci95": None, "kind": None}
+    assert "no unit" in nothing["agreement_by_kind"]["rating"]["reason"]
+
+
+def test_nothing_at_all():
+    empty = overview([])
+    assert (empty.records, empty.people, empty.by_kind, empty.agreement) == (0, 0, {}, {})
