@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from burnish.errors import InputError
 from burnish.records import Author, Completion, Feedback, FinishReason, Message, Prompt, Sampling, to_plain
@@ -30,13 +30,14 @@ MAX_INTEGER = 2**63 - 1
 CLOCK_SKEW_SECONDS = 120  # two machines' clocks differ; a time further ahead than this is a mistake
 
 Row: TypeAlias = tuple[Any, ...]
+T = TypeVar("T")
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # joiners and wide spaces stay: names of many languages need them
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_AUTHOR_KINDS = frozenset({"human", "ai", "rule"})
-_SPLITS = frozenset({"train", "validation", "test"})
+_AUTHOR_KINDS = ("human", "ai", "rule")
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,11 @@ def check(entry: Entry) -> Checked:
     if type(entry) is not Entry:
         raise InputError(f"entry: expected burnish.store.Entry, not {type(entry).__name__}.")
     prompt_id, prompt = _prompt(entry.prompt)
-    inside = {}
-    for completion in entry.completions:
+    inside: dict[str, Row] = {}
+    for completion in _several("entry", "completions", entry.completions):
         row = _completion(completion, prompt_id)
         inside[row[0]] = row
-    feedback = tuple(_feedback(record, prompt_id) for record in entry.feedback)
+    feedback = tuple(_feedback(record, prompt_id) for record in _several("entry", "feedback", entry.feedback))
     named = {name for record in entry.feedback for name in record.completion_ids}
     return Checked(prompt, tuple(inside.values()), feedback, frozenset(named.difference(inside)))
 
@@ -75,7 +76,7 @@ def _prompt(prompt: Prompt) -> tuple[str, Row]:
     who = "prompt"
     if type(prompt) is not Prompt:
         raise _wrong(who, "prompt", prompt, "a Prompt")
-    for message in prompt.messages:
+    for message in _several(who, "messages", prompt.messages):
         if type(message) is not Message:
             raise _wrong(who, "messages", message, "Message records", "Use Prompt.of(text).")
         _name(who, "messages.role", message.role)
@@ -109,19 +110,15 @@ def _completion(completion: Completion, prompt_id: str) -> Row:
     _count("completion", "round", completion.round)
     _count("completion", "index", completion.index)
     who = completion.id
-    token_ids, logprobs = completion.token_ids, completion.logprobs
-    if token_ids is not None and not all(type(token) is int and 0 <= token < 2**31 for token in token_ids):
-        raise _wrong(who, "token_ids", token_ids, "integers from 0 to 2^31 - 1")
-    if logprobs is not None and len(logprobs) != len(token_ids or ()):
-        raise _wrong(who, "logprobs", len(logprobs), f"one for each of {len(token_ids or ())} token_ids")
+    token_ids, logprobs = _drawn(who, completion)
     if completion.sampling is not None and type(completion.sampling) is not Sampling:
         raise _wrong(who, "sampling", completion.sampling, "a Sampling")
     return (
         who,
         prompt_id,
         completion.text,
-        None if token_ids is None else _json(who, "token_ids", list(token_ids)),
-        None if logprobs is None else _json(who, "logprobs", list(logprobs)),
+        token_ids,
+        logprobs,
         completion.checkpoint_id,
         completion.model,
         None if completion.sampling is None else _json(who, "sampling", to_plain(completion.sampling)),
@@ -132,6 +129,25 @@ def _completion(completion: Completion, prompt_id: str) -> Row:
     )
 
 
+def _drawn(who: str, completion: Completion) -> tuple[str | None, str | None]:
+    """Return the JSON of the token ids and of their log-probabilities, each where there is one."""
+    token_ids, logprobs = completion.token_ids, completion.logprobs
+    if token_ids is None and logprobs is None:
+        return None, None
+    tokens = _several(who, "token_ids", token_ids if token_ids is not None else ())
+    if not all(type(token) is int and 0 <= token < 2**31 for token in tokens):
+        raise _wrong(who, "token_ids", token_ids, "integers from 0 to 2^31 - 1")
+    numbers = None if logprobs is None else list(_several(who, "logprobs", logprobs))
+    if numbers is not None and len(numbers) != len(tokens):
+        raise _wrong(who, "logprobs", len(numbers), f"one for each of {len(tokens)} token_ids")
+    if numbers is not None and not all(type(each) in (int, float) for each in numbers):
+        raise _wrong(who, "logprobs", logprobs, "numbers")
+    return (
+        None if token_ids is None else _json(who, "token_ids", list(tokens)),
+        None if numbers is None else _json(who, "logprobs", numbers),
+    )
+
+
 def _feedback(record: Feedback, prompt_id: str) -> tuple[Row, Row]:
     if type(record) is not Feedback:
         raise _wrong("feedback", "feedback", record, "a Feedback")
@@ -139,7 +155,7 @@ def _feedback(record: Feedback, prompt_id: str) -> tuple[Row, Row]:
     _name(who, "id", record.id)
     if record.prompt_id != prompt_id:
         raise _wrong(who, "prompt_id", record.prompt_id, f"{prompt_id!r}, the id of the entry's prompt")
-    for name in record.completion_ids:
+    for name in _several(who, "completion_ids", record.completion_ids):
         _name(who, "completion_ids", name)
     author = record.author
     if type(author) is not Author or author.kind not in _AUTHOR_KINDS:
@@ -175,6 +191,12 @@ def _feedback(record: Feedback, prompt_id: str) -> tuple[Row, Row]:
 
 
 # ------------------------------------------------------------------------------------------------------------ one field
+
+
+def _several(who: str, field: str, value: tuple[T, ...]) -> tuple[T, ...]:
+    if not isinstance(value, tuple | list):
+        raise _wrong(who, field, value, "a tuple")
+    return value
 
 
 def _text(who: str, field: str, value: str, limit: int = MAX_BYTES) -> str:
