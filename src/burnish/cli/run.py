@@ -15,7 +15,7 @@ whether the model now does what the feedback asks.
 RECIPE is the name of a task (reviews, smoke) or a TOML file of your own."""
 
 EPILOG = """\
-how long     the recipe prints an estimate before it starts; --dry-run prints only that
+how long     an estimate is told before it starts; --dry-run tells it, the plan and every setting
 where        runs/RECIPE-SEED, or --out: report.html (open it in a browser), report.json,
              samples before and after, plots, checkpoints, the resolved config.toml
 to stop      Ctrl-C, or an empty file named `stop` in the run folder: everything is saved
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print the plan, the settings and the time it will take; train nothing"
     )
     parser.add_argument(
-        "--db", metavar="URL", help="store that keeps the feedback (default: feedback.db in the run folder)"
+        "--db", metavar="URL", help="store in which a SNAPSHOT given to --feedback lies (default: sqlite:///burnish.db)"
     )
     parser.add_argument(
         "--json", action="store_true", help="print report.json on standard output, progress as JSON lines"
@@ -96,8 +96,9 @@ def run(args: argparse.Namespace) -> int:
     from burnish.loop.run import run as run_loop
 
     path = Path(args.recipe)
-    given = config.parse_toml(path) if path.suffix == ".toml" else {}
-    task = tasks.load(str(given.get("task", "reviews")) if given else args.recipe)
+    is_file = path.suffix == ".toml"
+    given = config.parse_toml(path) if is_file else {}
+    task = tasks.load(str(given.get("task", "reviews")) if is_file else args.recipe)
     options = RunOptions(
         recipe=args.recipe,
         out=args.out,
@@ -113,6 +114,6 @@ def run(args: argparse.Namespace) -> int:
         quiet=args.quiet,
     )
     result = run_loop(options, task, resolve(options, task, given))
-    if args.json:
+    if args.json and not args.dry_run:
         print(json.dumps(result.report, ensure_ascii=False))
     return 0
