@@ -81,6 +81,19 @@ def test_posterior_variances_are_honest():
     assert fitted.item_variance_I[sizes == 1].mean() > 3 * fitted.item_variance_I[sizes == 11].mean()
 
 
+def test_posterior_variances_are_those_of_the_dense_equations():
+    item = np.array([0, 0, 1, 1, 1, 2])
+    y = np.array([3.0, 2.0, -1.0, 0.0, 1.0, 4.0])
+    fitted = ratings.effects(item, np.full(6, ratings.ANONYMOUS), y, guesses=GUESSES)
+    design = np.column_stack([np.ones(6), np.eye(3)[item]])
+    coefficients = design.T @ design + np.diag([0, 1, 1, 1]) * fitted.noise / fitted.between_items
+    covariance = np.linalg.inv(coefficients) * fitted.noise
+    for number in range(3):
+        total = np.zeros(4)
+        total[[0, 1 + number]] = 1  # mu + u_i
+        assert fitted.item_variance_I[number] == pytest.approx(total @ covariance @ total)
+
+
 def test_shrinking_is_that_of_the_formula():
     given = [rating("a", 4), rating("a", 4), rating("b", -2), rating("b", 0), rating("c", 3)]
     scores = ratings.scores(given, SignalConfig())

@@ -145,6 +145,12 @@ def test_linked_pairs_lend_each_other_strength():
     assert chance(linked, "A", "C") > chance(alone, "A", "C")
 
 
+@pytest.mark.parametrize(("prior", "alone"), [(1, 2 / 3), (5, 6 / 11)])
+def test_a_link_to_a_third_text_hardly_changes_what_one_vote_says(prior, alone):
+    linked = votes.preferences([vote("A", "B"), vote("B", "C")], SignalConfig(prior_votes=prior))
+    assert chance(linked, "A", "B") == pytest.approx(alone, abs=0.05)
+
+
 def test_only_pairs_that_people_compared_come_out():
     compared = votes.preferences([vote("A", "B"), vote("B", "C")], CONFIG)
     assert {frozenset(each.text for each in one.completions) for one in compared} == {frozenset("AB"), frozenset("BC")}
