@@ -163,6 +163,7 @@ def _connect_sqlite(url: URL, create: bool, wait_seconds: float) -> Database:
             connect_args={"isolation_level": None, "timeout": wait_seconds},
             pool_size=4,
             max_overflow=64,
+            hide_parameters=True,  # people's words do not belong into error messages
         )
         _explain_errors(made, shown)
 
@@ -262,6 +263,7 @@ def _connect_postgres(url: URL, wait_seconds: float) -> Database:
         pool_pre_ping=True,
         pool_size=4,
         max_overflow=64,
+        hide_parameters=True,
     )
     shown = url.render_as_string(hide_password=True)
     _explain_errors(engine, shown)
@@ -278,8 +280,8 @@ def _connect_postgres(url: URL, wait_seconds: float) -> Database:
 
 def _explain_errors(engine: Engine, shown: str) -> None:
     @event.listens_for(engine, "handle_error")
-    def replace(context: ExceptionContext) -> None:
-        context.chained_exception = explain(context.original_exception, shown) or context.chained_exception
+    def replace(context: ExceptionContext) -> BaseException | None:
+        return explain(context.original_exception, shown)
 
 
 def explain(error: BaseException, shown: str) -> InputError | None:
