@@ -362,51 +362,6 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
-# ---------------------------------------------------------------------------------------------- what a loop learns from
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Signals of one round, split once and for all by hash; what one part holds no other part sees."""
-
-    fit: tuple[Signal, ...]
-    """What the reward model is trained on."""
-    calibration: tuple[Score, ...] = ()
-    """Scores that set the reward model's scale, and nothing else."""
-    test: tuple[Signal, ...] = ()
-    """What the reward model's card is measured on."""
-    gold: tuple[Signal, ...] = ()
-    """What the judge of the report is learned from; the reward model never sees it."""
-    other_domains: Mapping[str, tuple[Score, ...]] = field(default_factory=dict)
-    """Sets of another kind of text, never trained on."""
-    records: int = 0
-    """Pieces of feedback behind all of it."""
-    people: int | None = None
-    """Distinct authors; None where they are anonymous."""
-    by_kind: Mapping[str, int] = field(default_factory=dict)
-    sources: tuple[str, ...] = ()
-    gold_sources: tuple[str, ...] = ()
-
-
-# ------------------------------------------------------------------------------------------------ what a method needs
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a method asks of the loop that trains it; a function of its config (`needs(config)`)."""
-
-    eats: tuple[type, ...]
-    """Which of the four signals."""
-    fresh: bool = False
-    """Completions drawn now by the policy."""
-    views: tuple[str, ...] = ()
-    """"reference": statistics of the untouched model beside the policy's."""
-    heads: Mapping[str, int] = field(default_factory=dict)
-    """{"reward": K}."""
-    together: bool = False
-    """Rows of a group stay in one slice."""
-
-
 # ------------------------------------------------------------------------------------------- what strangers plug in
 
 

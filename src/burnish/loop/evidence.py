@@ -13,12 +13,12 @@ import numpy as np
 
 from burnish import files, progress
 from burnish.errors import InputError
+from burnish.feedback.evidence import Evidence
 from burnish.feedback.intake import Problem, read_entries
 from burnish.feedback.signals import signals_from
 from burnish.maths import agreement as agreements
 from burnish.records import (
     Completion,
-    Evidence,
     Preference,
     Prompt,
     Score,

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from burnish import files, progress
 from burnish.evaluation.reward_card import pair_accuracy
+from burnish.feedback.evidence import Evidence
 from burnish.loop.fit import FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
 from burnish.loop.reward_stage import expand, group_of
 from burnish.models.encoder_reward import EncoderReward
 from burnish.models.words_reward import WordsReward
-from burnish.records import Evidence, Preference, Score, Signal, share_of
+from burnish.records import Preference, Score, Signal, share_of
 from burnish.training.optimiser import OptimiserConfig
 
 Floats = NDArray[np.float64]

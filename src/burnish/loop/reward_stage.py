@@ -22,15 +22,17 @@ from burnish.evaluation.reward_card import (
     pair_accuracy,
     reward_card,
 )
+from burnish.feedback.evidence import Evidence
 from burnish.feedback.pairs import preferences_from_scores
 from burnish.loop.fit import FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
 from burnish.models.reward_model import RewardModel, RewardModelConfig
-from burnish.records import Evidence, Preference, Score, Signal, share_of, to_plain
+from burnish.records import Preference, Score, Signal, share_of, to_plain
 from burnish.training.optimiser import OptimiserConfig
 
 Floats = NDArray[np.float64]
 PAIRS_AGREED = 20_000
+CALIBRATION_TEXTS = 500  # three numbers are fitted on them
 LOGIT_UNITS = 1.5  # rating units to a logit before calibration: what ratings with a spread of 1.9 call for
 
 
@@ -82,10 +84,12 @@ def learn(
         check_stop=check_stop,
         what="learning the reward",
     )
-    calibration = _calibrate(network, evidence.calibration)
-    card = _card(network, calibration, evidence, chosen, recipe.seed)
     with files.publish(folder) as temporary:
         network.save(temporary)
+        del network, items
+        network = RewardModel.load(temporary, dtype=recipe.dtype)  # what is measured is what will be used
+        calibration = _calibrate(network, evidence.calibration[:CALIBRATION_TEXTS])
+        card = _card(network, calibration, evidence, chosen, recipe.seed)
         (temporary / "calibration.json").write_text(json.dumps(asdict(calibration)), "utf-8")
         (temporary / "card.json").write_text(json.dumps(to_plain(card) if card else None), "utf-8")
 

@@ -19,6 +19,7 @@ from burnish.evaluation.report import make_report, write_report
 from burnish.evaluation.reward_card import RewardCard, card_from_plain
 from burnish.evaluation.samples import Sample
 from burnish.evaluation.verdict import require_independent
+from burnish.feedback.evidence import Evidence
 from burnish.loop import evidence as evidences
 from burnish.loop import gold as golds
 from burnish.loop import measure, reward_stage
@@ -30,7 +31,7 @@ from burnish.loop.run import RunOptions, counts, machine, versions
 from burnish.models.policy import Policy
 from burnish.models.reward_model import RewardModel
 from burnish.models.sampler import EngineSampler
-from burnish.records import Evidence, Prompt, Reward, seed_of, share_of, snapshot_hash
+from burnish.records import Prompt, Reward, seed_of, share_of, snapshot_hash
 from burnish.rewards.asked_rating import AskedRating
 from burnish.rewards.learned import LearnedRating
 from burnish.rewards.on_topic import StaysOnTopic

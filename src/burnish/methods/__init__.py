@@ -10,9 +10,27 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 
 from burnish.errors import InputError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a method asks of the loop that trains it; a function of its config (`needs(config)`)."""
+
+    eats: tuple[type, ...]
+    """Which of the four signals."""
+    fresh: bool = False
+    """Completions drawn now by the policy."""
+    views: tuple[str, ...] = ()
+    """"reference": statistics of the untouched model beside the policy's."""
+    heads: Mapping[str, int] = field(default_factory=dict)
+    """{"reward": K}."""
+    together: bool = False
+    """Rows of a group stay in one slice."""
 
 
 def names() -> list[str]:

@@ -30,7 +30,7 @@ from burnish.maths.advantages import Scale, group_relative
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind, kl_estimate
 from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, masked_sum, per_completion
-from burnish.records import Needs
+from burnish.methods import Needs
 
 
 @dataclass(frozen=True)

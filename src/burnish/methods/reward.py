@@ -20,7 +20,8 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.preference_loss import soft_bradley_terry
-from burnish.records import Needs, Preference
+from burnish.methods import Needs
+from burnish.records import Preference
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.preference_loss import squared_error
-from burnish.records import Needs, Score
+from burnish.methods import Needs
+from burnish.records import Score
 
 
 @dataclass(frozen=True)
