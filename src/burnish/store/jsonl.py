@@ -297,7 +297,7 @@ def write_objects(rows: Iterable[Mapping[str, Any]], out: str | os.PathLike[str]
 
 
 def _write_packed(rows: Iterable[Mapping[str, Any]], file: IO[bytes]) -> int:
-    with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:  # no time inside: same rows, same bytes
+    with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:  # no name or time inside: same rows, same bytes
         return _write(rows, packed)
 
 
