@@ -86,6 +86,11 @@ def test_superseded_answers_do_not_count(store, jsonl):
         assert score.counts == ((-4.0, 1),)
 
 
+def test_a_record_that_comes_twice_counts_once():
+    (score,) = signals_from(entries({**UP, "id": "1"}, {**UP, "id": "1"}, {**UP, "id": "2"}))
+    assert score.counts == ((4.0, 2),)
+
+
 def test_only_the_kinds_and_authors_that_are_asked_for():
     rows = entries({**UP, "author_kind": "ai"}, UP, RATED)
     assert [signal.source for signal in signals_from(rows, SignalConfig(kinds=("rating",)))] == ["rating"]

@@ -34,8 +34,9 @@ CONVERSIONS = ("to_demonstrations", "to_preferences", "to_scores", "to_critiques
 def signals_from(entries: Iterable[Entry], config: SignalConfig | None = None) -> list[Signal]:
     """Signals of all entries: scores from ratings and thumbs, preferences from comparisons and rankings.
 
-    Records that another one supersedes, and one person's earlier answers to the same question, do not count. The order
-    of signals follows the order of entries within each kind, so the same entries give the same snapshot.
+    Records that another one supersedes, and one person's earlier answers to the same question, do not count; a record
+    that comes twice (a file may repeat an id) counts once. The order of signals follows the order of entries within
+    each kind, so the same entries give the same snapshot.
     Raises InputError for an unknown kind in `config.kinds`, or for feedback that names a completion its entry lacks.
     """
     settings = config or SignalConfig()
@@ -44,11 +45,16 @@ def signals_from(entries: Iterable[Entry], config: SignalConfig | None = None) -
             raise InputError(f"signals.kinds: {name!r} is unknown.{nearest(name, kinds.names())}")
     gathered: dict[str, list[Answer]] = {}
     superseded: set[str] = set()
+    seen: set[tuple[str, tuple[str, ...]]] = set()
     for entry in entries:
         superseded.update(record.supersedes for record in entry.feedback if record.supersedes)
         for answer in answers_of(entry):
-            if answer.feedback.author.kind in settings.author_kinds and answer.feedback.kind in settings.kinds:
-                gathered.setdefault(answer.feedback.kind, []).append(answer)
+            record = answer.feedback
+            if record.author.kind not in settings.author_kinds or record.kind not in settings.kinds:
+                continue
+            if (record.id, record.completion_ids) not in seen:
+                seen.add((record.id, record.completion_ids))
+                gathered.setdefault(record.kind, []).append(answer)
     current = {
         kind: [answer for answer in given if answer.feedback.id not in superseded] for kind, given in gathered.items()
     }
