@@ -94,7 +94,7 @@ class GoldSettings:
 
     encoder: str = "minilm"
     """A name known to `burnish fetch` or a folder; empty: words alone."""
-    epochs: float = 3.0
+    epochs: float = 2.0
     """Passes over the gold signals."""
     learning_rate: float = 1e-4
     """Peak learning rate of the encoder."""

@@ -50,11 +50,12 @@ class Ring:
     def turn(self) -> None:
         """Do every stage that is not done yet."""
         self.folder.stage("feedback", self._feedback)
-        self.folder.stage("gold", self._gold)
         self.folder.stage("before", lambda: self._sample_test("before", None))
         for number in range(self.recipe.loop.rounds):
             self.round(number)
         self.folder.stage("after", lambda: self._sample_test("after", self._promoted(self.recipe.loop.rounds - 1)))
+        # last, so that the judge cannot have had a part in anything it judges
+        self.folder.stage("gold", self._gold)
         self.folder.stage("report", self._report)
         progress.say(f"report: {self.path / 'report.html'}")
 

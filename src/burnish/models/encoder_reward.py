@@ -1,4 +1,4 @@
-"""A reward model on a bidirectional encoder such as MiniLM: mean-pooled states, one linear head, all weights trained."""
+"""A reward model on a bidirectional encoder such as MiniLM: mean-pooled states, one linear head, all layers trained."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class EncoderReward:
     def __init__(self, encoder: Any, tokenizer: Any) -> None:
         self.encoder = encoder.eval()  # dropout off: a few thousand texts and two epochs do not need it
         self.tokenizer = tokenizer
+        # word embeddings are half the weights and rarely seen words would not move: training them only costs time
+        self.encoder.embeddings.requires_grad_(False)
         self.score = nn.Linear(int(encoder.config.hidden_size), 1)
         nn.init.zeros_(self.score.weight)
         nn.init.zeros_(self.score.bias)
@@ -47,8 +49,8 @@ class EncoderReward:
         )
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return every parameter that takes part: the pooler is not used."""
-        named = {f"encoder.{n}": p for n, p in self.encoder.named_parameters() if not n.startswith("pooler")}
+        """Return the layers' and the head's parameters; embeddings stay, the pooler is not used."""
+        named = {f"encoder.{n}": p for n, p in self.encoder.encoder.named_parameters()}
         return named | {f"score.{n}": p for n, p in self.score.named_parameters()}
 
     def encode(self, text: str) -> list[int]:
