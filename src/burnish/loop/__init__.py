@@ -1,1 +1,1 @@
-"""The round: sample -> ask -> learn reward -> train -> evaluate -> promote. Stages take and return folders and records."""
+"""The round: sample -> ask -> learn reward -> train -> evaluate -> promote. Stages take and return ids."""

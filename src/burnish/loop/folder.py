@@ -87,7 +87,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Inside, the first Ctrl-C or SIGTERM asks for a stop at the next saved place; a second Ctrl-C leaves at once."""
+        """Inside, the first Ctrl-C or SIGTERM asks for a stop at the next saved place, a second one leaves at once."""
 
         def ask(number: int, frame: FrameType | None) -> None:
             if self._asked and number == signal.SIGINT:

@@ -1,7 +1,7 @@
 """Stage "gold": the judge of the report, learned from signals kept apart, on features the policy does not share.
 
-gold(text) = a * encoder(text) + b * words(text) + c: MiniLM fine-tuned, and ridge regression on TF-IDF; a, b, c fitted on
-a tenth of the gold texts that trained neither. It takes no part in training, stopping or choosing.
+gold(text) = a * encoder(text) + b * words(text) + c: MiniLM fine-tuned, and ridge regression on TF-IDF; a, b, c fitted
+on a tenth of the gold texts that trained neither. It takes no part in training, stopping or choosing.
 """
 
 from __future__ import annotations
@@ -140,9 +140,8 @@ def _fit_encoder(
     items = [Item(ids, len(ids)) for ids in map(encoder.encode, numbers)]
     optimiser = OptimiserConfig(recipe.gold.learning_rate, 30, "cosine", 0.01)
     settings = FitSettings(recipe.gold.epochs, 32, optimiser, 1, {"score": 10.0}, recipe.seed)
-    fit(
-        encoder, items, scores, pairs, settings, units_per_logit=1.5, folder=work, check_stop=check_stop, what="learning the gold judge"
-    )  # fmt: skip
+    what = "learning the gold judge"
+    fit(encoder, items, scores, pairs, settings, units_per_logit=1.5, folder=work, check_stop=check_stop, what=what)
 
 
 def _blend(gold: Gold, held: Sequence[Signal]) -> Floats:

@@ -1,4 +1,4 @@
-"""The stages of a run, in order. Each writes its result whole into the run folder and is passed over when it is there."""
+"""The stages of a run, in order. Each writes its result whole and is passed over when it is there."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Ring:
 
     @property
     def asks(self) -> bool:
-        """Whether the reward is nearness to an asked rating (the recipe's own feedback) or the predicted score itself."""
+        """Whether the reward is nearness to an asked rating (the recipe's feedback) or the predicted score itself."""
         return self.options.feedback is None or self.options.mix
 
     # ---------------------------------------------------------------------------------------------------- stages
@@ -230,7 +230,7 @@ class Ring:
         return words
 
     def _curve(self, proxy: Reward, rating: Reward, judge: golds.Gold | None) -> list[dict[str, Any]]:
-        """Gold and proxy at every look, from validation samples kept during training: gold had no part in any choice."""
+        """Gold and proxy at every look, from validation samples kept during training: gold chose nothing."""
         points = []
         for number in range(self.recipe.loop.rounds):
             for look in self.folder.status[f"looks-{number}"]:
@@ -273,7 +273,8 @@ class Ring:
             "versions": versions(),
             "machine": machine(),
             "dtype": recipe.dtype,
-            "sampling": f"temperature {recipe.sampling.temperature}, at most {recipe.sampling.max_new_tokens} new tokens",
+            "temperature": recipe.sampling.temperature,
+            "most new tokens": recipe.sampling.max_new_tokens,
             "test prompts": len(self.prompts["test"]),
             "samples of each": recipe.evaluation.samples,
             "training ended": self.folder.status[f"ended-{recipe.loop.rounds - 1}"],

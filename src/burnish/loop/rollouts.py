@@ -1,4 +1,4 @@
-"""Rollouts: prompts of a step -> completions -> rewards -> the window a trainer takes. All of it follows from the seed."""
+"""Rollouts: prompts of a step -> completions -> rewards -> the window a trainer takes. All follows from the seed."""
 
 from __future__ import annotations
 

@@ -164,9 +164,9 @@ def plan(recipe: Recipe, task: ModuleType, folder: Path) -> str:
     return (
         f"{task.NAME}: {task.SUMMARY}\n"
         f"  model {recipe.model} ({recipe.dtype}), seed {recipe.seed}, {recipe.loop.rounds} round(s) into {folder}\n"
-        f"  1. learn a reward from at most {recipe.reward.signals} signals; 2. learn the judge that only the report uses\n"
-        f"  3. {rl.steps} steps of {rl.prompts_per_step * rl.group_size} completions; "
-        f"4. {recipe.evaluation.prompts} test prompts x {recipe.evaluation.samples}, before and after\n"
+        f"  1. learn a reward from at most {recipe.reward.signals:,} signals\n"
+        f"  2. {rl.steps} steps of {rl.prompts_per_step * rl.group_size} completions; "
+        f"3. {recipe.evaluation.prompts} test prompts x {recipe.evaluation.samples}, before and after\n"
         f"  about {minutes:.0f} minutes with SmolLM2-135M on a quiet 2-core machine; less with more cores"
     )
 

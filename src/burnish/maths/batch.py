@@ -1,4 +1,4 @@
-"""The two tensor records every method takes: a `Batch` (what is known before the model runs) and `Outputs` (what it says).
+"""The two tensor records every method takes: a `Batch` (known before the model runs), `Outputs` (what it says).
 
 Dimensions: B completions, T tokens of the longest completion, K heads. Rows are completions; padding is on the right.
 Both slice along B, so that a window larger than memory is walked in slices whose sums add up.

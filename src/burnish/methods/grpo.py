@@ -6,9 +6,9 @@
 Sources: DeepSeekMath (GRPO), arXiv 2402.03300, section 4.1; Dr. GRPO, arXiv 2503.20783 (no division by the group's std,
 constant normaliser); DAPO, arXiv 2503.14476 (token normaliser, clip higher, truncated completions kept out).
 
-The defaults are Dr. GRPO's: dividing by the std weighs easy and hopeless prompts most, dividing by each completion's own
-length favours short right and long wrong answers. What is unusual: the KL is the exact divergence of each token's whole
-distribution, not an estimate from the token drawn: it costs one matrix product and has the right gradient
+The defaults are Dr. GRPO's: dividing by the std weighs easy and hopeless prompts most, dividing by each completion's
+own length favours short right and long wrong answers. What is unusual: the KL is the exact divergence of each token's
+whole distribution, not an estimate from the token drawn: it costs one matrix product and has the right gradient
 (`maths/kl.py` says why k1 and k3 do not).
 
 Use it when a reward can be computed for every completion. It fails when all completions of a prompt get the same reward

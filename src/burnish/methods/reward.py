@@ -6,8 +6,8 @@ Sources: Bradley and Terry 1952; Christiano et al. 2017, arXiv 1706.03741, equat
 2203.02155, equation 1 (the hard case p = 1). K heads, each with its own bootstrap weights over items, give every
 reward a spread: Coste et al. 2023, arXiv 2310.02743.
 
-What is unusual: p comes from how many people said what, never a bare majority, and a ranking of k is k(k-1)/2 pairs that
-share one weight, so that it does not count k(k-1)/2 times.
+What is unusual: p comes from how many people said what, never a bare majority, and a ranking of k is k(k-1)/2 pairs
+that share one weight, so that it does not count k(k-1)/2 times.
 """
 
 from __future__ import annotations

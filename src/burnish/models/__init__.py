@@ -1,1 +1,1 @@
-"""Models: load, template, sample, log-probs, heads, adapters, save. The only room that imports transformers and peft."""
+"""Models: load, template, sample, log-probs, heads, adapters, save. Only this room imports transformers and peft."""

@@ -1,4 +1,4 @@
-"""A language model that is trained: Hugging Face weights, a peft adapter, packed log-probs, and the untouched reference.
+"""A language model that is trained: Hugging Face weights, a peft adapter, packed log-probs, the untouched reference.
 
 The reference is the same model with the adapter off, so there is one copy of the weights (trap T21: true for a new
 adapter; a later round continues the same adapter and still measures against the untouched model).

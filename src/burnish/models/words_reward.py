@@ -1,4 +1,4 @@
-"""A rating from words alone: ridge regression on TF-IDF of words and word pairs. Saved as JSON and numbers, no pickle."""
+"""A rating from words alone: ridge regression on TF-IDF of words and word pairs. Saved as JSON, never as objects."""
 
 from __future__ import annotations
 

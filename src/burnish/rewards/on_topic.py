@@ -10,7 +10,7 @@ from burnish.records import Completion, Prompt, Reward, Score
 
 
 def is_on_topic(prompt: Prompt, text: str) -> bool | None:
-    """Return whether any of `metadata["words"]` stands in the text as a word (or its plural); None when there are none."""
+    """Return whether any of `metadata["words"]` stands in the text (or its plural); None when there are none."""
     words = prompt.metadata.get("words")
     if not words:
         return None
