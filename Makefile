@@ -47,7 +47,7 @@ check: setup  ## format, lint, types, then all tests: what has to pass before an
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory test
 
 format: setup  ## put the code into its one format
 	$(BIN)/ruff format
