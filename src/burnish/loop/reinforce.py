@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from burnish import files, progress
 from burnish.loop import measure, savepoint
@@ -83,6 +84,7 @@ class Reinforcement:
         steps = recipe.rl.steps * self.config.minibatches
         self.trainer = Trainer(policy, grpo, self.config, optimiser, steps=steps)
         self.step = 0
+        self.board: SummaryWriter
         self.state = State(
             KLController(self.config.beta, recipe.rl.kl_target_nats, recipe.rl.kl_horizon), LengthController(0.0)
         )
@@ -94,6 +96,8 @@ class Reinforcement:
     def run(self) -> None:
         """Train to the end, or until something says stop."""
         self._restore()
+        # what a killed run wrote of steps that are done again is dropped by the viewer
+        self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.step + 1)
         if not self.state.looks:
             self._look()  # step 0: the untouched policy sets the length to keep
             self._save()
@@ -108,6 +112,7 @@ class Reinforcement:
                     self._save()
                 self._stop_here(saved)
         self._save()
+        self.board.close()
         progress.say(self.state.ended or f"trained for all {self.step} steps")
 
     def best(self) -> Look:
@@ -183,6 +188,9 @@ class Reinforcement:
         finite = {key: value if np.isfinite(value) else None for key, value in metrics.items()}
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite) + "\n")
+        for name, value in finite.items():
+            if value is not None and name not in ("step", "round"):
+                self.board.add_scalar(f"round-{self.round}/{name}", value, self.step)
 
     # -------------------------------------------------------------------------------------------------- looking
 

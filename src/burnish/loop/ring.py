@@ -37,6 +37,9 @@ from burnish.rewards.learned import LearnedRating
 from burnish.rewards.on_topic import StaysOnTopic
 
 
+AT_ONCE = 32  # test prompts sampled between two moves of the bar
+
+
 class Ring:
     """One run; every stage can be read on its own."""
 
@@ -50,6 +53,8 @@ class Ring:
     def turn(self) -> None:
         """Do every stage that is not done yet."""
         self.folder.stage("feedback", self._feedback)
+        if self.recipe.model == "tiny":
+            self.folder.stage("model", lambda: files.verify(self.model_folder))
         self.folder.stage("before", lambda: self._sample_test("before", None))
         for number in range(self.recipe.loop.rounds):
             self.round(number)
@@ -68,7 +73,16 @@ class Ring:
 
     @cached_property
     def model_folder(self) -> Path:
-        return resolve_folder(self.recipe.model)
+        """The folder of the model that is trained; a task may make a small one of its own, called `tiny`."""
+        if self.recipe.model != "tiny":
+            return resolve_folder(self.recipe.model)
+        if not hasattr(self.task, "make_model"):
+            raise InputError(f"model: 'tiny' is made by the recipe smoke; {self.task.NAME} needs another one.")
+        folder = self.path / "model"
+        if not files.is_whole(folder):
+            with files.publish(folder) as temporary:
+                self.task.make_model(temporary)
+        return folder
 
     @cached_property
     def prompts(self) -> dict[str, list[Prompt]]:
@@ -166,8 +180,8 @@ class Ring:
         seed = seed_of(self.recipe.seed, "test")  # the same on both sides
         groups = []
         with progress.bar(len(prompts), f"sampling test prompts {side}", "prompts") as bar:
-            for start in range(0, len(prompts), 16):
-                part = prompts[start : start + 16]
+            for start in range(0, len(prompts), AT_ONCE):
+                part = prompts[start : start + AT_ONCE]
                 groups.extend(sampler.sample(part, sampling, n=count, seed=seed, run=side))
                 bar.advance(len(part))
         found = measure.likelihood(policy, prompts, groups, sampling.temperature, f"measuring test prompts {side}")

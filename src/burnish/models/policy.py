@@ -7,6 +7,7 @@ adapter; a later round continues the same adapter and still measures against the
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
@@ -25,6 +27,7 @@ from burnish.models.head import TokenStatistics, token_statistics
 from burnish.models.packing import PackedRows, pack
 from burnish.records import Completion, Prompt
 
+logging.disable_progress_bar()  # burnish.progress says what is being done
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -73,7 +76,9 @@ class Policy:
             adapter = LoraConfig(
                 r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
             )
-            self.model = get_peft_model(self.model, adapter, autocast_adapter_dtype=True)
+            with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
+                warnings.simplefilter("ignore", FutureWarning)
+                self.model = get_peft_model(self.model, adapter, autocast_adapter_dtype=True)
         self.model.eval()
 
     def encode(self, prompt: Prompt) -> list[int]:
