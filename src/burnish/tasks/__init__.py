@@ -1,7 +1,8 @@
 """Tasks: one file each, owning its prompts, its feedback and how an answer is judged.
 
 A task module has NAME, SUMMARY, REPORT (its words in the report), `recipe()` (settings that differ from the defaults),
-`prompts()`, `evidence()` and `scripted_feedback(prompts, completions, slope)` (its rule author, from round two on).
+`prompts()`, `evidence()` and `scripted_feedback(prompts, completions, slope)` (its rule author, from round two on). It
+may have `make_model(folder)`, which writes what the setting `model = "tiny"` means.
 """
 
 from __future__ import annotations
