@@ -8,7 +8,7 @@ exact sum; k1 as a loss has gradient zero in expectation, and k3 as a loss desce
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -33,15 +33,21 @@ def kl_estimate(logprobs: Tensor, reference_logprobs: Tensor, kind: Literal["k1"
 
 
 def kl_exact(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Return KL(p || q) = sum_v p(v) (log p(v) - log q(v)) over the last dimension, given normalised log-probs."""
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
+    """Return KL(p || q) = sum_v p(v) (log p(v) - log q(v)) over the last dimension, given normalised log-probs.
+
+    Where p is 0 (log p = -inf, as after top-k) the term is 0.
+    """
+    possible = torch.isfinite(log_p)
+    gap = torch.where(possible, log_p, 0.0) - torch.where(possible, log_q, 0.0)
+    return (log_p.exp() * gap).sum(-1)
 
 
 @dataclass(frozen=True)
 class KLController:
-    """Keeps the KL of a completion near a target by moving its coefficient; state is two numbers, saved with the run.
+    """Keeps the KL of a completion near a target by moving its coefficient; its fields are its state, saved with the run.
 
-    beta <- beta * (1 + clip(kl/target - 1, -0.2, 0.2) * completions/horizon).
+    beta <- beta * (1 + clip(kl/target - 1, -0.2, 0.2) * min(completions/horizon, 1)): a window moves it by a fifth at
+    most, so that a horizon shorter than a window cannot turn its sign.
     Source: Ziegler et al. 2019, arXiv 1909.08593, section 2.2. `target_nats = 0` keeps beta fixed.
     """
 
@@ -54,4 +60,4 @@ class KLController:
         if self.target_nats <= 0 or not math.isfinite(kl_nats):
             return self
         error = min(max(kl_nats / self.target_nats - 1.0, -0.2), 0.2)
-        return KLController(self.beta * (1.0 + error * completions / self.horizon), self.target_nats, self.horizon)
+        return replace(self, beta=self.beta * (1.0 + error * min(completions / self.horizon, 1.0)))
