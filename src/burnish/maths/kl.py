@@ -44,7 +44,7 @@ def kl_exact(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class KLController:
-    """Keeps the KL of a completion near a target by moving its coefficient; its fields are its state, saved with the run.
+    """Keeps the KL of a completion near a target by moving its coefficient; its fields are the state that is saved.
 
     beta <- beta * (1 + clip(kl/target - 1, -0.2, 0.2) * min(completions/horizon, 1)): a window moves it by a fifth at
     most, so that a horizon shorter than a window cannot turn its sign.
