@@ -24,7 +24,7 @@ from burnish.maths.kl import KLController
 from burnish.methods import grpo
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
-from burnish.records import Prompt, Reward, seed_of
+from burnish.records import Checkpoint, Prompt, Reward, seed_of, to_plain
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.trainer import Slice, Trainer
 
@@ -34,10 +34,11 @@ class Look:
     """What the validation prompts said of one step's policy."""
 
     step: int
+    checkpoint: str
+    """Id of the adapter as it was then: `checkpoints/<id>`."""
     proxy: float
     kl_nats: float
     length: float
-    on_topic: float | None = None
 
 
 @dataclass
@@ -64,11 +65,11 @@ class State:
 
 
 class Reinforcement:
-    """One run of GRPO in a folder: `checkpoints/` to choose from, `validation/` samples, `metrics.jsonl`."""
+    """One run of GRPO in a folder: `checkpoints/<id>` to choose from, `validation/` samples, `metrics.jsonl`."""
 
     def __init__(
         self, folder: Path, policy: Policy, reward: Reward, recipe: Recipe, prompts: Sequence[Prompt],
-        validation: Sequence[Prompt], *, round: int, check_stop: Callable[[bool], None],
+        validation: Sequence[Prompt], *, lineage: Checkpoint, round: int, check_stop: Callable[[bool], None],
     ) -> None:  # fmt: skip
         self.folder = folder
         self.policy = policy
@@ -76,6 +77,7 @@ class Reinforcement:
         self.recipe = recipe
         self.prompts = list(prompts)
         self.validation = list(validation)
+        self.lineage = lineage
         self.round = round
         self.check_stop = check_stop
         self.sampler = EngineSampler(policy)
@@ -210,12 +212,15 @@ class Reinforcement:
         asked = [prompt for prompt, group in zip(self.validation, groups, strict=True) for _ in group]
         values = [score.value for score in self.reward.score(asked, flat) if score.value is not None]
         length = float(np.mean([len(c.token_ids or ()) for c in flat]))
-        look = Look(self.step, float(np.mean(values)), float(np.mean([kl for kl, _ in found])), length)
+        name = self.policy.fingerprint()
+        look = Look(self.step, name, float(np.mean(values)), float(np.mean([kl for kl, _ in found])), length)
         if not self.state.looks:
             self.state.length = LengthController(target=length, gain=rl.length_gain)
         self.state.looks.append(look)
-        with files.publish(self.folder / "checkpoints" / f"round-{self.round}-step-{self.step:04d}") as temporary:
+        with files.publish(self.folder / "checkpoints" / name) as temporary:
             self.policy.save(temporary)
+            lineage = replace(self.lineage, id=name, path=f"checkpoints/{name}", step=self.step)
+            (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
         progress.say(
             f"step {self.step}: validation reward {look.proxy:+.3f}, KL {look.kl_nats:.2f} nats, {length:.0f} tokens"
         )

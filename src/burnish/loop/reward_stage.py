@@ -27,7 +27,7 @@ from burnish.feedback.pairs import preferences_from_scores
 from burnish.loop.fit import FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
 from burnish.models.reward_model import RewardModel, RewardModelConfig
-from burnish.records import Preference, Score, Signal, share_of, to_plain
+from burnish.records import Checkpoint, Preference, Score, Signal, share_of, to_plain
 from burnish.training.optimiser import OptimiserConfig
 
 Floats = NDArray[np.float64]
@@ -51,6 +51,7 @@ def learn(
     evidence: Evidence,
     recipe: Recipe,
     *,
+    lineage: Checkpoint,
     work: Path,
     check_stop: Callable[[bool], None],
 ) -> None:
@@ -90,6 +91,9 @@ def learn(
         network = RewardModel.load(temporary, dtype=recipe.dtype)  # what is measured is what will be used
         calibration = _calibrate(network, evidence.calibration[:CALIBRATION_TEXTS])
         card = _card(network, calibration, evidence, chosen, recipe.seed)
+        name = f"k_{files.sha256_of(temporary / 'model.safetensors')[:20]}"
+        lineage = replace(lineage, id=name, path=f"checkpoints/{folder.name}")
+        (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
         (temporary / "calibration.json").write_text(json.dumps(asdict(calibration)), "utf-8")
         (temporary / "card.json").write_text(json.dumps(to_plain(card) if card else None), "utf-8")
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from burnish import __version__, files, progress
 from burnish.corpora import resolve as resolve_folder
@@ -31,11 +31,10 @@ from burnish.loop.run import RunOptions, counts, machine, versions
 from burnish.models.policy import Policy
 from burnish.models.reward_model import RewardModel
 from burnish.models.sampler import EngineSampler
-from burnish.records import Prompt, Reward, seed_of, share_of, snapshot_hash
+from burnish.records import Checkpoint, Prompt, Reward, seed_of, share_of, snapshot_hash
 from burnish.rewards.asked_rating import AskedRating
 from burnish.rewards.learned import LearnedRating
 from burnish.rewards.on_topic import StaysOnTopic
-
 
 AT_ONCE = 32  # test prompts sampled between two moves of the bar
 
@@ -145,25 +144,40 @@ class Ring:
             found = evidences.with_scripted(found, self.task, self._fresh_samples(number))
         reward_stage.learn(
             self.path / "checkpoints" / f"reward-{number}", self.model_folder, found, self.recipe,
+            lineage=self._checkpoint("reward", None, "score_reward, reward"),
             work=self.path / "state" / f"reward-{number}", check_stop=self._check_stop,
         )  # fmt: skip
         gc.collect()
 
     def _train(self, number: int) -> None:
-        policy = self._policy(self._promoted(number - 1) if number else None)
+        parent = self._promoted(number - 1) if number else None
+        policy = self._policy(parent)
         proxy, _ = self._rewards(number)
         training = Reinforcement(
             self.path, policy, proxy, self.recipe, self.prompts["train"], self.prompts["validation"],
+            lineage=self._checkpoint("adapter", parent, "grpo"),
             round=number, check_stop=self._check_stop,
         )  # fmt: skip
         training.run()
         best = training.best()
-        chosen = f"round-{number}-step-{best.step:04d}"
+        chosen = best.checkpoint
         self.folder.update(
             **{f"promoted-{number}": chosen, f"looks-{number}": [asdict(each) for each in training.state.looks]}
         )
         self.folder.update(**{f"ended-{number}": training.state.ended or "all steps"})
-        progress.say(f"promoted {chosen}: validation reward {best.proxy:+.3f} at {best.kl_nats:.1f} nats")
+        progress.say(
+            f"promoted step {best.step} ({chosen}): validation reward {best.proxy:+.3f} at {best.kl_nats:.1f} nats"
+        )
+
+    def _checkpoint(self, kind: Literal["adapter", "reward"], parent: Path | None, method: str) -> Checkpoint:
+        """Return what every checkpoint of this run says of where it comes from; id and path are set on publication."""
+        feedback = json.loads((self.path / "feedback.json").read_text("utf-8"))
+        return Checkpoint(
+            id="", path="", kind=kind, parent=parent.name if parent else self.recipe.model, method=method,
+            config=asdict(self.recipe), snapshot=feedback["snapshot"],
+            sources=tuple(feedback["sources"]), code_version=__version__, seed=self.recipe.seed,
+            sampling=sampling_of(self.recipe),
+        )  # fmt: skip
 
     def _fresh_samples(self, number: int) -> list[tuple[Prompt, Any]]:
         policy = self._policy(self._promoted(number - 1))

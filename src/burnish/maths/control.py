@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -19,8 +20,8 @@ class LengthController:
 
     target: float
     gain: float = 0.0
-    slack: float = 0.1
-    limit: float = 1.0
+    slack: float = 0.05
+    limit: float = 2.0
     price: float = 0.0
 
     def payment(self, lengths_B: Tensor) -> Tensor:
@@ -29,6 +30,8 @@ class LengthController:
 
     def after(self, mean_length: float) -> LengthController:
         """Return the controller after a window whose completions had this mean length."""
+        if not math.isfinite(mean_length):
+            return self
         gap = (self.target - mean_length) / max(self.target, 1.0)
         if abs(gap) <= self.slack:
             return self

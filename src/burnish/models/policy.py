@@ -7,6 +7,7 @@ adapter; a later round continues the same adapter and still measures against the
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -171,6 +172,14 @@ class Policy:
     def state(self) -> dict[str, Tensor]:
         """Return the trained tensors by name, for a checkpoint."""
         return {name: p.detach().clone() for name, p in self.parameters().items()}
+
+    def fingerprint(self) -> str:
+        """Return the id of the trained weights: a hash of their names and bytes."""
+        digest = hashlib.sha256(self.name.encode())
+        for name, parameter in self.parameters().items():
+            digest.update(name.encode())
+            digest.update(parameter.detach().float().contiguous().numpy().tobytes())
+        return f"k_{digest.hexdigest()[:20]}"
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` returned."""
