@@ -15,6 +15,8 @@ from typing import Any
 from burnish import files
 from burnish.errors import InputError, StoppedOnRequest
 
+STATUS = "status.json"
+
 
 class RunFolder:
     """A folder whose `status.json` is rewritten whole after every change."""
@@ -23,18 +25,24 @@ class RunFolder:
         self.path = path
         self.status: dict[str, Any] = {"state": "new", "done": [], "seconds": {}, "peak_memory_gib": 0.0}
         if self._file.exists():
-            try:
-                self.status |= json.loads(self._file.read_text("utf-8"))
-            except ValueError as error:
-                raise InputError(
-                    f"{self._file}: not readable as JSON ({error}). Remove the folder, or take another --out."
-                ) from None
+            self.status |= self._read()
         self._asked = False
         self._since: tuple[str, float] | None = None
 
     @property
     def _file(self) -> Path:
-        return self.path / "status.json"
+        return self.path / STATUS
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self._file.read_text("utf-8"))
+        except ValueError as error:
+            found = error
+        if not isinstance(found, dict):
+            raise InputError(
+                f"{self._file}: not what a run wrote there ({found}). Remove the folder, or take another --out."
+            )
+        return found
 
     def is_done(self, stage: str) -> bool:
         return stage in self.status["done"]
@@ -97,6 +105,10 @@ class RunFolder:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
+        except KeyboardInterrupt:
+            raise StoppedOnRequest(
+                f"left at once; what was saved last lies in {self.path}. Go on with the same command and --resume."
+            ) from None
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -93,7 +93,7 @@ class Reinforcement:
 
     @property
     def work(self) -> Path:
-        return self.folder / "state"
+        return self.folder / "state" / f"train-{self.round}"
 
     def run(self) -> None:
         """Train to the end, or until something says stop."""

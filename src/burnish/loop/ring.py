@@ -27,7 +27,7 @@ from burnish.loop.folder import RunFolder
 from burnish.loop.recipe import Recipe
 from burnish.loop.reinforce import Reinforcement
 from burnish.loop.rollouts import sampling_of
-from burnish.loop.run import RunOptions, counts, machine, versions
+from burnish.loop.run import RunOptions, counts, machine, versions, write_config
 from burnish.models.policy import Policy
 from burnish.models.reward_model import RewardModel
 from burnish.models.sampler import EngineSampler
@@ -98,7 +98,14 @@ class Ring:
     @cached_property
     def evidence(self) -> Evidence:
         """The recipe's feedback, or the user's, or both."""
-        return evidences.gather(self.task, self.options.feedback, mix=self.options.mix)
+        return evidences.joined(self.task, self.brought, mix=self.options.mix)
+
+    @cached_property
+    def brought(self) -> evidences.Brought | None:
+        """The user's feedback: read once, then what was kept of it."""
+        if self.options.feedback is None:
+            return None
+        return evidences.kept(self.path / "signals" / "own") or evidences.bring(self.options.feedback, self.options.db)
 
     @property
     def asks(self) -> bool:
@@ -108,11 +115,8 @@ class Ring:
     # ---------------------------------------------------------------------------------------------------- stages
 
     def _feedback(self) -> None:
-        found = self.evidence
-        if not found.fit:
-            given = self.options.feedback or "the recipe"
-            raise InputError(f"{given}: no rating, thumb, comparison or ranking to learn from. Import some first.")
-        agreement = evidences.agreement(found)
+        found, own = self.evidence, self.brought
+        agreement = own.agreement if own and not self.options.mix else evidences.agreement(found)
         summary = {
             "records": found.records,
             "people": found.people,
@@ -122,7 +126,10 @@ class Ring:
             "snapshot": snapshot_hash(found.fit),
             "sources": list(found.sources),
         }
+        if own:
+            evidences.keep(self.path / "signals" / "own", own)
         evidences.write(self.path / "signals" / "fit.jsonl", found.fit)
+        write_config(self.path, self.recipe, self.options, snapshot=str(summary["snapshot"]))
         files.write_atomic(self.path / "feedback.json", json.dumps(summary))
         progress.say(f"feedback: {found.records:,} records, {len(found.fit):,} signals to learn from")
 
@@ -140,7 +147,7 @@ class Ring:
 
     def _reward(self, number: int) -> None:
         found = self.evidence
-        if number:
+        if number and self.asks:  # the recipe's author speaks of the recipe's question, not of the user's
             found = evidences.with_scripted(found, self.task, self._fresh_samples(number))
         reward_stage.learn(
             self.path / "checkpoints" / f"reward-{number}", self.model_folder, found, self.recipe,
@@ -198,6 +205,7 @@ class Ring:
                 part = prompts[start : start + AT_ONCE]
                 groups.extend(sampler.sample(part, sampling, n=count, seed=seed, run=side))
                 bar.advance(len(part))
+                self._check_stop(False)
         found = measure.likelihood(policy, prompts, groups, sampling.temperature, f"measuring test prompts {side}")
         measure.write(self.path / "samples" / f"{side}.jsonl", groups, found)
 
@@ -222,6 +230,7 @@ class Ring:
         feedback = json.loads((self.path / "feedback.json").read_text("utf-8"))
         card = self._card(last)
         checkpoint = self._promoted(last)
+        self.folder.update()  # counts this stage's time so far
         comparison = compare(sides["before"], sides["after"], seed=self.recipe.seed)
         seconds = {name: round(value, 1) for name, value in self.folder.status["seconds"].items()}
         report = make_report(

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +15,10 @@ from typing import Any
 
 from burnish import __version__, config, files, progress
 from burnish.errors import InputError
-from burnish.loop.folder import RunFolder
+from burnish.loop.folder import STATUS, RunFolder
 from burnish.loop.recipe import Recipe
+
+CONFIG = "config.toml"
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,29 @@ class RunResult:
     report: Mapping[str, Any]
 
 
+USERS_TEMPLATE = "Prompt: {prompt}\nAnswer: {text}\nPeople say that this answer is very"
+"""How the reward model is shown what the user's people judged: an answer is good or bad for what was asked."""
+
+
 def resolve(options: RunOptions, task: ModuleType, given: Mapping[str, Any]) -> Recipe:
-    """Return the recipe: defaults, the task's, the TOML file's, then the flags'."""
+    """Return the recipe: defaults, the task's, the TOML file's, then the flags'.
+
+    With --resume, what the run folder's config.toml says stands in place of the defaults and the task's.
+    """
     merged = _merge(task.recipe(), given)
-    merged.setdefault("task", task.NAME)
+    if options.feedback is not None and not options.mix:
+        merged = _merge({"reward_model": {"template": USERS_TEMPLATE}}, merged)
+    recipe = _load(options, task, merged)
+    began = folder_of(options, recipe) / CONFIG
+    if options.resume and began.with_name(STATUS).exists() and began.exists():
+        recipe = _load(options, task, _merge(config.parse_toml(began), given))
+    if recipe.task != task.NAME:
+        raise InputError(f"task: {recipe.task!r} is set, but the recipe {options.recipe!r} is for {task.NAME!r}.")
+    return recipe
+
+
+def _load(options: RunOptions, task: ModuleType, given: Mapping[str, Any]) -> Recipe:
+    merged = _merge({"task": task.NAME}, given)
     if options.seed is not None:
         merged["seed"] = options.seed
     if options.model is not None:
@@ -64,9 +85,14 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def folder_of(options: RunOptions, recipe: Recipe) -> Path:
+    """Return the run folder: --out, or `runs/RECIPE-SEED`."""
+    return options.out or Path("runs") / f"{Path(options.recipe).stem}-{recipe.seed}"
+
+
 def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
     """Turn the ring in the run folder; raises StoppedOnRequest when everything is saved and somebody asked to stop."""
-    folder = options.out or Path("runs") / f"{Path(options.recipe).stem}-{recipe.seed}"
+    folder = folder_of(options, recipe)
     if options.dry_run:
         progress.say(plan(recipe, task, folder))
         print(config.to_toml(recipe))
@@ -75,13 +101,13 @@ def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
     folder.mkdir(parents=True, exist_ok=True)
     with files.run_lock(folder):
         found = RunFolder(folder)
-        _keep_config(folder, recipe, options, found)
+        options = _begin(folder, recipe, options, found)
         progress.say(plan(recipe, task, folder))
         with found.listening():
             # torch is imported only now: a wrong flag is told at once
             from burnish.loop.ring import Ring
 
-            with _threads(recipe):
+            with _threads(recipe, found):
                 Ring(found, task, recipe, options).turn()
         found.update(state="done")
     report = json.loads((folder / "report.json").read_text("utf-8"))
@@ -89,35 +115,50 @@ def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
 
 
 def _check_folder(folder: Path, options: RunOptions) -> None:
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file. Give --out a folder.")
-    if not (folder / "status.json").exists() and not (folder / "lock.json").exists():
+    if not folder.exists() or not any(folder.iterdir()):
+        if options.resume:
+            progress.say(f"{folder}: no run to go on with; it begins.")
+        return
+    if not (folder / STATUS).exists() and not (folder / files.LOCK).exists():
         raise InputError(f"{folder} holds files that no run of burnish wrote. Choose another folder with --out.")
-    if not options.resume and (folder / "status.json").exists():
+    if not options.resume and (folder / STATUS).exists():
         with files.run_lock(folder):  # a living run is named first
-            state = json.loads((folder / "status.json").read_text("utf-8")).get("state", "?")
+            state = RunFolder(folder).status["state"]
         what = "a finished run" if state == "done" else f"an unfinished run (state: {state})"
         raise InputError(f"{folder} holds {what}. Go on with --resume, or choose another folder with --out.")
 
 
-def _keep_config(folder: Path, recipe: Recipe, options: RunOptions, found: RunFolder) -> None:
-    path = folder / "config.toml"
-    text = config.to_toml(
-        recipe, {"burnish": __version__, "seed": recipe.seed, "feedback": options.feedback or "the recipe's"}
-    )
-    if options.resume and path.exists():
-        before = config.build(Recipe, config.parse_toml(path), where=str(path))
-        changed = _changes(before, recipe)
-        if changed:
-            raise InputError(
-                f"--resume: {', '.join(changed)} differ from {path}. A run goes on with the settings it began with; "
-                "leave these flags out, or take another --out."
-            )
-        return
-    files.write_atomic(path, text)
-    found.update(options={"feedback": options.feedback, "mix": options.mix})
+def _begin(folder: Path, recipe: Recipe, options: RunOptions, found: RunFolder) -> RunOptions:
+    """Write the settings down, or compare them with those the run began with; return the options it has."""
+    path = folder / CONFIG
+    if not (options.resume and path.exists()):
+        write_config(folder, recipe, options)
+        found.update(options={"feedback": options.feedback, "mix": options.mix})
+        return options
+    before = config.build(Recipe, config.parse_toml(path), where=str(path))
+    changed = _changes(before, recipe)
+    began = {"feedback": options.feedback, "mix": options.mix, **found.status.get("options", {})}
+    if options.feedback is not None and (options.feedback, options.mix) != (began["feedback"], began["mix"]):
+        changed.append(f"--feedback ({_said(began)} -> {_said({'feedback': options.feedback, 'mix': options.mix})})")
+    if changed:
+        raise InputError(
+            f"--resume: {', '.join(changed)} differ from {path}. A run goes on with the settings it began with; "
+            "leave these flags out, or take another --out."
+        )
+    return dataclasses.replace(options, feedback=began["feedback"], mix=began["mix"])
+
+
+def _said(feedback: Mapping[str, Any]) -> str:
+    return f"{feedback['feedback'] or 'none'}{' --mix' if feedback['mix'] else ''}"
+
+
+def write_config(folder: Path, recipe: Recipe, options: RunOptions, *, snapshot: str = "") -> None:
+    """Write config.toml: every setting, and above them what made the run; the snapshot once there is one."""
+    feedback = {"feedback": options.feedback or "the recipe's"} | ({"mix": "with the recipe's"} if options.mix else {})
+    header = {"burnish": __version__, "seed": recipe.seed, **feedback} | ({"snapshot": snapshot} if snapshot else {})
+    files.write_atomic(folder / CONFIG, config.to_toml(recipe, header))
 
 
 def _changes(before: Any, after: Any, prefix: str = "") -> list[str]:
@@ -132,11 +173,20 @@ def _changes(before: Any, after: Any, prefix: str = "") -> list[str]:
 
 
 @contextlib.contextmanager
-def _threads(recipe: Recipe) -> Any:
+def _threads(recipe: Recipe, found: RunFolder) -> Iterator[None]:
+    """Set the number of threads while the run lasts; say when it is not the number the run began with."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads or len(os.sched_getaffinity(0)))
+    now = recipe.threads or len(os.sched_getaffinity(0))
+    began = found.status.get("threads", now)
+    if began != now:
+        progress.say(
+            f"this run began with {began} threads and goes on with {now}: sums round differently, so the result will "
+            "not be bit for bit that of a run never interrupted."
+        )
+    found.update(threads=began)
+    torch.set_num_threads(now)
     try:
         yield
     finally:
@@ -161,13 +211,16 @@ def plan(recipe: Recipe, task: ModuleType, folder: Path) -> str:
     minutes = (recipe.loop.rounds * (sampling + training + reward) + 180) / 60
     if recipe.dtype == "float32":
         minutes *= 2.5
+    takes = f"about {minutes:.0f} minutes with SmolLM2-135M on a quiet 2-core machine; less with more cores"
+    if recipe.model == "tiny":
+        takes = "under a minute on a quiet 2-core machine"
     return (
         f"{task.NAME}: {task.SUMMARY}\n"
         f"  model {recipe.model} ({recipe.dtype}), seed {recipe.seed}, {recipe.loop.rounds} round(s) into {folder}\n"
         f"  1. learn a reward from at most {recipe.reward.signals:,} signals\n"
         f"  2. {rl.steps} steps of {rl.prompts_per_step * rl.group_size} completions; "
         f"3. {recipe.evaluation.prompts} test prompts x {recipe.evaluation.samples}, before and after\n"
-        f"  about {minutes:.0f} minutes with SmolLM2-135M on a quiet 2-core machine; less with more cores"
+        f"  {takes}"
     )
 
 

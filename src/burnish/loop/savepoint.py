@@ -17,13 +17,22 @@ KEPT = 2
 
 
 def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], numbers: dict[str, Any]) -> None:
-    """Publish `state-<step>` under the folder: one safetensors file for each name, and `state.json`."""
-    with files.publish(folder / f"state-{step:06d}") as temporary:
+    """Publish `state-<step>` under the folder: one safetensors file for each name, and `state.json`.
+
+    The one before it is kept too; older ones go, and so do later ones, which a damaged run left and this one does anew.
+    """
+    with files.publish(folder / _name(step)) as temporary:
         for name, group in tensors.items():
             save_file({key: value.contiguous() for key, value in group.items()}, temporary / f"{name}.safetensors")
         (temporary / "state.json").write_text(json.dumps({"step": step, **numbers}), "utf-8")
-    for old in sorted(folder.glob("state-*"))[:-KEPT]:
+    states = sorted(folder.glob("state-*"))
+    place = states.index(folder / _name(step))
+    for old in (*states[: max(place + 1 - KEPT, 0)], *states[place + 1 :]):
         shutil.rmtree(old)
+
+
+def _name(step: int) -> str:
+    return f"state-{step:06d}"
 
 
 def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
