@@ -205,7 +205,7 @@ def kept(folder: Path) -> Brought | None:
     about = json.loads((folder / "about.json").read_text("utf-8"))
     agreed, store = about.pop("agreement"), about.pop("store")
     sources = {name: tuple(about.pop(name)) for name in ("sources", "gold_sources")}
-    parts: dict[str, Any] = {part: tuple(read(folder / f"{part}.jsonl")) for part in PARTS}
+    parts: Any = {part: tuple(read(folder / f"{part}.jsonl")) for part in PARTS}
     return Brought(Evidence(**parts, **sources, **about), agreed, store)
 
 

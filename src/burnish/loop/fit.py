@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from burnish import progress
+from burnish.errors import StoppedOnRequest
 from burnish.loop import savepoint
 from burnish.maths.batch import Batch, Outputs
 from burnish.methods import reward, score_reward
@@ -108,7 +109,10 @@ def fit(
     network: Fitted, items: Sequence[Item], scores: list[_Row], pairs: list[_Row], settings: FitSettings,
     *, units_per_logit: float, folder: Path, check_stop: Callable[[bool], None], what: str,
 ) -> dict[str, float]:  # fmt: skip
-    """Train until the epochs are done; return the last metrics. `check_stop(saved)` may raise after a save."""
+    """Train until the epochs are done; return the last metrics. `check_stop(saved)` may raise; it is saved first.
+
+    The saved states stay: whoever publishes what was learned clears them then.
+    """
     windows = _windows(items, scores, pairs, settings)
     trainers = {
         "score": (score_reward, score_reward.Config(heads=settings.heads)),
@@ -128,13 +132,21 @@ def fit(
             batch, inputs = _batch(rows, items, settings)
             metrics = trainer.advance(batch, [Slice(torch.arange(len(batch)), inputs)])
             bar.advance(1, f"loss {metrics['loss']:.3f}")
-            due = trainer.step % settings.save_every == 0 and trainer.step < len(windows)
+            due = trainer.step % settings.save_every == 0 or trainer.step == len(windows)
             if due:
-                state = {name: p.detach().clone() for name, p in network.parameters().items()}
-                savepoint.save(folder, trainer.step, {"network": state, "optimiser": trainer.state()}, {})
-            check_stop(due)
-    savepoint.clear(folder)
+                _save(network, trainer, folder)
+            try:
+                check_stop(due)
+            except StoppedOnRequest:
+                if not due:
+                    _save(network, trainer, folder)
+                raise
     return metrics
+
+
+def _save(network: Fitted, trainer: Trainer, folder: Path) -> None:
+    state = {name: p.detach().clone() for name, p in network.parameters().items()}
+    savepoint.save(folder, trainer.step, {"network": state, "optimiser": trainer.state()}, {})
 
 
 def _restore(network: Fitted, tensors: dict[str, Tensor]) -> None:

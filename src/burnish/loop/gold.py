@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from burnish import files, progress
 from burnish.evaluation.reward_card import pair_accuracy
 from burnish.feedback.evidence import Evidence
+from burnish.loop import savepoint
 from burnish.loop.fit import FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
-from burnish.loop.reward_stage import expand, group_of
+from burnish.loop.reward_stage import comparable, expand, group_of
 from burnish.models.encoder_reward import EncoderReward
 from burnish.models.words_reward import WordsReward
 from burnish.records import Preference, Score, Signal, share_of
@@ -99,6 +100,7 @@ def learn(
             (temporary / "encoder").mkdir()
             encoder.save(temporary / "encoder")
         (temporary / "gold.json").write_text(json.dumps(described), "utf-8")
+    savepoint.clear(work)
     if described["pair_accuracy"] is not None:
         progress.say(f"gold judge: pair accuracy {described['pair_accuracy']:.3f}")
 
@@ -157,10 +159,10 @@ def _blend(gold: Gold, held: Sequence[Signal]) -> Floats:
 def _accuracy(gold: Gold, evidence: Evidence) -> dict[str, Any]:
     """Return pair accuracy on people's test texts; null where there are none that were rated."""
     test = [s for s in evidence.test if isinstance(s, Score) and s.value is not None]
-    if len(test) < 20:
+    means, groups = [float(np.mean(expand(s))) for s in test], [group_of(s) for s in test]
+    if not comparable(means, groups):
         return {"pair_accuracy": None, "ci95": None}
     rated = gold.rate([s.completion.text for s in test])
-    means = [float(np.mean(expand(s))) for s in test]
     clusters = [str(s.prompt.metadata.get("group") or s.completion.id) for s in test]
-    found = pair_accuracy(rated, means, [group_of(s) for s in test], clusters=clusters)
+    found = pair_accuracy(rated, means, groups, clusters=clusters)
     return {"pair_accuracy": found.accuracy, "ci95": [found.low, found.high]}

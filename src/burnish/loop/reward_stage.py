@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from burnish import files, progress
 from burnish.evaluation import baselines
 from burnish.evaluation.reward_card import (
+    PairAccuracy,
     RewardCard,
     agreed_share,
     draw_pairs,
@@ -24,8 +25,10 @@ from burnish.evaluation.reward_card import (
 )
 from burnish.feedback.evidence import Evidence
 from burnish.feedback.pairs import preferences_from_scores
+from burnish.loop import savepoint
 from burnish.loop.fit import FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
+from burnish.maths.intervals import bootstrap_mean
 from burnish.models.reward_model import RewardModel, RewardModelConfig
 from burnish.records import Checkpoint, Preference, Score, Signal, share_of, to_plain
 from burnish.training.optimiser import OptimiserConfig
@@ -33,6 +36,7 @@ from burnish.training.optimiser import OptimiserConfig
 Floats = NDArray[np.float64]
 PAIRS_AGREED = 20_000
 CALIBRATION_TEXTS = 500  # three numbers are fitted on them
+ENOUGH = 20  # texts or pairs, below which nothing is fitted to them nor measured on them
 LOGIT_UNITS = 1.5  # rating units to a logit before calibration: what ratings with a spread of 1.9 call for
 
 
@@ -66,7 +70,7 @@ def learn(
     network = RewardModel.fresh(model_folder, shape, dtype=recipe.dtype, seed=recipe.seed)
     chosen = choose(evidence.fit, settings.signals)
     chosen += _drawn_pairs(chosen, settings.pairs, recipe.seed)
-    items, number_of = _items(network, chosen)
+    items, number_of = _items(network, chosen, check_stop)
     scores, pairs = rows_of(chosen, number_of)
     optimiser = OptimiserConfig(
         learning_rate=settings.learning_rate, warmup_steps=10, schedule="cosine", weight_decay=0.01
@@ -96,6 +100,7 @@ def learn(
         (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
         (temporary / "calibration.json").write_text(json.dumps(asdict(calibration)), "utf-8")
         (temporary / "card.json").write_text(json.dumps(to_plain(card) if card else None), "utf-8")
+    savepoint.clear(work)
 
 
 def choose(signals: Sequence[Signal], most: int) -> list[Signal]:
@@ -118,11 +123,20 @@ def _drawn_pairs(signals: Sequence[Signal], per_text: float, seed: int) -> list[
 
 
 def group_of(score: Score) -> str:
-    """Return the set of texts a score is compared within: its source, else its prompt."""
-    return str(score.prompt.metadata.get("set") or score.prompt.id)
+    """Return the set of texts a score is compared within; all that a user brought are one set."""
+    return str(score.prompt.metadata.get("set") or score.prompt.source)
 
 
-def _items(network: RewardModel, signals: Sequence[Signal]) -> tuple[list[Item], Callable[[str, str], int]]:
+def comparable(means: Sequence[float], groups: Sequence[str]) -> bool:
+    """Return whether enough texts of one group differ in mean rating for pairs of them to say anything."""
+    return len(means) >= ENOUGH and any(
+        len({mean for mean, of in zip(means, groups, strict=True) if of == group}) > 1 for group in set(groups)
+    )
+
+
+def _items(
+    network: RewardModel, signals: Sequence[Signal], check_stop: Callable[[bool], None]
+) -> tuple[list[Item], Callable[[str, str], int]]:
     """Return each distinct text's activations once, and the function that numbers them."""
     numbers: dict[tuple[str, str], int] = {}
 
@@ -132,14 +146,20 @@ def _items(network: RewardModel, signals: Sequence[Signal]) -> tuple[list[Item],
     rows_of(signals, number_of)
     encoded = [network.encode(text, prompt) for text, prompt in numbers]
     with progress.bar(len(encoded), "computing the frozen layers once", "texts") as bar:
-        states = network.activations(encoded, bar.advance)
+
+        def advance(count: int) -> None:
+            bar.advance(count)
+            check_stop(False)
+
+        states = network.activations(encoded, advance)
     return [Item(state, len(state)) for state in states], number_of
 
 
 def _calibrate(network: RewardModel, scores: Sequence[Score]) -> Calibration:
     """Fit slope and offset to people's ratings, and the scale of pair probabilities, on texts that trained nothing."""
     usable = [score for score in scores if score.value is not None]
-    if len(usable) < 20:
+    groups = [group_of(score) for score in usable]
+    if not comparable([float(score.value or 0.0) for score in usable], groups):
         return Calibration()
     with progress.bar(len(usable), "calibrating", "texts") as bar:
         rewards = network.predict([s.completion.text for s in usable], [s.prompt.text for s in usable], bar.advance)
@@ -149,7 +169,6 @@ def _calibrate(network: RewardModel, scores: Sequence[Score]) -> Calibration:
         return Calibration(offset=float(means.mean()))
     slope, offset = np.polyfit(predicted, means, 1)
     ratings = [expand(score) for score in usable]
-    groups = [group_of(score) for score in usable]
     pairs = draw_pairs(means, groups, PAIRS_AGREED, 0)
     rated = slope * predicted + offset
     scale = fit_temperature(rated[pairs[:, 0]] - rated[pairs[:, 1]], agreed_share(ratings, pairs))
@@ -165,8 +184,8 @@ def _card(
     network: RewardModel, calibration: Calibration, evidence: Evidence, learned: Sequence[Signal], seed: int
 ) -> RewardCard | None:
     test = [signal for signal in evidence.test if isinstance(signal, Score) and signal.value is not None]
-    if len(test) < 20:
-        return None
+    if not comparable([float(np.mean(expand(score))) for score in test], [group_of(score) for score in test]):
+        return _card_of_pairs(network, [signal for signal in evidence.test if isinstance(signal, Preference)], seed)
     rewards = predict(network, test, "measuring the reward model") * calibration.slope + calibration.offset
     means = [float(np.mean(expand(score))) for score in test]
     known = [signal for signal in learned if isinstance(signal, Score) and signal.counts]
@@ -191,6 +210,19 @@ def _card(
         f"reward model: pair accuracy {card.accuracy.accuracy:.3f} on {len(means)} unseen texts"
     ) if card.accuracy else None
     return replace(card, other_domains=others)
+
+
+def _card_of_pairs(network: RewardModel, test: Sequence[Preference], seed: int) -> RewardCard | None:
+    """Return the card where people only compared: how often the one they chose is rated higher, by prompt."""
+    pairs = [pair for pair in test if pair.is_pair and pair.ranks[0] != pair.ranks[1]]
+    if len(pairs) < ENOUGH or len({pair.prompt.id for pair in pairs}) < 2:
+        return None
+    texts = [c.text for pair in pairs for c in (pair.chosen, pair.rejected)]
+    rewards = network.predict(texts, [pair.prompt.text for pair in pairs for _ in range(2)]).mean(1)
+    right = ((rewards[0::2] - rewards[1::2]).sign() + 1) / 2
+    found = bootstrap_mean(right.numpy(), [pair.prompt.id for pair in pairs], seed=seed)
+    progress.say(f"reward model: pair accuracy {found.mean:.3f} on {len(pairs)} unseen comparisons")
+    return RewardCard(accuracy=PairAccuracy(found.mean, found.low, found.high, len(pairs), len(set(texts))))
 
 
 def predict(network: RewardModel, scores: Sequence[Score], what: str) -> Floats:

@@ -118,7 +118,14 @@ class RewardModel:
                 parameter.copy_(tensors[name])
 
     def encode(self, text: str, prompt: str = "") -> list[int]:
-        """Return token ids of the filled template; a long text loses its end, never the template."""
+        """Return token ids of the filled template; a long text loses its end, never the template.
+
+        A prompt that is shown keeps its end, a third of the room at most: the text must be seen.
+        """
+        if "{prompt}" in self.config.template:
+            asked = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            if len(asked) > self.config.max_tokens // 3:
+                prompt = self.tokenizer.decode(asked[-(self.config.max_tokens // 3) :])
         filled = [part.replace("{prompt}", prompt) for part in _parts(self.config.template)]
         ids = [self.tokenizer(part, add_special_tokens=False)["input_ids"] for part in (filled[0] + text, filled[1])]
         room = self.config.max_tokens - len(ids[1])
