@@ -204,7 +204,7 @@ def kept(folder: Path) -> Brought | None:
     files.verify(folder)
     about = json.loads((folder / "about.json").read_text("utf-8"))
     agreed, store = about.pop("agreement"), about.pop("store")
-    sources = {name: tuple(about.pop(name)) for name in ("sources", "gold_sources")}
+    sources: Any = {name: tuple(about.pop(name)) for name in ("sources", "gold_sources")}
     parts: Any = {part: tuple(read(folder / f"{part}.jsonl")) for part in PARTS}
     return Brought(Evidence(**parts, **sources, **about), agreed, store)
 
@@ -219,15 +219,26 @@ def read(path: Path) -> list[Signal]:
     return [signal_from_plain(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
 
-def remember(brought: Brought, checkpoint: Checkpoint) -> None:
-    """Write into the user's store which signals a checkpoint learned from: erasing words can then name it."""
+def save_snapshots(brought: Brought) -> None:
+    """Save what is about to be learned from in the user's store, so that erasing somebody's words can name it."""
     from burnish.store import open_store
 
     with open_store(brought.store, create=False) as store:
-        for part in ("gold", "fit"):
+        for part in PARTS:
             if signals := getattr(brought.evidence, part):
                 store.save_snapshot(signals)
-        store.record_checkpoint(replace(checkpoint, snapshot=snapshot_hash(brought.evidence.fit)))
+
+
+def record(brought: Brought, checkpoints: Sequence[Checkpoint]) -> None:
+    """Write down in the user's store which checkpoints learned from its words; a store that is gone is only told of."""
+    from burnish.store import open_store
+
+    try:
+        with open_store(brought.store, create=False) as store:
+            for checkpoint in checkpoints:
+                store.record_checkpoint(replace(checkpoint, snapshot=snapshot_hash(brought.evidence.fit)))
+    except InputError as error:
+        progress.say(f"the store was not told which checkpoints learned from it: {error}")
 
 
 # ------------------------------------------------------------------------------------------- what it is made of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -128,6 +128,8 @@ class Ring:
         }
         if own:
             evidences.keep(self.path / "signals" / "own", own)
+            if own.store:
+                evidences.save_snapshots(own)
         evidences.write(self.path / "signals" / "fit.jsonl", found.fit)
         write_config(self.path, self.recipe, self.options, snapshot=str(summary["snapshot"]))
         files.write_atomic(self.path / "feedback.json", json.dumps(summary))
@@ -185,6 +187,15 @@ class Ring:
             sources=tuple(feedback["sources"]), code_version=__version__, seed=self.recipe.seed,
             sampling=sampling_of(self.recipe),
         )  # fmt: skip
+
+    def _promoted_checkpoints(self) -> list[Checkpoint]:
+        found, parent = [], None
+        for number in range(self.recipe.loop.rounds):
+            path = self._promoted(number)
+            made = self._checkpoint("adapter", parent, "grpo")
+            found.append(replace(made, id=path.name, path=str(path.resolve())))
+            parent = path
+        return found
 
     def _fresh_samples(self, number: int) -> list[tuple[Prompt, Any]]:
         policy = self._policy(self._promoted(number - 1))
@@ -253,6 +264,8 @@ class Ring:
         words = TaskWords(**{**self.task.REPORT, **self._own_words()})
         log = self._log()
         write_report(self.path, report, sides["before"], sides["after"], task=words, training_log=log, card=card)
+        if self.brought and self.brought.store:
+            evidences.record(self.brought, self._promoted_checkpoints())
         for reason in report.verdict["reasons"]:
             progress.say(str(reason))
 
