@@ -14,6 +14,7 @@ import pytest
 
 from burnish.records import Author, Completion, Feedback, Prompt
 from burnish.store import Entry, Store, open_store
+from burnish.store.schema import metadata
 
 ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 _numbers = itertools.count(1)
@@ -57,7 +58,7 @@ def postgres_socket() -> Iterator[Path]:
 
 @pytest.fixture
 def postgres_url(postgres_socket: Path) -> str:
-    """A database URL of its own: one schema for each test."""
+    """An empty database of its own: one schema for each test."""
     import psycopg
 
     schema = f"t{next(_numbers)}"
@@ -68,15 +69,42 @@ def postgres_url(postgres_socket: Path) -> str:
 
 @pytest.fixture(params=ENGINES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database in which nothing is yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/burnish.db"
     return str(request.getfixturevalue("postgres_url"))
 
 
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the tables made, to be copied: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    open_store(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_spares() -> list[str]:
+    """Schemas with the tables made, emptied by the test that used them: the next test takes one over."""
+    return []
+
+
+@pytest.fixture(params=ENGINES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An open store with nothing in it."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_sqlite"), tmp_path / "burnish.db")
+        with open_store(f"sqlite:///{tmp_path}/burnish.db") as opened:
+            yield opened
+        return
+    spares = request.getfixturevalue("postgres_spares")
+    url = spares.pop() if spares else request.getfixturevalue("postgres_url")
     with open_store(url) as opened:
         yield opened
+        with opened._database.writing() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
+        spares.append(url)
 
 
 @pytest.fixture

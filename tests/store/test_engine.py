@@ -142,6 +142,7 @@ def test_a_cut_file_is_named(tmp_path, rated):
         list(store.entries())
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("place", ["file", "folder"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user without permissions")
 def test_no_permission_is_said(tmp_path, place, rated):

@@ -239,6 +239,8 @@ def test_checkpoints_come_back_and_the_last_record_of_one_counts(store):
     assert store.stats()["checkpoints"] == 2
     with pytest.raises(InputError, match="checkpoint: id: empty"):
         store.record_checkpoint(replace(first, id=""))
+    with pytest.raises(InputError, match="'m_1': cannot be written as JSON"):
+        store.record_checkpoint(replace(first, config={"lr": float("nan")}))
 
 
 def test_a_closed_store_says_so(url, rated):

@@ -116,6 +116,7 @@ def test_a_neighbour_that_never_stops_writing_is_named_after_a_bounded_wait(url,
         assert store.submit(rated("f1"))[0].status == "stored"
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_store_opened_before_a_fork_says_so_in_the_child(sqlite_url, rated):
     with open_store(sqlite_url) as store:
         store.submit(rated("f1"))

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam, func, select
@@ -34,8 +33,6 @@ from burnish.store.validation import Checked, Row
 Outcome: TypeAlias = "tuple[Receipt, ...] | InputError"
 Pair: TypeAlias = tuple[Row, Row]
 """Envelope and words of a record."""
-
-_MOST_ROWS = 256  # times 16 columns: well below SQLite's limit of parameters
 
 _SUPERSEDES = ENVELOPE_COLUMNS.index("supersedes")
 _COMPLETION_IDS = ENVELOPE_COLUMNS.index("completion_ids")
@@ -72,7 +69,7 @@ class Work:
 
 
 class Inserts:
-    """The four INSERT statements, compiled once a database: SQLAlchemy's binding costs more than SQLite's inserting."""
+    """The four INSERT statements of a group."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._prompts = Insert(dialect, prompts, ("seq", *PROMPT_COLUMNS))
@@ -256,30 +253,15 @@ def _difference(old: Pair, new: Pair) -> str:
 
 
 class Insert:
-    """An INSERT of whole rows into some columns of a table.
-
-    SQLite gets many rows a statement: its driver lets go of the interpreter's lock at each step, and with 64 threads
-    waiting for that lock each step would cost a change of threads (measured: 0.6 times the submissions a second).
-    PostgreSQL gets one `executemany`, which its driver sends without waiting between rows.
-    """
+    """An INSERT of whole rows into some columns of a table: one `executemany`, which binds without SQLAlchemy."""
 
     def __init__(self, dialect: Dialect, table: Table, columns: Sequence[str]) -> None:
-        self._is_sqlite = dialect.name == "sqlite"
-        self._marks = f"({', '.join(['?' if self._is_sqlite else '%s'] * len(columns))})"
         names = ", ".join(dialect.identifier_preparer.quote(name) for name in columns)
-        self._head = f"INSERT INTO {table.name} ({names}) VALUES "
+        mark = "?" if dialect.name == "sqlite" else "%s"
+        self._sql = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join([mark] * len(columns))})"
 
     def run(self, connection: Connection, rows: Iterable[Row]) -> None:
         """Insert the rows; none is fine."""
         listed = list(rows)
-        if not self._is_sqlite:
-            if listed:
-                connection.exec_driver_sql(self._head + self._marks, listed)
-            return
-        start = 0
-        while start < len(listed):
-            # Powers of two, so that the driver's cache of prepared statements holds them all.
-            size = min(_MOST_ROWS, 1 << ((len(listed) - start).bit_length() - 1))
-            statement = self._head + ", ".join([self._marks] * size)
-            connection.exec_driver_sql(statement, tuple(chain.from_iterable(listed[start : start + size])))
-            start += size
+        if listed:
+            connection.exec_driver_sql(self._sql, listed)

@@ -27,12 +27,12 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-Sequence = BigInteger().with_variant(Integer, "sqlite")  # SQLite's row id must be spelt INTEGER
+RowNumber = BigInteger().with_variant(Integer, "sqlite")  # SQLite's row id must be spelt INTEGER
 
 prompts = Table(
     "prompts",
     metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    Column("seq", RowNumber, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False, unique=True),
     Column("messages", Text, nullable=False),
     Column("reference", Text),
@@ -44,9 +44,9 @@ prompts = Table(
 completions = Table(
     "completions",
     metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    Column("seq", RowNumber, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False, unique=True),
-    Column("prompt", Sequence, ForeignKey("prompts.seq"), nullable=False, index=True),
+    Column("prompt", RowNumber, ForeignKey("prompts.seq"), nullable=False, index=True),
     Column("text", Text, nullable=False),
     Column("token_ids", Text),
     Column("logprobs", Text),
@@ -63,10 +63,10 @@ completions = Table(
 feedback = Table(
     "feedback",
     metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    Column("seq", RowNumber, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
-    Column("prompt", Sequence, ForeignKey("prompts.seq"), nullable=False, index=True),
+    Column("prompt", RowNumber, ForeignKey("prompts.seq"), nullable=False, index=True),
     Column("completion_ids", Text, nullable=False),
     Column("author_id", Text, nullable=False),
     Column("author_kind", Text, nullable=False),
@@ -89,7 +89,7 @@ feedback = Table(
 words = Table(
     "words",
     metadata,
-    Column("seq", Sequence, ForeignKey("feedback.seq"), primary_key=True, autoincrement=False),
+    Column("seq", RowNumber, ForeignKey("feedback.seq"), primary_key=True, autoincrement=False),
     Column("value", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("seconds_spent", Float),
@@ -101,7 +101,7 @@ words = Table(
 snapshots = Table(
     "snapshots",
     metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    Column("seq", RowNumber, primary_key=True, autoincrement=False),
     Column("hash", Text, nullable=False, unique=True),
     Column("signals", Integer, nullable=False),
     Column("feedback", Integer, nullable=False),
@@ -112,7 +112,7 @@ snapshots = Table(
 snapshot_texts = Table(  # prompts and completions exactly as the signals held them, shared by all snapshots
     "snapshot_texts",
     metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    Column("seq", RowNumber, primary_key=True, autoincrement=False),
     Column("digest", Text, nullable=False, unique=True),
     Column("record_id", Text, nullable=False, index=True),
     Column("body", Text, nullable=False),
@@ -121,7 +121,7 @@ snapshot_texts = Table(  # prompts and completions exactly as the signals held t
 snapshot_signals = Table(  # a null body is a signal that an erasure took
     "snapshot_signals",
     metadata,
-    Column("snapshot", Sequence, ForeignKey("snapshots.seq"), primary_key=True, autoincrement=False),
+    Column("snapshot", RowNumber, ForeignKey("snapshots.seq"), primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("body", Text),
 )
@@ -129,7 +129,7 @@ snapshot_signals = Table(  # a null body is a signal that an erasure took
 snapshot_feedback = Table(  # a null salt is an erased record: its digest can no longer be guessed back
     "snapshot_feedback",
     metadata,
-    Column("snapshot", Sequence, ForeignKey("snapshots.seq"), primary_key=True, autoincrement=False),
+    Column("snapshot", RowNumber, ForeignKey("snapshots.seq"), primary_key=True, autoincrement=False),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("feedback_id", Text, nullable=False),
     Column("salt", LargeBinary),
@@ -139,7 +139,7 @@ snapshot_feedback = Table(  # a null salt is an erased record: its digest can no
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    Column("seq", RowNumber, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False, index=True),
     Column("parent", Text, nullable=False),
     Column("snapshot", Text, nullable=False),

@@ -205,9 +205,12 @@ class Store:
 
     def record_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write down how a checkpoint came to be; the last record of an id counts (a folder may have moved)."""
-        body = canonical_json(to_plain(checkpoint))
         if not checkpoint.id:
             raise InputError("checkpoint: id: empty. Publish the checkpoint first, which sets it.")
+        try:
+            body = canonical_json(to_plain(checkpoint))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"checkpoint {checkpoint.id!r}: cannot be written as JSON ({error}).") from None
         with self._database.writing() as connection:
             seqs = select(checkpoints.c.seq).order_by(checkpoints.c.seq.desc()).limit(1)
             last = select(checkpoints.c.body).where(checkpoints.c.id == checkpoint.id)
