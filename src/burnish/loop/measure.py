@@ -16,7 +16,7 @@ from burnish.models.policy import Policy
 from burnish.records import Completion, FinishReason, Prompt, Reward, completion_from_plain, to_plain
 from burnish.rewards.on_topic import is_on_topic
 
-PROMPTS_AT_ONCE = 4
+PROMPTS_AT_ONCE = 8
 
 
 def write(path: Path, groups: Sequence[Sequence[Completion]], statistics: Sequence[tuple[float, float]]) -> None:
@@ -41,7 +41,13 @@ def read(path: Path) -> list[tuple[Completion, float, float]]:
 
 @torch.no_grad()
 def likelihood(
-    policy: Policy, prompts: Sequence[Prompt], groups: Sequence[Sequence[Completion]], temperature: float, what: str
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    groups: Sequence[Sequence[Completion]],
+    temperature: float,
+    what: str,
+    *,
+    adapter: bool = True,
 ) -> list[tuple[float, float]]:
     """Return, for each completion, its KL to the untouched model (at the sampling temperature) and the untouched
     model's negative log-likelihood of it (at temperature 1: perplexity is the model's own), both summed over tokens."""
@@ -50,7 +56,7 @@ def likelihood(
         for start in range(0, len(prompts), PROMPTS_AT_ONCE):
             part = slice(start, start + PROMPTS_AT_ONCE)
             rows = policy.pack(prompts[part], groups[part])
-            kl, nll = policy.divergence(rows, temperature=temperature)
+            kl, nll = policy.divergence(rows, temperature=temperature, adapter=adapter)
             found.extend(zip(kl, nll, strict=True))
             bar.advance(len(prompts[part]))
     return found

@@ -106,7 +106,7 @@ class GoldSettings:
 class RlSettings:
     """The reinforcement learning run."""
 
-    steps: int = 40
+    steps: int = 24
     """Windows of rollouts at most."""
     prompts_per_step: int = 6
     """Prompts a window."""
@@ -118,22 +118,22 @@ class RlSettings:
     """Steps over which it rises."""
     prompts_per_slice: int = 3
     """Prompts (with their whole groups) that go through the model together: memory against speed."""
-    evaluate_every: int = 8
+    evaluate_every: int = 6
     """Steps between looks at the validation prompts, each of which keeps a checkpoint to choose from."""
     validation_prompts: int = 20
     """How many validation prompts are sampled then."""
     validation_samples: int = 2
     """Completions of each."""
-    save_every: int = 4
+    save_every: int = 3
     """Steps between saved states that --resume goes on from."""
     kl_budget_nats: float = 12.0
     """Training stops when the KL of a completion exceeds this; checkpoints beyond it are never chosen."""
-    kl_target_nats: float = 8.0
+    kl_target_nats: float = 6.0
     """The KL coefficient is moved to keep the KL near this; 0 keeps it fixed."""
     kl_horizon: int = 400
     """How many completions it takes the coefficient to follow."""
-    length_gain: float = 0.5
-    """How fast length is paid for when texts leave the untouched model's mean length by over a tenth; 0 = never."""
+    length_gain: float = 3.0
+    """Price of length per relative gap to the untouched model's mean length (see maths/control.py); 0 = never."""
     patience: int = 3
     """Looks at the validation prompts without a better reward before training stops."""
 

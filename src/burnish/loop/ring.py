@@ -207,7 +207,8 @@ class Ring:
     def _sample_test(self, side: str, checkpoint: Path | None) -> None:
         policy = self._policy(checkpoint)
         sampling = sampling_of(self.recipe)
-        sampler = EngineSampler(policy, checkpoint_id=checkpoint.name if checkpoint else None)
+        trained = checkpoint is not None
+        sampler = EngineSampler(policy, adapter=trained, checkpoint_id=checkpoint.name if checkpoint else None)
         prompts, count = self.prompts["test"], self.recipe.evaluation.samples
         seed = seed_of(self.recipe.seed, "test")  # the same on both sides
         groups = []
@@ -217,7 +218,8 @@ class Ring:
                 groups.extend(sampler.sample(part, sampling, n=count, seed=seed, run=side))
                 bar.advance(len(part))
                 self._check_stop(False)
-        found = measure.likelihood(policy, prompts, groups, sampling.temperature, f"measuring test prompts {side}")
+        what = f"measuring test prompts {side}"
+        found = measure.likelihood(policy, prompts, groups, sampling.temperature, what, adapter=trained)
         measure.write(self.path / "samples" / f"{side}.jsonl", groups, found)
 
     # ------------------------------------------------------------------------------------------------- the report

@@ -138,21 +138,21 @@ class Policy:
         )
 
     @torch.no_grad()
-    def divergence(self, rows: PackedRows, *, temperature: float) -> tuple[list[float], list[float]]:
+    def divergence(
+        self, rows: PackedRows, *, temperature: float, adapter: bool = True
+    ) -> tuple[list[float], list[float]]:
         """Return, for each completion, KL(policy || untouched) at the sampling temperature and the untouched model's
-        negative log-likelihood at temperature 1, in nats, summed over tokens."""
+        negative log-likelihood at temperature 1, in nats, summed over tokens. Without the adapter the KL is 0."""
+        weight = self.model.get_output_embeddings().weight.detach()
         with self.adapter_off():
             untouched = self._hidden(rows)
-        weight = self.model.get_output_embeddings().weight.detach()
-        policy = token_statistics(
-            self._hidden(rows), weight, rows.token_N, reference=untouched, temperature=temperature
-        )
         plain = token_statistics(untouched, weight, rows.token_N)
-        assert policy.kl is not None
-        return (
-            [float(part.sum()) for part in torch.split(policy.kl, rows.lengths_B)],
-            [-float(part.sum()) for part in torch.split(plain.logprobs, rows.lengths_B)],
-        )
+        nll = [-float(part.sum()) for part in torch.split(plain.logprobs, rows.lengths_B)]
+        if not adapter:
+            return [0.0] * len(nll), nll
+        found = token_statistics(self._hidden(rows), weight, rows.token_N, reference=untouched, temperature=temperature)
+        assert found.kl is not None
+        return [float(part.sum()) for part in torch.split(found.kl, rows.lengths_B)], nll
 
     def _hidden(self, rows: PackedRows) -> Tensor:
         """Return (N, H): the final state that predicts each completion token."""

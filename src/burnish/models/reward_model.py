@@ -16,9 +16,9 @@ from typing import Any, Literal
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
@@ -97,8 +97,11 @@ class RewardModel:
         """Return the reward model that `save` wrote."""
         described = json.loads((folder / "reward_model.json").read_text("utf-8"))
         config = RewardModelConfig(**described)
-        model = cls(_backbone(folder, DTYPES[dtype]), _tokenizer(folder), config, DTYPES[dtype])
-        model.score.weight.data = load_file(folder / "model.safetensors")["score.weight"].float()
+        whole = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=DTYPES[dtype]
+        )
+        model = cls(whole.model, _tokenizer(folder), config, DTYPES[dtype])
+        model.score.weight.data = whole.score.weight.detach().float()
         model.score.requires_grad_(False)
         return model
 
