@@ -20,8 +20,6 @@ from burnish.store.insert import Inserts, Outcome, Work
 
 MOST_IN_A_GROUP = 512
 """Entries in one commit: bounds how long another process waits for its turn (about 30 ms)."""
-
-
 _PATIENCE_SECONDS = 0.0003
 """How long nobody new may come before the writer begins."""
 
@@ -53,12 +51,15 @@ class GroupWriter:
 
     def submit(self, work: Work) -> Outcome:
         """Return what became of the entry, once it is durable. Raises what the transaction raised."""
+        if self._process != os.getpid():  # asked before the lock, which another thread may have held at the fork
+            raise InputError("store: it was opened before this process was forked. Open it again in the child.")
         ticket = _Ticket(work)
         with self._door:
             if self._closed:
                 raise InputError("store: it is closed. Open it again with open_store(url).")
-            if self._thread is None or self._process != os.getpid():
-                self._start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="burnish-store-writer", daemon=True)
+                self._thread.start()
             self._queue.put(ticket)
         ticket.gate.acquire()
         if isinstance(ticket.error, InputError):  # shared by the whole group: each thread raises its own
@@ -69,19 +70,15 @@ class GroupWriter:
         return ticket.outcome
 
     def close(self) -> None:
-        """Commit what waits, then stop."""
+        """Commit what waits, then stop; in a forked child there is nothing to stop."""
+        if self._process != os.getpid():
+            return
         with self._door:
             self._closed = True
-            if self._thread is not None and self._process == os.getpid():
+            if self._thread is not None:
                 self._queue.put(None)
-        if self._thread is not None and self._process == os.getpid():
+        if self._thread is not None:
             self._thread.join()
-
-    def _start(self) -> None:
-        if self._process != os.getpid():
-            raise InputError("store: it was opened before this process was forked. Open it again in the child.")
-        self._thread = threading.Thread(target=self._run, name="burnish-store-writer", daemon=True)
-        self._thread.start()
 
     def _run(self) -> None:
         crowd = 1
