@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from burnish import files, progress
+from burnish.evaluation.text import distinct_2
 from burnish.loop import measure, savepoint
 from burnish.loop.recipe import Recipe
 from burnish.loop.rollouts import Window, draw, prompts_of_step, sampling_of
@@ -39,6 +40,7 @@ class Look:
     proxy: float
     kl_nats: float
     length: float
+    distinct_2: float
 
 
 @dataclass
@@ -118,9 +120,16 @@ class Reinforcement:
         progress.say(self.state.ended or f"trained for all {self.step} steps")
 
     def best(self) -> Look:
-        """Return the look with the best validation reward within the KL budget; step 0 when nothing was better."""
-        allowed = [look for look in self.state.looks if look.kl_nats <= self.recipe.rl.kl_budget_nats]
-        return max(allowed or self.state.looks[:1], key=lambda look: look.proxy)
+        """Return the look with the best validation reward among those within the budget of KL, sameness and length."""
+        first, rl = self.state.looks[0], self.recipe.rl
+        allowed = [
+            look
+            for look in self.state.looks
+            if look.kl_nats <= rl.kl_budget_nats
+            and look.distinct_2 >= rl.least_distinct * first.distinct_2
+            and abs(look.length / max(first.length, 1.0) - 1) <= rl.most_length_change
+        ]
+        return max(allowed or [first], key=lambda look: look.proxy)
 
     # ---------------------------------------------------------------------------------------------------- a step
 
@@ -213,7 +222,14 @@ class Reinforcement:
         values = [score.value for score in self.reward.score(asked, flat) if score.value is not None]
         length = float(np.mean([len(c.token_ids or ()) for c in flat]))
         name = self.policy.fingerprint()
-        look = Look(self.step, name, float(np.mean(values)), float(np.mean([kl for kl, _ in found])), length)
+        look = Look(
+            step=self.step,
+            checkpoint=name,
+            proxy=float(np.mean(values)),
+            kl_nats=float(np.mean([kl for kl, _ in found])),
+            length=length,
+            distinct_2=distinct_2([c.text for c in flat]) or 0.0,
+        )
         if not self.state.looks:
             self.state.length = LengthController(target=length, gain=rl.length_gain)
         self.state.looks.append(look)

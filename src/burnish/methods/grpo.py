@@ -29,7 +29,7 @@ from burnish.errors import InputError
 from burnish.maths.advantages import Scale, group_relative
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind, kl_estimate
-from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, masked_sum, per_completion
+from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, masked, masked_sum, per_completion
 from burnish.methods import Needs
 
 
@@ -45,7 +45,7 @@ class Config:
     """Ratio below 1 - clip_low earns nothing more. In (0, 1)."""
     clip_high: float = 0.28
     """Ratio above 1 + clip_high earns nothing more (DAPO's "clip higher"). Above 0."""
-    beta: float = 0.02
+    beta: float = 0.03
     """Weight of the KL to the untouched model, reward units per nat; 0 asks for no reference at all."""
     kl: KLKind = "exact"
     """How the KL is put into the loss: exact, k2 (same gradient in expectation), k1 and k3 (see maths/kl.py)."""
@@ -59,10 +59,12 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 < self.clip_low < 1:
             raise InputError(f"clip_low: {self.clip_low} is not in (0, 1). Use 0.2.")
-        if self.clip_high <= 0:
+        if not (math.isfinite(self.clip_high) and self.clip_high > 0):
             raise InputError(f"clip_high: {self.clip_high} is not above 0. Use 0.28.")
         if not (math.isfinite(self.beta) and self.beta >= 0):
             raise InputError(f"beta: {self.beta} is not a number from 0 up. Use 0 for no KL term.")
+        if not (math.isfinite(self.truncation_penalty) and self.truncation_penalty >= 0):
+            raise InputError(f"truncation_penalty: {self.truncation_penalty} is not a number from 0 up. Use 1.")
         if self.minibatches < 1:
             raise InputError(f"minibatches: {self.minibatches} is not a whole number from 1 up.")
 
@@ -95,13 +97,14 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     """
     assert outputs.logprobs_BT is not None
     assert batch.advantages_B is not None
-    mask_BT, logprobs_BT = batch.completion_mask_BT, outputs.logprobs_BT
-    old_BT = logprobs_BT.detach() if batch.old_logprobs_BT is None else batch.old_logprobs_BT
+    mask_BT = batch.completion_mask_BT
+    logprobs_BT = masked(outputs.logprobs_BT, mask_BT)
+    old_BT = logprobs_BT.detach() if batch.old_logprobs_BT is None else masked(batch.old_logprobs_BT, mask_BT)
     token_BT, clipped_BT = clipped_policy_loss(
         logprobs_BT, old_BT, batch.advantages_B, clip_low=config.clip_low, clip_high=config.clip_high
     )
     beta = batch.scalars.get("beta", config.beta)
-    kl_BT = _kl(outputs, config)
+    kl_BT = _kl(outputs, mask_BT, config)
     if beta > 0 and kl_BT is not None:
         token_BT = token_BT + beta * kl_BT
     share_B = per_completion(
@@ -115,11 +118,12 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     return share_B, _metrics(batch, outputs, clipped_BT, old_BT)
 
 
-def _kl(outputs: Outputs, config: Config) -> Tensor | None:
+def _kl(outputs: Outputs, mask_BT: Tensor, config: Config) -> Tensor | None:
     if config.kl == "exact" or outputs.reference_logprobs_BT is None:
-        return outputs.kl_BT
+        return None if outputs.kl_BT is None else masked(outputs.kl_BT, mask_BT)
     assert outputs.logprobs_BT is not None
-    return kl_estimate(outputs.logprobs_BT, outputs.reference_logprobs_BT, config.kl)
+    reference_BT = masked(outputs.reference_logprobs_BT, mask_BT)
+    return kl_estimate(masked(outputs.logprobs_BT, mask_BT), reference_BT, config.kl)
 
 
 def _metrics(batch: Batch, outputs: Outputs, clipped_BT: Tensor, old_BT: Tensor) -> dict[str, Tensor]:
@@ -128,14 +132,16 @@ def _metrics(batch: Batch, outputs: Outputs, clipped_BT: Tensor, old_BT: Tensor)
     tokens_B = mask_BT.sum(-1)
     nothing = torch.full((len(batch),), torch.nan)
 
+    def total(values_BT: Tensor) -> Tensor:
+        """The sum over a completion's tokens; a completion that is masked out whole has none, not 0."""
+        return torch.where(tokens_B > 0, masked_sum(values_BT.detach().float(), mask_BT), nothing)
+
     def mean(values_BT: Tensor) -> Tensor:
-        return torch.where(
-            tokens_B > 0, masked_sum(values_BT.detach().float(), mask_BT) / tokens_B.clamp(min=1), nothing
-        )
+        return total(values_BT) / tokens_B
 
     metrics = {"clip_share": mean(clipped_BT)}
     if outputs.kl_BT is not None:
-        metrics["kl_nats"] = masked_sum(outputs.kl_BT.detach(), mask_BT)
+        metrics["kl_nats"] = total(outputs.kl_BT)
     if outputs.entropy_BT is not None:
         metrics["entropy"] = mean(outputs.entropy_BT)
     if batch.behaviour_logprobs_BT is not None:
