@@ -35,9 +35,17 @@ def clipped_policy_loss(
     return -torch.minimum(plain, limited), limited < plain
 
 
+def masked(values_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """Return the values with 0 where the mask is not set.
+
+    For use before any arithmetic: chosen, not multiplied, since NaN * 0 is NaN in values and gradients alike (trap T9).
+    """
+    return torch.where(mask_BT, values_BT, torch.zeros_like(values_BT))
+
+
 def masked_sum(values_BT: Tensor, mask_BT: Tensor) -> Tensor:
-    """Return the sum of each row where the mask is set, (B,). NaN in a masked slot never leaks (trap T9)."""
-    return torch.where(mask_BT, values_BT, torch.zeros_like(values_BT)).sum(-1)
+    """Return the sum of each row where the mask is set, (B,)."""
+    return masked(values_BT, mask_BT).sum(-1)
 
 
 def per_completion(

@@ -12,6 +12,7 @@ that share one weight, so that it does not count k(k-1)/2 times.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +37,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
-        if self.units_per_logit <= 0:
+        if not (math.isfinite(self.units_per_logit) and self.units_per_logit > 0):
             raise InputError(f"units_per_logit: {self.units_per_logit} is not above 0. Use 1.")
 
 
@@ -49,15 +50,20 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     """Return each row's share of the window's mean loss, (B,); rows 2i and 2i+1 are chosen and rejected of pair i.
 
     batch.weights_BK are the heads' bootstrap weights, batch.scalars["weight"] their sum over the window's pairs.
+    Raises ValueError when the two rows of a pair are not of one group: they came apart.
     """
+    if len(batch) % 2 or not torch.equal(batch.group_B[0::2], batch.group_B[1::2]):
+        raise ValueError("reward: rows 2i and 2i + 1 are not one pair; slice whole pairs (`needs(...).together`).")
     assert outputs.rewards_BK is not None
     assert batch.probability_B is not None
     assert batch.weights_BK is not None
     rewards_BK = outputs.rewards_BK / config.units_per_logit
     chosen_NK, rejected_NK = rewards_BK[0::2], rewards_BK[1::2]
-    loss_NK = soft_bradley_terry(chosen_NK, rejected_NK, batch.probability_B[0::2]) * batch.weights_BK[0::2]
+    probability_N = batch.probability_B[0::2]
+    loss_NK = soft_bradley_terry(chosen_NK, rejected_NK, probability_N) * batch.weights_BK[0::2]
     share_N = loss_NK.sum(-1) / batch.scalars["weight"]
     share_B = torch.stack([share_N, torch.zeros_like(share_N)], dim=1).reshape(-1)
     difference_N = (chosen_NK - rejected_NK).mean(-1).detach()
-    right_N = ((difference_N > 0) == (batch.probability_B[0::2] > 0.5)).float()
+    right_N = ((difference_N > 0) == (probability_N > 0.5)).float()
+    right_N = right_N.masked_fill(probability_N == 0.5, torch.nan)  # a tie has no right order
     return share_B, {"pair_accuracy": right_N.repeat_interleave(2), "margin": difference_N.repeat_interleave(2)}

@@ -9,6 +9,7 @@ K heads as in `reward`. Source of the weighting: inverse-variance weighting, Ait
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -32,7 +33,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
-        if self.slack <= 0:
+        if not (math.isfinite(self.slack) and self.slack > 0):
             raise InputError(f"slack: {self.slack} is not above 0. Use 0.5.")
 
 

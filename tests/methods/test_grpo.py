@@ -1,0 +1,166 @@
+import dataclasses
+
+import pytest
+import torch
+
+from burnish import config as settings
+from burnish.loop.recipe import GrpoSettings
+from burnish.maths.batch import Batch, Outputs, length_mask
+from burnish.methods import grpo
+
+NAN = float("nan")
+
+
+def batch(rewards, lengths, *, truncated=None, groups=None, **more) -> Batch:
+    n = len(rewards)
+    return Batch(
+        completion_mask_BT=length_mask(lengths),
+        group_B=torch.tensor(groups or [i // 2 for i in range(n)]),
+        rewards_B=torch.tensor(rewards),
+        truncated_B=None if truncated is None else torch.tensor(truncated),
+        scalars={"max_new_tokens": 10.0},
+        **more,
+    )
+
+
+def share(made: Batch, config: grpo.Config, **outputs: torch.Tensor) -> torch.Tensor:
+    shape = made.completion_mask_BT.shape
+    return grpo.loss(made, Outputs(**{"logprobs_BT": torch.zeros(shape), **outputs}), config)[0]
+
+
+# ---------------------------------------------------------------------------------------------------------- by hand
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "expected"),
+    [
+        # by hand: advantages -1, 1; losses of a token 1, -1 at ratio 1; lengths 2, 4; length limit 10
+        ("constant", [2 / 20, -4 / 20]),
+        ("token", [2 / 6, -4 / 6]),
+        ("completion", [1 / 2, -1 / 2]),
+    ],
+)
+def test_the_share_of_each_completion(normaliser, expected):
+    config = grpo.Config(normaliser=normaliser, beta=0.0)
+    made = grpo.targets(batch([1.0, 3.0], [2, 4]), config)
+    assert share(made, config).tolist() == pytest.approx(expected)
+
+
+def test_the_divergence_is_added_with_its_coefficient():
+    config = grpo.Config(beta=0.5)
+    made = grpo.targets(batch([1.0, 1.0], [2, 4]), config)
+    kl = torch.tensor([[1.0, 2.0, 9.0, 9.0], [1.0, 1.0, 1.0, 1.0]])
+    # by hand: no advantage; 0.5 * (1 + 2) and 0.5 * 4 over 2 * 10
+    assert share(made, config, kl_BT=kl).tolist() == pytest.approx([1.5 / 20, 2 / 20])
+    moved = dataclasses.replace(made, scalars={**made.scalars, "beta": 0.1})
+    assert share(moved, config, kl_BT=kl).tolist() == pytest.approx([0.3 / 20, 0.4 / 20])
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("k1", 2.0), ("k2", 2.0), ("k3", 1.135335), ("exact", 7.0)])
+def test_each_kind_of_divergence_reaches_the_loss(kind, expected):
+    config = grpo.Config(beta=1.0, kl=kind)
+    made = grpo.targets(batch([1.0, 1.0], [1, 1]), config)
+    # by hand: d = 2: k1 = 2, k2 = 2, k3 = e^-2 - 1 + 2; exact is what the model says
+    found = share(made, config, reference_logprobs_BT=torch.full((2, 1), -2.0), kl_BT=torch.full((2, 1), 7.0))
+    assert found.tolist() == pytest.approx([expected / 20] * 2, rel=1e-5)
+
+
+def test_old_log_probs_clip_and_are_counted():
+    config = grpo.Config(beta=0.0, clip_low=0.2, clip_high=0.28)
+    old = torch.zeros(2, 2)
+    made = dataclasses.replace(grpo.targets(batch([1.0, 3.0], [2, 1]), config), old_logprobs_BT=old)
+    logprobs = torch.tensor([[0.5, 0.1], [1.4, NAN]]).log()
+    found, metrics = grpo.loss(made, Outputs(logprobs_BT=logprobs), config)
+    # by hand: A = -1: max(0.5, 0.8) + max(0.1, 0.8); A = 1: -min(1.4, 1.28)
+    assert found.tolist() == pytest.approx([1.6 / 20, -1.28 / 20])
+    assert metrics["clip_share"].tolist() == [1.0, 1.0]
+
+
+def test_without_old_log_probs_the_step_is_strictly_on_policy():
+    config = grpo.Config(beta=0.0)
+    made = grpo.targets(batch([0.0, 2.0], [2, 2]), config)
+    logprobs = torch.tensor([[-3.0, -0.5], [-1.0, -7.0]], requires_grad=True)
+    found, metrics = grpo.loss(made, Outputs(logprobs_BT=logprobs), config)
+    found.sum().backward()
+    assert found.tolist() == pytest.approx([2 / 20, -2 / 20])
+    assert logprobs.grad.tolist() == [pytest.approx([1 / 20] * 2), pytest.approx([-1 / 20] * 2)]
+    assert metrics["clip_share"].tolist() == [0.0, 0.0]
+
+
+# ------------------------------------------------------------------------------------------ truncated completions
+
+
+def test_penalise_lowers_the_reward_before_the_groups_mean_is_taken():
+    config = grpo.Config(truncated="penalise", truncation_penalty=4.0)
+    made = grpo.targets(batch([1.0, 3.0, 0.0, 0.0], [2, 2, 2, 2], truncated=[False, True, False, False]), config)
+    assert made.rewards_B.tolist() == [1.0, -1.0, 0.0, 0.0]
+    assert made.advantages_B.tolist() == [1.0, -1.0, 0.0, 0.0]
+    assert made.completion_mask_BT.all()
+
+
+def test_mask_takes_the_truncated_out_of_means_loss_counts_and_metrics_alike():
+    config = grpo.Config(truncated="mask", beta=0.5)
+    rewards, groups = [1.0, 9.0, 3.0, 5.0, 7.0, 5.0], [0, 0, 0, 1, 1, 1]
+    flags = [False, True, False, False, False, True]
+    made = grpo.targets(batch(rewards, [2, 4, 3, 1, 2, 4], truncated=flags, groups=groups), config)
+    assert made.advantages_B.tolist() == [-1.0, 0.0, 1.0, -1.0, 1.0, 0.0]
+    assert made.scalars["tokens"] == 2 + 3 + 1 + 2
+    assert made.scalars["completions"] == 4
+    outputs = Outputs(logprobs_BT=torch.zeros(6, 4), kl_BT=torch.ones(6, 4))
+    found, metrics = grpo.loss(made, outputs, config)
+    assert found[[1, 5]].tolist() == [0.0, 0.0]
+    # by hand: (loss -A + 0.5 for each token) over 4 completions * 10
+    assert found[0].item() == pytest.approx(2 * 1.5 / 40)
+    # a completion that is left out has no divergence, rather than one of 0 that would drag the mean down
+    assert metrics["kl_nats"].tolist() == pytest.approx([2, NAN, 3, 1, 2, NAN], nan_ok=True)
+
+
+def test_keep_does_nothing():
+    config = grpo.Config(truncated="keep", truncation_penalty=4.0)
+    made = grpo.targets(batch([1.0, 3.0], [2, 2], truncated=[False, True]), config)
+    assert made.advantages_B.tolist() == [-1.0, 1.0]
+    assert made.completion_mask_BT.all()
+
+
+def test_the_scale_reaches_the_advantages():
+    found = {s: grpo.targets(batch([1.0, 3.0, 0.0, 8.0], [1] * 4), grpo.Config(scale=s)).advantages_B[1].item()
+             for s in ("none", "std", "batch_std")}  # fmt: skip
+    # by hand: 1; 1 / sqrt(2); 1 / sqrt(34 / 3)
+    assert found == {"none": 1.0, "std": pytest.approx(0.7071, abs=1e-3), "batch_std": pytest.approx(0.2970, abs=1e-3)}
+
+
+def test_an_unscored_completion_teaches_nothing_but_keeps_its_divergence():
+    config = grpo.Config(beta=1.0)
+    made = grpo.targets(batch([1.0, 3.0, NAN], [1, 1, 1], groups=[0, 0, 0]), config)
+    assert made.advantages_B.tolist() == [-1.0, 1.0, 0.0]
+    assert share(made, config, kl_BT=torch.full((3, 1), 6.0))[2].item() == pytest.approx(6 / 30)
+
+
+def test_no_coefficient_asks_for_no_reference():
+    assert grpo.needs(grpo.Config(beta=0.0)).views == ()
+    assert grpo.needs(grpo.Config(beta=0.01)).views == ("reference",)
+
+
+def test_metrics_by_hand():
+    config = grpo.Config(beta=0.0)
+    made = dataclasses.replace(
+        grpo.targets(batch([1.0, 3.0], [2, 1]), config),
+        behaviour_logprobs_BT=torch.tensor([[-1.0, -2.0], [-3.0, NAN]]),
+    )
+    outputs = Outputs(
+        logprobs_BT=torch.tensor([[-1.5, -2.0], [-4.0, NAN]]),
+        kl_BT=torch.tensor([[0.25, 0.5], [2.0, NAN]]),
+        entropy_BT=torch.tensor([[1.0, 2.0], [4.0, NAN]]),
+    )
+    _, metrics = grpo.loss(made, outputs, config)
+    assert {name: values.tolist() for name, values in metrics.items()} == {
+        "clip_share": [0.0, 0.0],
+        "kl_nats": [0.75, 2.0],  # summed over a completion's tokens
+        "entropy": [1.5, 4.0],
+        "sampler_gap": [0.25, 1.0],
+    }
+
+
+def test_the_recipe_has_the_same_settings():
+    """`burnish run --help` must not import torch, so the recipe repeats them: names, values, defaults and words."""
+    assert settings.describe(GrpoSettings) == settings.describe(grpo.Config)
