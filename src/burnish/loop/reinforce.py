@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from burnish import files, progress
 from burnish.evaluation.text import distinct_2
 from burnish.loop import measure, savepoint
+from burnish.loop.log import TrainingLog
 from burnish.loop.recipe import Recipe
 from burnish.loop.rollouts import Window, draw, prompts_of_step, sampling_of
 from burnish.maths.batch import Batch
@@ -88,7 +88,6 @@ class Reinforcement:
         steps = recipe.rl.steps * self.config.minibatches
         self.trainer = Trainer(policy, grpo, self.config, optimiser, steps=steps)
         self.step = 0
-        self.board: SummaryWriter
         self.state = State(
             KLController(self.config.beta, recipe.rl.kl_target_nats, recipe.rl.kl_horizon), LengthController(0.0)
         )
@@ -100,14 +99,16 @@ class Reinforcement:
     def run(self) -> None:
         """Train to the end, or until something says stop."""
         self._restore()
-        # what a killed run wrote of steps that are done again is dropped by the viewer
-        self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.step + 1)
         if not self.state.looks:
             self._look()  # step 0: the untouched policy sets the length to keep
             self._save()
-        with progress.bar(self.recipe.rl.steps, "reinforcement learning", "steps", start=self.step) as bar:
+        with (
+            TrainingLog(self.folder, round=self.round, step=self.step) as log,
+            progress.bar(self.recipe.rl.steps, "reinforcement learning", "steps", start=self.step) as bar,
+        ):
             while self.step < self.recipe.rl.steps and not self.state.ended:
                 metrics = self._advance()
+                log.add(metrics)
                 bar.advance(1, f"reward {metrics['reward']:+.2f}, KL {metrics['kl_nats']:.1f} nats")
                 if self.step % self.recipe.rl.evaluate_every == 0 or self.step == self.recipe.rl.steps:
                     self._look()
@@ -116,7 +117,6 @@ class Reinforcement:
                     self._save()
                 self._stop_here(saved)
         self._save()
-        self.board.close()
         progress.say(self.state.ended or f"trained for all {self.step} steps")
 
     def best(self) -> Look:
@@ -153,9 +153,7 @@ class Reinforcement:
         self.state.length = self.state.length.after(float(lengths.mean()))
         self.step += 1
         metrics |= self._told(window, batch, lengths)
-        metrics |= {"seconds": time.monotonic() - began, "seconds_sampling": sampled}
-        self._log(metrics)
-        return metrics
+        return metrics | {"seconds": time.monotonic() - began, "seconds_sampling": sampled}
 
     def _update(self, batch: Batch, window: Window) -> dict[str, float]:
         """Take the window's optimiser steps: one strictly on-policy, or several against the old log-probs."""
@@ -195,14 +193,6 @@ class Reinforcement:
             "length_price": self.state.length.price,
         }
 
-    def _log(self, metrics: dict[str, float]) -> None:
-        finite = {key: value if np.isfinite(value) else None for key, value in metrics.items()}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(finite) + "\n")
-        for name, value in finite.items():
-            if value is not None and name not in ("step", "round"):
-                self.board.add_scalar(f"round-{self.round}/{name}", value, self.step)
-
     # -------------------------------------------------------------------------------------------------- looking
 
     def _look(self) -> None:
@@ -233,14 +223,20 @@ class Reinforcement:
         if not self.state.looks:
             self.state.length = LengthController(target=length, gain=rl.length_gain)
         self.state.looks.append(look)
-        with files.publish(self.folder / "checkpoints" / name) as temporary:
-            self.policy.save(temporary)
-            lineage = replace(self.lineage, id=name, path=f"checkpoints/{name}", step=self.step)
-            (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
+        self._publish(self.folder / "checkpoints" / name)
         progress.say(
             f"step {self.step}: validation reward {look.proxy:+.3f}, KL {look.kl_nats:.2f} nats, {length:.0f} tokens"
         )
         self.state.ended = self._why_end()
+
+    def _publish(self, target: Path) -> None:
+        """Publish the adapter, unless the very same stands there: a further round begins with what the last promoted."""
+        if files.is_whole(target):
+            return
+        with files.publish(target) as temporary:
+            self.policy.save(temporary)
+            lineage = replace(self.lineage, id=target.name, path=f"checkpoints/{target.name}", step=self.step)
+            (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
 
     def _why_end(self) -> str:
         looks, rl = self.state.looks, self.recipe.rl
@@ -263,14 +259,12 @@ class Reinforcement:
     def _restore(self) -> None:
         saved = savepoint.load(self.work)
         if saved is None:
-            _keep_lines(self.folder / "metrics.jsonl", self.round, 0)
             return
         tensors, numbers = saved
         self.step = numbers["step"]
         self.policy.load_state(tensors["policy"])
         self.trainer.load_state(tensors.get("optimiser", {}), numbers["trainer_step"])
         self.state = State.of(numbers)
-        _keep_lines(self.folder / "metrics.jsonl", self.round, self.step)
         progress.say(f"going on from step {self.step}")
 
     def _stop_here(self, saved: bool) -> None:
@@ -284,18 +278,3 @@ class Reinforcement:
 
 def _lengths(window: Window) -> Tensor:
     return torch.tensor([float(len(c.token_ids or ())) for group in window.completions for c in group])
-
-
-def _keep_lines(path: Path, round: int, step: int) -> None:
-    """Drop log lines of steps after the one that is gone on from: they are about to be done again."""
-    if path.exists():
-        lines = [line for line in path.read_text("utf-8").splitlines() if _is_kept(line, round, step)]
-        files.write_atomic(path, "".join(line + "\n" for line in lines))
-
-
-def _is_kept(line: str, round: int, step: int) -> bool:
-    try:
-        logged = json.loads(line)
-    except ValueError:
-        return False  # cut off by a kill
-    return bool(logged["round"] < round or (logged["round"] == round and logged["step"] <= step))
