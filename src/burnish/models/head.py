@@ -21,7 +21,7 @@ TILE = 512  # tokens at a time: 512 x 49,152 float32 is 100 MB
 
 @dataclass(frozen=True)
 class TokenStatistics:
-    """Per token, shape (N,): float32."""
+    """Per token, shape (N,): float32 (float64 for float64 states)."""
 
     logprobs: Tensor
     entropy: Tensor
@@ -37,17 +37,18 @@ class _Head(Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """hidden (N, H), weight (V, H), tokens (N,), reference (N, H) or None -> logprob, entropy, ref logprob, KL."""
         n, wanted = hidden.shape[0], ctx.needs_input_grad[0]
-        logprob, entropy, reference_logprob, kl = (torch.zeros(n) for _ in range(4))
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        logprob, entropy, reference_logprob, kl = (hidden.new_zeros(n, dtype=wide) for _ in range(4))
         slope_logprob = torch.zeros_like(hidden) if wanted else None
         slope_kl = torch.zeros_like(hidden) if wanted and reference is not None else None
         for start in range(0, n, TILE):
             part = slice(start, start + TILE)
-            log_p = torch.log_softmax((hidden[part] @ weight.T).float() / temperature, dim=-1)
+            log_p = torch.log_softmax((hidden[part] @ weight.T).to(wide) / temperature, dim=-1)
             p = log_p.exp()
             logprob[part] = log_p.gather(1, tokens[part, None])[:, 0]
             entropy[part] = -(p * log_p).sum(-1)
             if reference is not None:
-                log_q = torch.log_softmax((reference[part] @ weight.T).float() / temperature, dim=-1)
+                log_q = torch.log_softmax((reference[part] @ weight.T).to(wide) / temperature, dim=-1)
                 reference_logprob[part] = log_q.gather(1, tokens[part, None])[:, 0]
                 gap = log_p - log_q
                 kl[part] = (p * gap).sum(-1)
@@ -59,15 +60,15 @@ class _Head(Function):
                 slope_logprob[part] = (weight[tokens[part]] - expected) / temperature
         ctx.save_for_backward(slope_logprob, slope_kl)
         ctx.mark_non_differentiable(entropy, reference_logprob)
-        return logprob, entropy, reference_logprob, kl
+        return logprob, entropy, reference_logprob, kl.clamp_(min=0)  # a sum of near nothing may round below 0
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         slope_logprob, slope_kl = ctx.saved_tensors
-        total = gradients[0][:, None] * slope_logprob.float()
+        total = gradients[0][:, None] * slope_logprob
         if slope_kl is not None:
-            total = total + gradients[3][:, None] * slope_kl.float()
+            total = total + gradients[3][:, None] * slope_kl
         return total.to(slope_logprob.dtype), None, None, None, None
 
 

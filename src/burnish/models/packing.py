@@ -4,7 +4,7 @@
     positions  [ 0..p-1 | p..          | p..          | ... ]
 
 A completion's token attends to the prompt and to its own past. The prompt is computed once for its whole group, and
-there is no padding inside a row. Packed log-probs equal unpacked ones (trap T7: tests/models/test_policy.py).
+there is no padding inside a row. Packed log-probs equal unpacked ones (trap T7: tests/models/test_packing.py).
 """
 
 from __future__ import annotations
@@ -37,7 +37,13 @@ class PackedRows:
 
 
 def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[Sequence[int]]]) -> PackedRows:
-    """Return rows, one for each prompt with its completions, in the order given. Token ids in, no padding id needed."""
+    """Return rows, one for each prompt with its completions, in the order given. Token ids in, no padding id needed.
+
+    Raises ValueError for a prompt without tokens: nothing would predict the first token of its completions.
+    """
+    if not all(prompts):
+        empty = next(number for number, prompt in enumerate(prompts) if not prompt)
+        raise ValueError(f"pack: prompt {empty} has no tokens; a template gives every prompt some.")
     lengths_B = [len(completion) for group in completions for completion in group]
     longest = max(len(p) + sum(map(len, group)) for p, group in zip(prompts, completions, strict=True))
     shape = (len(prompts), longest)

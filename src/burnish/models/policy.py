@@ -108,7 +108,7 @@ class Policy:
 
     def pack(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> PackedRows:
         """Return packed rows of sampled completions (their own token ids: never re-tokenised, trap T35)."""
-        tokens = [[list(c.token_ids or ()) for c in group] for group in completions]
+        tokens = [[_tokens(completion) for completion in group] for group in completions]
         return pack([self.encode(prompt) for prompt in prompts], tokens)
 
     def statistics(self, rows: PackedRows, *, temperature: float, reference: bool) -> TokenStatistics:
@@ -199,6 +199,12 @@ class Policy:
         """Read `adapter_model.safetensors` as `save` wrote it into the present adapter."""
         saved = load_file(file)
         self.load_state({f"{name.replace('.weight', '')}.default.weight": tensor for name, tensor in saved.items()})
+
+
+def _tokens(completion: Completion) -> list[int]:
+    if completion.token_ids is None:
+        raise InputError(f"completion {completion.id} has no token ids: it was not sampled here, or words were masked.")
+    return list(completion.token_ids)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,121 @@
+import dataclasses
+
+import pytest
+import torch
+
+from burnish.models.packing import pack
+from burnish.models.policy import Policy
+from burnish.records import Completion, Prompt
+
+PROMPTS = [[5, 9, 12, 80], [7, 30], [100, 101, 102, 103, 104, 105, 106]]
+COMPLETIONS = [
+    [[20, 21, 22], [33], [40, 41, 42, 43, 44, 45, 1]],
+    [[50, 51], [60, 61, 62]],
+    [[70, 1]],
+]
+FLAT = [(prompt, completion) for prompt, group in zip(PROMPTS, COMPLETIONS, strict=True) for completion in group]
+
+
+def test_the_layout_by_hand():
+    rows = pack([[5, 6], [7]], [[[8, 9], [10]], [[11]]])
+    assert rows.input_ids_RL.tolist() == [[5, 6, 8, 9, 10], [7, 11, 0, 0, 0]]
+    assert rows.position_ids_RL[0].tolist() == [0, 1, 2, 3, 2]  # each completion goes on where the prompt ends
+    assert rows.position_ids_RL[1, :2].tolist() == [0, 1]
+    assert rows.visible_RLL[0].int().tolist() == [
+        [1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0],
+        [1, 1, 1, 1, 0],
+        [1, 1, 0, 0, 1],  # not the other completion
+    ]
+    assert rows.visible_RLL[1, :2].int().tolist() == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
+    assert rows.visible_RLL[1].any(-1).all()  # a place that sees nothing would be NaN
+    assert not rows.visible_RLL[1, :2, 2:].any()  # and no padding is ever seen
+    # the state that predicts a completion's first token is the prompt's last, its second the first's, ...
+    assert rows.source_N.tolist() == [1, 2, 1, 5 + 0]
+    assert rows.token_N.tolist() == [8, 9, 10, 11]
+    assert rows.lengths_B == [2, 1, 1]
+
+
+def test_unflatten_gives_rows_with_zero_beyond_the_end_and_lets_gradients_through():
+    rows = pack([[5]], [[[8, 9], [10], [11, 12, 13]]])
+    values = torch.arange(1.0, 7.0, requires_grad=True)
+    found = rows.unflatten(values)
+    assert found.tolist() == [[1, 2, 0], [3, 0, 0], [4, 5, 6]]
+    found.square().sum().backward()
+    assert values.grad.tolist() == [2, 4, 6, 8, 10, 12]
+
+
+def test_an_empty_completion_has_no_tokens_and_moves_no_other():
+    rows = pack([[5, 6]], [[[8], [], [9]]])
+    assert rows.lengths_B == [1, 0, 1]
+    assert rows.source_N.tolist() == [1, 1]
+    assert rows.unflatten(torch.ones(2)).tolist() == [[1], [0], [1]]
+
+
+def test_a_prompt_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="prompt 1 has no tokens"):
+        pack([[5], []], [[[8]], [[9]]])
+
+
+def unpacked(policy: Policy, prompt: list[int], completion: list[int]) -> torch.Tensor:
+    """The log-probs as anybody would get them: one row, no mask, no position ids."""
+    logits = policy.model(input_ids=torch.tensor([[*prompt, *completion]])).logits[0]
+    return logits.log_softmax(-1)[len(prompt) - 1 : -1].gather(1, torch.tensor(completion)[:, None])[:, 0]
+
+
+def test_packed_log_probs_are_the_unpacked_ones(trained):
+    found = trained.statistics(pack(PROMPTS, COMPLETIONS), temperature=1.0, reference=False).logprobs
+    expected = torch.cat([unpacked(trained, prompt, completion) for prompt, completion in FLAT])
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert expected.std() > 0.5  # log-probs that are all alike would hide a shift
+
+
+def test_packed_gradients_are_the_unpacked_ones(trained):
+    rows = pack(PROMPTS, COMPLETIONS)
+    pull = torch.randn(len(rows.token_N), generator=torch.Generator().manual_seed(0))
+
+    def gradients(logprobs: torch.Tensor) -> dict[str, torch.Tensor]:
+        parameters = trained.parameters()
+        return dict(zip(parameters, torch.autograd.grad((pull * logprobs).sum(), parameters.values()), strict=True))
+
+    found = gradients(trained.statistics(rows, temperature=1.0, reference=False).logprobs)
+    expected = gradients(torch.cat([unpacked(trained, prompt, completion) for prompt, completion in FLAT]))
+    for name, gradient in found.items():
+        assert torch.allclose(gradient, expected[name], rtol=1e-3, atol=1e-4), name
+    assert max(float(gradient.abs().max()) for gradient in found.values()) > 0.1
+
+
+def test_no_completion_sees_another(trained):
+    """Every completion is changed in turn, in place and in length; not a bit of any other's log-probs moves."""
+
+    def logprobs(groups):
+        rows = pack(PROMPTS, groups)
+        return torch.split(trained.statistics(rows, temperature=1.0, reference=False).logprobs, rows.lengths_B)
+
+    before = logprobs(COMPLETIONS)
+    number = 0
+    for row, group in enumerate(COMPLETIONS):
+        for place, completion in enumerate(group):
+            changed = [list(each) for each in COMPLETIONS]
+            changed[row][place] = [*[(token + 50) % 272 for token in completion]]
+            after = logprobs(changed)
+            assert not torch.equal(after[number], before[number])
+            for other, (mine, theirs) in enumerate(zip(after, before, strict=True)):
+                assert other == number or torch.equal(mine, theirs)
+            changed[row][place] = completion + [17, 18]
+            for other, (mine, theirs) in enumerate(zip(logprobs(changed), before, strict=True)):
+                assert other == number or torch.allclose(mine, theirs, atol=1e-5)
+            number += 1
+
+
+def test_a_group_is_packed_from_the_samplers_own_tokens(policy):
+    """Never from the text: it may be tokenised in another way than it was sampled (trap T35)."""
+    prompt = Prompt.of("the")
+    good = policy.tokenizer("good", add_special_tokens=False)["input_ids"]
+    letters = [policy.tokenizer(letter, add_special_tokens=False)["input_ids"][0] for letter in "good"]
+    assert good != letters
+    completion = Completion(prompt.id, "good", token_ids=tuple(letters))
+    assert policy.pack([prompt], [[completion]]).token_N.tolist() == letters
+    with pytest.raises(ValueError, match="no token ids"):
+        policy.pack([prompt], [[dataclasses.replace(completion, token_ids=None)]])
