@@ -1,7 +1,7 @@
 """The log of training: `metrics.jsonl`, one line a step, and the same numbers in `tensorboard/`.
 
-A run that goes on drops the lines of steps that it does again, and writes the TensorBoard file anew from the others: the
-two always agree, whatever a killed process had not yet written.
+A run that goes on drops the lines of steps that it does again, and writes the TensorBoard file anew from the others:
+the two always agree, whatever a killed process had not yet written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TrainingLog:
     """Open for one stage of training; closing it writes what is still held back."""
 
     def __init__(self, folder: Path, *, round: int, step: int) -> None:
-        """Keep the lines of former rounds and of this one up to the step: what comes after is about to be done again."""
+        """Keep the lines of former rounds and of this one up to the step: what comes after is done again."""
         self.path = folder / "metrics.jsonl"
         lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
         kept = [line for line in lines if _is_kept(line, round, step)]

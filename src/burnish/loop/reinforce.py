@@ -230,7 +230,7 @@ class Reinforcement:
         self.state.ended = self._why_end()
 
     def _publish(self, target: Path) -> None:
-        """Publish the adapter, unless the very same stands there: a further round begins with what the last promoted."""
+        """Publish the adapter, unless the very same stands there: a further round begins with what was promoted."""
         if files.is_whole(target):
             return
         with files.publish(target) as temporary:
