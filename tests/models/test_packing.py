@@ -103,7 +103,7 @@ def test_no_completion_sees_another(trained):
             assert not torch.equal(after[number], before[number])
             for other, (mine, theirs) in enumerate(zip(after, before, strict=True)):
                 assert other == number or torch.equal(mine, theirs)
-            changed[row][place] = completion + [17, 18]
+            changed[row][place] = [*completion, 17, 18]
             for other, (mine, theirs) in enumerate(zip(logprobs(changed), before, strict=True)):
                 assert other == number or torch.allclose(mine, theirs, atol=1e-5)
             number += 1
