@@ -6,6 +6,7 @@ positions and norms all matter: a mistake in any of them moves log-probs by far 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ CHATML = (
 MERGES = ["t h", "th e", "Ġ the", "Ġ a", "i n", "e r", "g o", "go o", "goo d", "Ġ good", "b a", "ba d", "Ġ bad"]
 
 
-def make_tokenizer() -> Any:
+def a_tokenizer() -> Any:
     """Byte-level BPE with a few merges: any text goes in and comes back; 272 tokens, more than a block of 256."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -38,7 +39,8 @@ def make_tokenizer() -> Any:
     )
 
 
-def make_model(tokenizer: Any, **changes: Any) -> Any:
+def a_model(tokenizer: Any, **changes: Any) -> Any:
+    """A random Llama; `changes` are settings of its config."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -70,8 +72,8 @@ def make_model(tokenizer: Any, **changes: Any) -> Any:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model in Hugging Face layout."""
     folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = make_tokenizer()
-    make_model(tokenizer).save_pretrained(folder)
+    tokenizer = a_tokenizer()
+    a_model(tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -84,20 +86,30 @@ def policy(tiny_folder: Path) -> Any:
     return Policy.load(tiny_folder)
 
 
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., Any]:
+    return a_model
+
+
+@pytest.fixture(scope="session")
+def shake() -> Callable[..., None]:
+    """Put noise on an adapter's B, as training would."""
+
+    def shaken(policy: Any, *, seed: int = 2, size: float = 0.15) -> None:
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in policy.parameters().items():
+                if "lora_B" in name:
+                    parameter.add_(size * torch.randn(parameter.shape, generator=generator))
+
+    return shaken
+
+
 @pytest.fixture
-def trained(policy: Any) -> Any:
+def trained(policy: Any, shake: Callable[..., None]) -> Any:
     """The tiny model with an adapter that is far from nothing: its B is not 0."""
     policy.add_lora(rank=4, alpha=8.0, seed=1)
     shake(policy)
     return policy
-
-
-def shake(policy: Any, *, seed: int = 2, size: float = 0.15) -> None:
-    """Put noise on the adapter's B, as training would."""
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in policy.parameters().items():
-            if "lora_B" in name:
-                parameter.add_(size * torch.randn(parameter.shape, generator=generator))

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from burnish.errors import InputError
+
 ARCHITECTURES = frozenset({"LlamaForCausalLM"})
 
 
@@ -48,6 +50,18 @@ class _Linear:
     def __call__(self, x: Tensor) -> Tensor:
         y = F.linear(x, self.weight)
         return y if self.down is None or self.up is None else y + F.linear(F.linear(x, self.down), self.up)
+
+
+def _refuse_other_arithmetic(causal: Any) -> None:
+    """A model that computes otherwise would be sampled wrongly without a word: refuse it instead."""
+    name, config = type(causal).__name__, causal.config
+    if name not in ARCHITECTURES:
+        raise InputError(f"model: {name} cannot be sampled by this engine. Use one of {', '.join(ARCHITECTURES)}.")
+    for key, only in (("attention_bias", False), ("mlp_bias", False), ("hidden_act", "silu")):
+        if getattr(config, key, only) != only:
+            raise InputError(
+                f"model: {key} is {getattr(config, key)!r}; this engine samples models with {only!r} only."
+            )
 
 
 def _base_weight(module: Any) -> Tensor:
@@ -85,9 +99,10 @@ class Decoder:
     """The packed weights and the arithmetic of one forward pass; holds no sampling state."""
 
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
-        """model: a LlamaForCausalLM, or peft's wrapper around one."""
+        """model: a LlamaForCausalLM, or peft's wrapper around one. Raises InputError for any other arithmetic."""
         causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         config = causal.config
+        _refuse_other_arithmetic(causal)
         self.heads: int = config.num_attention_heads
         self.kv_heads: int = config.num_key_value_heads
         self.head_dim: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

@@ -1,0 +1,289 @@
+from collections import Counter
+
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from burnish.maths.batch import length_mask
+from burnish.models import sampler
+from burnish.models.policy import Policy
+from burnish.models.sampler import EngineSampler, draw, inverse_cdf
+from burnish.records import Completion, FinishReason, Prompt, Sampling
+
+PROMPTS = [Prompt.of(text) for text in ("hi", "the good and the bad lamp", "a", "one more, longer than the rest")]
+SAMPLING = Sampling(temperature=0.8, max_new_tokens=12)
+OFTEN = frozenset({1, *range(100, 160)})
+"""Ends that come often, so that rows leave the batch at different times."""
+
+
+def drawn(policy, prompts=PROMPTS, sampling=SAMPLING, **more):
+    return EngineSampler(policy).sample(prompts, sampling, **more)
+
+
+def tokens(groups):
+    return [[completion.token_ids for completion in group] for group in groups]
+
+
+def logprobs(groups):
+    return torch.tensor([value for group in groups for completion in group for value in completion.logprobs])
+
+
+def recomputed(policy, groups, temperature=0.8, prompts=PROMPTS):
+    with torch.no_grad():
+        return policy.statistics(policy.pack(prompts, groups), temperature=temperature, reference=True)
+
+
+# -------------------------------------------------------------------------------- the policy is what is sampled (T34)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_the_samplers_log_probs_are_the_policys_at_the_same_temperature(trained, temperature):
+    groups = drawn(trained, sampling=Sampling(temperature=temperature, max_new_tokens=12), n=3)
+    found = recomputed(trained, groups, temperature)
+    assert torch.allclose(logprobs(groups), found.logprobs, atol=1e-4)
+    assert (logprobs(groups) - recomputed(trained, groups, 1.1).logprobs).abs().max() > 0.05
+
+
+def test_greedy_log_probs_are_the_models_own(trained):
+    groups = drawn(trained, sampling=Sampling(temperature=0.0, max_new_tokens=12))
+    assert torch.allclose(logprobs(groups), recomputed(trained, groups, 1.0).logprobs, atol=1e-4)
+
+
+def test_the_adapter_is_read_afresh_before_every_call(policy, shake):
+    policy.add_lora(rank=4, alpha=8.0, seed=1)
+    engine = EngineSampler(policy)
+    untouched = engine.sample(PROMPTS, SAMPLING, n=2)
+    for seed in (2, 3):
+        shake(policy, seed=seed, size=0.3)
+        groups = engine.sample(PROMPTS, SAMPLING, n=2)
+        found = recomputed(policy, groups)
+        assert torch.allclose(logprobs(groups), found.logprobs, atol=1e-4)
+        assert (logprobs(groups) - found.reference_logprobs).abs().max() > 0.3
+        assert tokens(groups) != tokens(untouched)
+
+
+def test_with_the_adapter_left_out_it_is_the_untouched_model(trained, tiny_folder):
+    mine = EngineSampler(trained, adapter=False).sample(PROMPTS, SAMPLING, n=2)
+    bare = drawn(Policy.load(tiny_folder), n=2)
+    assert tokens(mine) == tokens(bare)
+    assert torch.equal(logprobs(mine), logprobs(bare))
+    assert torch.allclose(logprobs(mine), recomputed(trained, mine).reference_logprobs, atol=1e-4)
+    assert tokens(drawn(trained, n=2)) != tokens(bare)  # and the trained one is another
+
+
+# ----------------------------------------------------------------------------------------------------- seeds (T36)
+
+
+@pytest.mark.parametrize("ends", [frozenset({1}), OFTEN], ids=["rare end", "common end"])
+def test_the_same_seed_gives_the_same_completion_in_any_company(trained, ends, monkeypatch):
+    trained.end_ids = ends
+    together = drawn(trained, n=3, seed=5)
+    if ends is OFTEN:
+        lengths = {len(completion.token_ids) for group in together for completion in group}
+        assert len(lengths) > 4  # rows left the batch at many different steps
+    expected = tokens(together)
+    for number, prompt in enumerate(PROMPTS):
+        assert tokens(drawn(trained, [prompt], n=3, seed=5))[0] == expected[number]
+    assert tokens(drawn(trained, PROMPTS[::-1], n=3, seed=5)) == expected[::-1]
+    assert [group[:2] for group in expected] == tokens(drawn(trained, n=2, seed=5))
+    monkeypatch.setattr(sampler, "ROWS", 5)
+    assert tokens(drawn(trained, n=3, seed=5)) == expected
+
+
+def test_other_seeds_prompts_and_places_give_other_completions(trained):
+    groups = drawn(trained, n=4, seed=5)
+    assert len({ids for group in tokens(groups) for ids in group}) == 16
+    assert tokens(drawn(trained, n=4, seed=6)) != tokens(groups)
+    assert [[completion.index for completion in group] for group in groups] == [[0, 1, 2, 3]] * 4
+
+
+def test_the_global_generator_is_neither_read_nor_moved(trained):
+    torch.manual_seed(0)
+    first, after = tokens(drawn(trained, seed=5)), torch.rand(3)
+    torch.manual_seed(0)
+    assert torch.equal(torch.rand(3), after)
+    assert tokens(drawn(trained, seed=5)) == first
+
+
+# ------------------------------------------------------------------------------------------------------------- ends
+
+
+def test_the_end_token_is_there_once_and_carries_loss_though_it_is_the_padding_token(policy):
+    policy.add_lora(rank=2, alpha=4.0, seed=0)
+    end = policy.tokenizer.eos_token_id
+    assert end == policy.tokenizer.pad_token_id
+    groups = drawn(policy, sampling=Sampling(temperature=3.0, max_new_tokens=60), n=12)
+    ended = [c for group in groups for c in group if c.finish_reason is FinishReason.STOP]
+    assert len(ended) >= 3
+    for completion in ended:
+        assert completion.token_ids.count(end) == 1
+        assert completion.token_ids[-1] == end
+        assert len(completion.logprobs) == len(completion.token_ids)
+        assert "<|im_end|>" not in completion.text
+    # its mask comes from the length, so the end token is trained on: its log-prob has a gradient
+    completion = ended[0]
+    prompt = next(p for p in PROMPTS if p.id == completion.prompt_id)
+    mask = length_mask([len(completion.token_ids)])
+    assert mask.all()
+    found = policy.statistics(policy.pack([prompt], [[completion]]), temperature=1.0, reference=False)
+    found.logprobs[mask[0]][-1].backward()
+    assert max(float(p.grad.abs().max()) for p in policy.parameters().values()) > 0
+
+
+def test_every_end_token_of_the_model_ends_a_completion(policy):
+    """Custom ends come from the generation config, beside the tokenizer's own (trap T14)."""
+    policy.model.generation_config.eos_token_id = [1, 150, 151]
+    again = Policy(policy.model, policy.tokenizer, name="x", dtype=policy.dtype)
+    assert again.end_ids == {1, 150, 151}
+    again.end_ids = OFTEN
+    for completion in (c for group in drawn(again, n=8) for c in group):
+        *before, last = completion.token_ids
+        assert not OFTEN & set(before)
+        assert (completion.finish_reason is FinishReason.STOP) == (last in OFTEN)
+
+
+def test_a_completion_that_reaches_the_limit_is_truncated_and_says_so(policy):
+    policy.end_ids = frozenset()
+    for group in drawn(policy, sampling=Sampling(max_new_tokens=5), n=2):
+        for completion in group:
+            assert len(completion.token_ids) == 5
+            assert completion.finish_reason is FinishReason.LENGTH
+
+
+def test_an_end_at_the_very_limit_is_an_end(policy):
+    limit = Sampling(max_new_tokens=5)
+    plain = next(c for c in drawn(policy, PROMPTS[:1], limit, n=9)[0] if c.token_ids[-1] not in c.token_ids[:-1])
+    policy.end_ids = frozenset({plain.token_ids[-1]})
+    found = drawn(policy, PROMPTS[:1], limit, n=9)[0][plain.index]
+    assert found.token_ids == plain.token_ids
+    assert (plain.finish_reason, found.finish_reason) == (FinishReason.LENGTH, FinishReason.STOP)
+
+
+def two_tokens_of(policy, completions) -> tuple[str, Completion]:
+    """Plain text that two neighbouring tokens of a completion make, and that it says once."""
+    for completion in completions:
+        for at in range(2, len(completion.token_ids) - 3):
+            piece = policy.decode(completion.token_ids[at : at + 2])
+            if piece.isascii() and piece.isprintable() and completion.text.count(piece) == 1:
+                return piece, completion
+    raise AssertionError("no such text was drawn; take another seed")
+
+
+def test_stop_texts_end_a_completion_and_are_cut_off(policy):
+    plain = drawn(policy, n=3, sampling=Sampling(max_new_tokens=16))
+    stop, target = two_tokens_of(policy, plain[0])
+    groups = drawn(policy, n=3, sampling=Sampling(max_new_tokens=16, stop=("no such text", stop)))
+    found = groups[0][target.index]
+    assert found.finish_reason is FinishReason.STOP
+    assert found.text == target.text[: target.text.index(stop)]
+    assert found.token_ids == target.token_ids[: len(found.token_ids)]
+    assert stop in policy.decode(found.token_ids)
+    assert stop not in policy.decode(found.token_ids[:-1])
+    for before, after in zip(plain, groups, strict=True):  # those without the text go on as they were
+        assert all(stop in b.text or b.token_ids == a.token_ids for b, a in zip(before, after, strict=True))
+
+
+def test_what_a_completion_remembers(policy):
+    engine = EngineSampler(policy, checkpoint_id="k_1")
+    (completion,) = engine.sample(PROMPTS[:1], SAMPLING, run="r", round=2)[0]
+    assert completion.prompt_id == PROMPTS[0].id
+    assert (completion.checkpoint_id, completion.run, completion.round) == ("k_1", "r", 2)
+    assert (completion.model, completion.sampling) == (policy.name, SAMPLING)
+    assert engine.sample([], SAMPLING) == []
+
+
+# ----------------------------------------------------------------------------------------------------------- chance
+
+
+def probabilities(n: int, seed: int) -> torch.Tensor:
+    return (2 * torch.randn(n, generator=torch.Generator().manual_seed(seed))).softmax(-1)
+
+
+def assert_drawn_from(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Chi-square over the tokens expected at least five times, the others taken together."""
+    counts = torch.bincount(found, minlength=len(expected)).double()
+    wanted = expected.double() * len(found)
+    assert counts[wanted == 0].sum() == 0
+    common = wanted >= 5
+    seen, due = ([*each[common].tolist(), float(each[~common].sum())] for each in (counts, wanted))
+    kept = [i for i, each in enumerate(due) if each > 0]
+    assert len(kept) >= 3
+    assert chisquare([seen[i] for i in kept], [due[i] for i in kept], sum_check=False).pvalue > 0.001
+
+
+@pytest.mark.parametrize("vocabulary", [5, 256, 257, 700])
+def test_inverse_cdf_draws_from_the_distribution(vocabulary):
+    expected = probabilities(vocabulary, 3)
+    uniforms = torch.rand(6000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert_drawn_from(inverse_cdf(expected.expand(6000, -1), uniforms), expected)
+
+
+def test_inverse_cdf_takes_the_first_token_whose_cumulated_probability_exceeds_the_number():
+    expected = probabilities(700, 4).double()
+    uniforms = torch.rand(200, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    found = inverse_cdf(expected.float().expand(200, -1), uniforms)
+    edges = expected.float().double().cumsum(0)
+    edges = edges / edges[-1]
+    for token, uniform in zip(found.tolist(), uniforms.tolist(), strict=True):
+        assert (edges[token - 1] if token else 0) <= uniform + 1e-6
+        assert uniform - 1e-6 <= edges[token]
+
+
+def test_what_cannot_be_drawn_never_is_whatever_the_number():
+    possible = torch.zeros(4, 600)
+    possible[0, 7] = possible[1, 300] = possible[2, 599] = 1.0
+    possible[3, 100:103] = 1 / 3
+    for uniform in (0.0, 0.5, 1 - 2**-24, 1 - 2**-53):
+        found = inverse_cdf(possible, torch.full((4,), uniform, dtype=torch.float64)).tolist()
+        assert found[:3] == [7, 300, 599]
+        assert found[3] in (100, 101, 102)
+
+
+def exact(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """The truncated distribution by a slow loop: k likeliest, then the likeliest that hold top_p together."""
+    p = (logits / sampling.temperature).softmax(-1)
+    order = p.argsort(descending=True).tolist()[: sampling.top_k or None]
+    total, kept, held = sum(float(p[i]) for i in order), [], 0.0
+    for token in order:
+        kept.append(token)
+        held += float(p[token]) / total
+        if held >= sampling.top_p:
+            break
+    cut = torch.zeros_like(p)
+    cut[kept] = p[kept]
+    return cut / cut.sum()
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=0.7),
+        Sampling(top_k=6),
+        Sampling(top_p=0.6),
+        Sampling(temperature=1.4, top_k=40, top_p=0.8),
+        Sampling(top_k=10_000, top_p=1.0),
+        Sampling(temperature=1.5, top_p=0.05, top_k=3),
+    ],
+    ids=str,
+)
+def test_draws_follow_temperature_top_k_and_top_p(sampling):
+    logits = 2 * torch.randn(300, generator=torch.Generator().manual_seed(6))
+    uniforms = torch.rand(4000, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    found, logprob = draw(logits.expand(4000, -1), uniforms, sampling)
+    expected = exact(logits, sampling)
+    if (expected > 0).sum() > 2:
+        assert_drawn_from(found, expected)
+    else:
+        assert (expected[found] > 0).all()
+    # the log-prob is that of the distribution drawn from
+    assert torch.allclose(logprob, expected.log()[found], atol=1e-4)
+
+
+def test_the_whole_way_from_prompt_to_token_follows_the_models_distribution(trained):
+    prompt, n = PROMPTS[1], 600
+    groups = drawn(trained, [prompt], Sampling(temperature=1.0, max_new_tokens=1), n=n)
+    found = torch.tensor([completion.token_ids[0] for completion in groups[0]])
+    with torch.no_grad():
+        logits = trained.model(input_ids=torch.tensor([trained.encode(prompt)])).logits[0, -1]
+    assert len(Counter(found.tolist())) > 5
+    assert_drawn_from(found, logits.softmax(-1))
