@@ -182,10 +182,14 @@ class Policy:
         return f"k_{digest.hexdigest()[:20]}"
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `state` returned."""
+        """Put back what `state` returned. Raises InputError, and changes nothing, when any name or shape differs."""
         mine = self.parameters()
         if mine.keys() != tensors.keys():
-            raise InputError(f"adapter: {len(tensors)} tensors saved but {len(mine)} expected; was its rank changed?")
+            raise InputError(f"adapter: {len(tensors)} tensors saved but {len(mine)} expected; is it another model's?")
+        for name, parameter in mine.items():  # copy_ would spread a smaller tensor over a larger one
+            if parameter.shape != tensors[name].shape:
+                saved, here = tuple(tensors[name].shape), tuple(parameter.shape)
+                raise InputError(f"adapter: {name} was saved as {saved} but is {here} here; was its rank changed?")
         with torch.no_grad():
             for name, parameter in mine.items():
                 parameter.copy_(tensors[name])
