@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from burnish import __version__, files, progress
 from burnish.corpora import resolve as resolve_folder
-from burnish.errors import InputError
+from burnish.errors import DamagedFileError, InputError
 from burnish.evaluation.compare import compare, curve_point
 from burnish.evaluation.page import TaskWords
 from burnish.evaluation.report import make_report, write_report
@@ -351,14 +351,14 @@ class Ring:
             rank=self.recipe.adapter.rank, alpha=self.recipe.adapter.alpha, seed=seed_of(self.recipe.seed, "lora")
         )
         if checkpoint is not None:
-            files.verify(checkpoint)
+            _need_whole(checkpoint)
             policy.load_adapter_file(checkpoint / "adapter_model.safetensors")
         return policy
 
     def _rewards(self, number: int) -> tuple[Reward, Reward]:
         """Return (the reward trained on, the rating it is made of)."""
         folder = self.path / "checkpoints" / f"reward-{number}"
-        files.verify(folder)
+        _need_whole(folder)
         calibration = json.loads((folder / "calibration.json").read_text("utf-8"))
         network = RewardModel.load(folder, dtype=self.recipe.dtype)
         rating = LearnedRating(network, folder.name, calibration["slope"], calibration["offset"])
@@ -380,3 +380,13 @@ class Ring:
     def _check_stop(self, saved: bool) -> None:
         if saved or self.folder.wants_stop():
             self.folder.check_stop()
+
+
+def _need_whole(checkpoint: Path) -> None:
+    try:
+        files.verify(checkpoint)
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"{error} This checkpoint was made by an earlier stage of the run and cannot be used. Put back a copy of it, "
+            "or begin the run again with another --out."
+        ) from None

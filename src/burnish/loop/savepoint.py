@@ -53,6 +53,5 @@ def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | 
 
 
 def clear(folder: Path) -> None:
-    """Remove all states: the stage they belong to is done."""
-    for old in folder.glob("state-*"):
-        shutil.rmtree(old)
+    """Remove the folder with all its states: the stage they belong to is done."""
+    shutil.rmtree(folder, ignore_errors=True)
