@@ -28,7 +28,7 @@ from burnish.store.entry import Entry, Erasure, OnDuplicate, Receipt, SnapshotIn
 from burnish.store.insert import Inserts, Outcome, Work
 from burnish.store.migrate import migrate
 from burnish.store.schema import checkpoints
-from burnish.store.validation import Checked, check
+from burnish.store.validation import Checked, checked
 from burnish.store.writer import GroupWriter
 
 DEFAULT_URL = "sqlite:///burnish.db"
@@ -91,7 +91,7 @@ class Store:
         "error" raises `InputError`, "skip" keeps the old, "replace" stores the new as a record that supersedes it.
         Raises `InputError` naming the field for an entry that is not valid.
         """
-        outcome = self._writer.submit(Work(_checked(entry), _known_policy(on_duplicate)))
+        outcome = self._writer.submit(entry, _known_policy(on_duplicate))
         if isinstance(outcome, InputError):
             raise outcome
         return outcome
@@ -111,7 +111,7 @@ class Store:
         An invalid entry raises `InputError` after those before it were stored; `check` them first to go on instead.
         `all_or_nothing` stores all or, at the first clash, nothing and raises; other writers wait until it is done.
         """
-        works = (Work(_checked(entry), _known_policy(on_duplicate)) for entry in entries)
+        works = (Work(checked(entry), _known_policy(on_duplicate)) for entry in entries)
         if all_or_nothing:
             return self._submit_whole(works, batch)
         return self._submit_batches(works, batch)
@@ -239,10 +239,6 @@ class Store:
     def erase(self, feedback_id: str) -> Erasure:
         """Erase one record together with its earlier and later versions; as `erase_author` otherwise."""
         return erase.erase_record(self._database, feedback_id)
-
-
-def _checked(entry: Entry | Checked) -> Checked:
-    return entry if type(entry) is Checked else check(entry)  # type: ignore[arg-type]
 
 
 def _known_policy(on_duplicate: OnDuplicate) -> OnDuplicate:

@@ -1,7 +1,7 @@
 """Validation of an entry, and its rows: nothing reaches a transaction that the database or a reader would choke on.
 
-`check` runs in the thread that submits, so that the one writer only inserts. What a *value* means is the business of
-its kind (`burnish.feedback.kinds`); here it must be plain, finite, bounded JSON in whole Unicode text.
+What a *value* means is the business of its kind (`burnish.feedback.kinds`); here it must be plain, finite, bounded JSON
+in whole Unicode text.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ def check(entry: Entry) -> Checked:
     feedback = tuple(_feedback(record, prompt_id) for record in _several("entry", "feedback", entry.feedback))
     named = {name for record in entry.feedback for name in record.completion_ids}
     return Checked(prompt, tuple(inside.values()), feedback, frozenset(named.difference(inside)))
+
+
+def checked(entry: Entry | Checked) -> Checked:
+    """Return the entry's rows, at no cost when they are there already."""
+    return entry if isinstance(entry, Checked) else check(entry)
 
 
 # ------------------------------------------------------------------------------------------------------ the three rows

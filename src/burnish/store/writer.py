@@ -3,7 +3,8 @@
 While one group is being written and synced, the next one gathers. Then the writer lets those who were here a moment
 ago catch up, as long as they keep coming: threads that share the interpreter's lock with the writer slow it down to
 half, so one group of 64 costs less than two that take turns (measured: 5,300 a second against 4,400). A lone
-submitter is never kept waiting.
+submitter is never kept waiting. The writer also validates, before it takes its turn: in a row for a whole group that
+costs less than in threads that each find the processor's caches cold (measured: 5,500 a second against 4,500).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from queue import Empty, SimpleQueue
 
 from burnish.errors import InputError
 from burnish.store.engine import Database
+from burnish.store.entry import Entry, OnDuplicate
 from burnish.store.insert import Inserts, Outcome, Work
+from burnish.store.validation import Checked, checked
 
 MOST_IN_A_GROUP = 512
 """Entries in one commit: bounds how long another process waits for its turn (about 30 ms)."""
@@ -27,10 +30,11 @@ _PATIENCE_SECONDS = 0.0003
 class _Ticket:
     """A submission and the gate its thread waits at."""
 
-    __slots__ = ("error", "gate", "outcome", "work")
+    __slots__ = ("entry", "error", "gate", "on_duplicate", "outcome")
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, entry: Entry | Checked, on_duplicate: OnDuplicate) -> None:
+        self.entry = entry
+        self.on_duplicate = on_duplicate
         self.gate = threading.Lock()  # the cheapest thing in Python that a thread can wait for
         self.gate.acquire()
         self.outcome: Outcome | None = None
@@ -49,11 +53,11 @@ class GroupWriter:
         self._closed = False
         self._process = os.getpid()
 
-    def submit(self, work: Work) -> Outcome:
+    def submit(self, entry: Entry | Checked, on_duplicate: OnDuplicate) -> Outcome:
         """Return what became of the entry, once it is durable. Raises what the transaction raised."""
         if self._process != os.getpid():  # asked before the lock, which another thread may have held at the fork
             raise InputError("store: it was opened before this process was forked. Open it again in the child.")
-        ticket = _Ticket(work)
+        ticket = _Ticket(entry, on_duplicate)
         with self._door:
             if self._closed:
                 raise InputError("store: it is closed. Open it again with open_store(url).")
@@ -109,19 +113,34 @@ class GroupWriter:
             group.append(ticket)
         return group, False
 
-    def _commit(self, group: Sequence[_Ticket]) -> None:
+    def _commit(self, group: list[_Ticket]) -> None:
+        works = [work for ticket in group if (work := self._validated(ticket)) is not None]
+        valid = [ticket for ticket in group if ticket.outcome is None and ticket.error is None]
+        if works:
+            self._store(valid, works)
+        for ticket in group:
+            ticket.gate.release()
+
+    def _validated(self, ticket: _Ticket) -> Work | None:
+        try:
+            return Work(checked(ticket.entry), ticket.on_duplicate)
+        except InputError as error:
+            ticket.outcome = error
+        except BaseException as error:  # noqa: BLE001  (handed to the thread that waits, which raises it)
+            ticket.error = error
+        return None
+
+    def _store(self, group: Sequence[_Ticket], works: Sequence[Work]) -> None:
         try:
             with self._database.writing() as connection:
-                outcomes = self._inserts.store(connection, [ticket.work for ticket in group])
-        except BaseException as error:  # noqa: BLE001  (handed to the threads that wait, who raise it)
+                outcomes = self._inserts.store(connection, works)
+        except BaseException as error:  # noqa: BLE001  (handed to the threads that wait, which raise it)
             if len(group) > 1 and not isinstance(error, InputError):
-                for ticket in group:  # one entry that the database refuses must not take the others with it
-                    self._commit([ticket])
+                for ticket, work in zip(group, works, strict=True):
+                    self._store([ticket], [work])  # one entry that the database refuses must not take others with it
                 return
             for ticket in group:
                 ticket.error = error
-                ticket.gate.release()
             return
         for ticket, outcome in zip(group, outcomes, strict=True):
             ticket.outcome = outcome
-            ticket.gate.release()
