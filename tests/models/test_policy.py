@@ -1,5 +1,6 @@
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -154,7 +155,8 @@ def test_an_adapter_file_comes_back_bit_for_bit(trained, tiny_folder, tmp_path):
 def test_peft_reads_the_folder_as_it_is(trained, tiny_folder, tmp_path):
     trained.save(tmp_path)
     base = AutoModelForCausalLM.from_pretrained(tiny_folder)
-    with pytest.warns(FutureWarning, match="is_gradient_checkpointing"):  # what peft asks transformers for
+    with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
+        warnings.simplefilter("ignore", FutureWarning)
         theirs = PeftModel.from_pretrained(base, tmp_path).eval()
     ids = torch.tensor([[5, 9, 12, 20, 21, 22]])
     assert torch.allclose(theirs(input_ids=ids).logits, trained.model(input_ids=ids).logits, atol=1e-5)
@@ -170,10 +172,11 @@ def test_state_goes_back_and_what_does_not_fit_is_refused(trained, shake):
     trained.load_state(kept)
     assert torch.equal(trained.statistics(ROWS, temperature=1.0, reference=False).logprobs, before)
     name = next(iter(kept))
-    with pytest.raises(InputError, match="rank"):
+    with pytest.raises(InputError, match="another model"):
         trained.load_state({key: value for key, value in kept.items() if key != name})
     with pytest.raises(InputError, match="rank"):
-        trained.load_state({**kept, name: kept[name][:2]})
+        trained.load_state({**kept, name: kept[name][:1]})  # which could be spread over the whole
+    assert all(torch.equal(kept[key], value) for key, value in trained.state().items())
 
 
 # ------------------------------------------------------------------------------------------------- templates (T2, T3)
