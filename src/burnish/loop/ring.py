@@ -387,6 +387,6 @@ def _need_whole(checkpoint: Path) -> None:
         files.verify(checkpoint)
     except DamagedFileError as error:
         raise DamagedFileError(
-            f"{error} This checkpoint was made by an earlier stage of the run and cannot be used. Put back a copy of it, "
-            "or begin the run again with another --out."
+            f"{error} This checkpoint was made by an earlier stage of the run. Put back a copy of it, or begin the run "
+            "again with another --out."
         ) from None
