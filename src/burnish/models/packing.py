@@ -72,8 +72,8 @@ def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[Sequen
 
 
 def _visible(segment_RL: Tensor) -> Tensor:
+    """Return (R, L, L): the past of one's own segment, oneself included, and the prompt."""
     longest = segment_RL.shape[1]
     past = torch.ones(longest, longest, dtype=torch.bool).tril()
     key = segment_RL[:, None, :]
-    visible = past & ((key == segment_RL[:, :, None]) | (key == 0)) & (key >= 0)
-    return visible | torch.eye(longest, dtype=torch.bool)  # a padding place sees itself: softmax of nothing is NaN
+    return past & ((key == segment_RL[:, :, None]) | (key == 0))

@@ -38,7 +38,7 @@ class RewardModelConfig:
     frozen: int = 10
     """How many of them stay as they are; their activations are computed once."""
     trains: Literal["lora", "top", "heads"] = "lora"
-    """What trains above the frozen layers: LoRA, all their weights, or the heads alone."""
+    """What trains above the frozen layers: LoRA, all their weights (the final norm with either), or the heads alone."""
     rank: int = 16
     """Rank of the LoRA matrices."""
     heads: int = 5
@@ -51,6 +51,9 @@ class RewardModelConfig:
             raise InputError(f"template: {self.template!r} has no {{text}}. Say where the completion goes.")
         if not 0 <= self.frozen <= self.layers:
             raise InputError(f"frozen: {self.frozen} is not between 0 and layers ({self.layers}).")
+        for name in ("heads", "rank", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up.")
 
 
 class RewardModel:
@@ -89,7 +92,7 @@ class RewardModel:
             if "lora_" in name or config.trains == "top":
                 parameter.data = parameter.data.float()
                 parameter.requires_grad_(True)
-        model.norm.requires_grad_(True)
+        model.norm.requires_grad_(config.trains != "heads")
         return model
 
     @classmethod
@@ -132,6 +135,11 @@ class RewardModel:
         filled = [part.replace("{prompt}", prompt) for part in _parts(self.config.template)]
         ids = [self.tokenizer(part, add_special_tokens=False)["input_ids"] for part in (filled[0] + text, filled[1])]
         room = self.config.max_tokens - len(ids[1])
+        if room < 1:
+            raise InputError(
+                f"template: {len(ids[1])} tokens follow the text and max_tokens is {self.config.max_tokens}: "
+                "nothing of the text would be seen. Shorten the template or raise max_tokens."
+            )
         return [*ids[0][:room], *ids[1]] or [0]
 
     @torch.inference_mode()
@@ -181,15 +189,10 @@ class RewardModel:
         return states
 
     def save(self, folder: Path) -> None:
-        """Write the merged model in Hugging Face layout, with `reward_model.json` beside it."""
-        for module in self.upper.modules():
-            if isinstance(module, BaseTunerLayer):
-                module.merge()
+        """Write the merged model in Hugging Face layout, with `reward_model.json` beside it. The model stays as it is."""
         tensors = {"model.embed_tokens.weight": self.backbone.embed_tokens.weight}
         for number, layer in enumerate([*self.lower, *self.upper]):
-            for name, tensor in layer.state_dict().items():
-                if "lora_" not in name:
-                    tensors[f"model.layers.{number}.{name.replace('.base_layer', '')}"] = tensor
+            tensors |= {f"model.layers.{number}.{name}": tensor for name, tensor in _merged(layer).items()}
         tensors["model.norm.weight"], tensors["score.weight"] = self.norm.weight, self.score.weight
         saved = {name: tensor.detach().to(self.dtype).contiguous() for name, tensor in tensors.items()}
         save_file(saved, folder / "model.safetensors", metadata={"format": "pt"})
@@ -200,6 +203,7 @@ class RewardModel:
             "id2label": {str(k): f"reward_{k}" for k in range(self.config.heads)},
             "label2id": {f"reward_{k}": k for k in range(self.config.heads)},
             "dtype": str(self.dtype).removeprefix("torch."),
+            "pad_token_id": self.tokenizer.pad_token_id,  # where transformers finds the last token of a padded row
         }
         (folder / "config.json").write_text(json.dumps(config, indent=1, default=str), "utf-8")
         (folder / "reward_model.json").write_text(json.dumps(asdict(self.config), indent=1), "utf-8")
@@ -210,6 +214,17 @@ def by_length(encoded: Sequence[Sequence[Any]], rows: int) -> list[list[int]]:
     """Return indices in batches of texts of like length: little padding."""
     order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i]), i))
     return [order[start : start + rows] for start in range(0, len(order), rows)]
+
+
+def _merged(layer: Any) -> dict[str, Tensor]:
+    """Return a layer's weights under their own names, each with its adapter's product added."""
+    tensors = {name: tensor for name, tensor in layer.state_dict().items() if "lora_" not in name}
+    for name, module in layer.named_modules():
+        if isinstance(module, BaseTunerLayer):
+            (adapter,) = module.active_adapters
+            base = tensors.pop(f"{name}.base_layer.weight")
+            tensors[f"{name}.weight"] = base.float() + module.get_delta_weight(adapter).float()
+    return tensors
 
 
 def _parts(template: str) -> tuple[str, str]:
