@@ -41,8 +41,8 @@ REPORT = {
         "opinion in them, each with a leniency and noise of its own."
     ),
     "model": (
-        "A tiny model made on the spot. Every prompt names an invented thing and one of five opinions, from very bad to "
-        "very good."
+        "A tiny model made on the spot. Every prompt names an invented thing and one of five opinions, from very bad "
+        "to very good."
     ),
     "reward": (
         "A text's score is minus the distance between the rating it is predicted to get and the rating asked for. "
