@@ -223,7 +223,7 @@ def test_bfloat16_is_close_to_float32_and_to_its_own_file(tiny_folder, tmp_path)
 
 
 def test_settings_that_cannot_be_are_refused(tiny_folder):
-    with pytest.raises(InputError, match="no {text}"):
+    with pytest.raises(InputError, match=r"no \{text\}"):
         RewardModelConfig(template="Review:")
     with pytest.raises(InputError, match="not between 0 and layers"):
         RewardModelConfig(layers=2, frozen=3)

@@ -189,7 +189,7 @@ class RewardModel:
         return states
 
     def save(self, folder: Path) -> None:
-        """Write the merged model in Hugging Face layout, with `reward_model.json` beside it. The model stays as it is."""
+        """Write a merged copy of the model in Hugging Face layout, with `reward_model.json` beside it."""
         tensors = {"model.embed_tokens.weight": self.backbone.embed_tokens.weight}
         for number, layer in enumerate([*self.lower, *self.upper]):
             tensors |= {f"model.layers.{number}.{name}": tensor for name, tensor in _merged(layer).items()}
