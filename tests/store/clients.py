@@ -16,9 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from conftest import make_rated
-
 from burnish.store import open_store
+from conftest import make_rated
 
 
 def submit(url: str, log: str, *, threads: int, each: int, name: str) -> None:
