@@ -26,7 +26,6 @@ from burnish.records import (
     signal_from_plain,
     signal_to_plain,
     snapshot_hash,
-    to_plain,
 )
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.entry import LostSignalsError, SnapshotInfo
@@ -55,19 +54,20 @@ class _Draft:
 
     def _take_apart(self, signal: Signal) -> dict[str, Any]:
         plain = signal_to_plain(signal)
-        plain["prompt"] = self._text(signal.prompt)
+        plain["prompt"] = self._text(signal.prompt, plain["prompt"])
         if "completion" in plain:
-            plain["completion"] = self._text(signal.completion)  # type: ignore[union-attr]
+            plain["completion"] = self._text(signal.completion, plain["completion"])  # type: ignore[union-attr]
         if "completions" in plain:
-            plain["completions"] = [self._text(each) for each in signal.completions]  # type: ignore[union-attr]
+            pairs = zip(signal.completions, plain["completions"], strict=True)  # type: ignore[union-attr]
+            plain["completions"] = [self._text(record, body) for record, body in pairs]
         if "feedback_ids" in plain:
             plain["feedback_ids"] = [self.feedback.setdefault(each, len(self.feedback)) for each in signal.feedback_ids]
         return plain
 
-    def _text(self, record: Prompt | Completion) -> int:
+    def _text(self, record: Prompt | Completion, plain: dict[str, Any]) -> int:
         number = self._numbers.get(id(record))
         if number is None:
-            body = canonical_json(to_plain(record))
+            body = canonical_json(plain)
             digest = hashlib.sha256(f"{type(record).__name__}\x1f{body}".encode()).hexdigest()
             number = self.digests.setdefault(digest, len(self.texts))
             if number == len(self.texts):
