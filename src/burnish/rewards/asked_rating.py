@@ -19,13 +19,17 @@ Uncertainty = Literal["mean", "worst", "variance"]
 
 
 def conservative(members: Sequence[float], uncertainty: Uncertainty, penalty: float) -> float:
-    """Return one number for the K members' values; see the module's formulas. Variance is with Bessel's correction."""
-    mean = sum(members) / len(members)
+    """Return one number for the K members' values; see the module's formulas."""
     if uncertainty == "worst":
         return min(members)
-    if uncertainty == "variance":
-        return mean - penalty * sum((value - mean) ** 2 for value in members) / max(len(members) - 1, 1)
-    return mean
+    doubt = penalty * variance(members) if uncertainty == "variance" else 0.0
+    return sum(members) / len(members) - doubt
+
+
+def variance(members: Sequence[float]) -> float:
+    """Return the variance of the K members' values, with Bessel's correction; 0 for one member."""
+    mean = sum(members) / len(members)
+    return sum((value - mean) ** 2 for value in members) / max(len(members) - 1, 1)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class AskedRating:
         if rating.value is None:
             return rating
         asked = rating.prompt.metadata.get("asked") if self.heeds else None
-        members = rating.members if asked is None else tuple(-abs(value - asked) for value in rating.members)
+        rated = rating.members or (rating.value,)  # a source that is one number is an ensemble of one
+        members = rated if asked is None else tuple(-abs(value - asked) for value in rated)
         value = conservative(members, self.uncertainty, self.penalty)
-        return replace(rating, value=value, members=members, reason=f"rated {rating.value:+.2f}, asked {asked}")
+        reason = f"rated {rating.value:+.2f}" + ("" if asked is None else f", asked {asked:+.2f}")
+        return replace(rating, value=value, variance=variance(members), members=members, reason=reason)

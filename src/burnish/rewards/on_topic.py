@@ -10,12 +10,21 @@ from burnish.records import Completion, Prompt, Reward, Score
 
 
 def is_on_topic(prompt: Prompt, text: str) -> bool | None:
-    """Return whether any of `metadata["words"]` stands in the text (or its plural); None when there are none."""
+    """Return whether any of `metadata["words"]` stands in the text, or its plural; None when there are none.
+
+    A word inside another ("lamp" in "clamp") does not count; capital letters make no difference.
+    """
     words = prompt.metadata.get("words")
     if not words:
         return None
-    pattern = r"\b(?:" + "|".join(re.escape(word) for word in words) + r")(?:s|es)?\b"
-    return re.search(pattern, text.lower()) is not None
+    pattern = r"(?<!\w)(?:" + "|".join(map(_forms, words)) + r")(?!\w)"
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
+def _forms(word: str) -> str:
+    """Return a pattern of the word and its plural."""
+    ending = re.fullmatch(r"(.*[^aeiou])y", word, re.IGNORECASE)
+    return f"{re.escape(ending[1])}(?:y|ies)" if ending else f"{re.escape(word)}(?:s|es)?"
 
 
 @dataclass(frozen=True)
@@ -32,4 +41,6 @@ class StaysOnTopic:
     def _one(self, score: Score) -> Score:
         if score.value is None or is_on_topic(score.prompt, score.completion.text) is not False:
             return score
-        return replace(score, value=score.value - self.penalty, reason=f"{score.reason}; not about the thing named")
+        members = tuple(value - self.penalty for value in score.members)
+        reason = f"{score.reason}; not about the thing named".removeprefix("; ")
+        return replace(score, value=score.value - self.penalty, members=members, reason=reason)
