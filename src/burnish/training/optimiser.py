@@ -38,6 +38,9 @@ class OptimiserConfig:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}: {getattr(self, name)} is not in [0, 1).")
+        for name in ("warmup_steps", "weight_decay", "max_grad_norm"):  # a norm below 0 would turn gradients round
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise InputError(f"{name}: {getattr(self, name)} is not a number from 0 up. Use 0 for none.")
 
 
 def rate_at(step: int, steps: int, config: OptimiserConfig) -> float:
@@ -56,6 +59,8 @@ class Optimiser:
     def __init__(
         self, parameters: Mapping[str, nn.Parameter], config: OptimiserConfig, rates: Mapping[str, float] | None = None
     ) -> None:
+        if not parameters:
+            raise InputError("optimiser: the network has nothing to train. Add an adapter, or unfreeze some weights.")
         self.config = config
         self.parameters = dict(parameters)
         self.rates = {name: _rate(name, rates or {}) for name in self.parameters}
@@ -94,11 +99,16 @@ class Optimiser:
         return saved
 
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
-        """Put back what `state` returned."""
-        for name, parameter in self.parameters.items():
-            mine = {key.split("#")[1]: value.clone() for key, value in saved.items() if key.split("#")[0] == name}
-            if mine:
-                self.adam.state[parameter] = mine
+        """Put back what `state` returned, in place of everything here. Raises InputError for unknown parameters."""
+        found: dict[str, dict[str, Tensor]] = {}
+        for key, value in saved.items():
+            name, _, part = key.rpartition("#")
+            found.setdefault(name, {})[part] = value.clone()
+        if unknown := found.keys() - self.parameters.keys():
+            raise InputError(f"optimiser: the saved state is of {min(unknown)!r} and others that are not trained here.")
+        self.adam.state.clear()
+        for name, state in found.items():
+            self.adam.state[self.parameters[name]] = state
 
 
 def _rate(name: str, rates: Mapping[str, float]) -> float:
