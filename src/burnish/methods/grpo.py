@@ -98,13 +98,13 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     assert outputs.logprobs_BT is not None
     assert batch.advantages_B is not None
     mask_BT = batch.completion_mask_BT
-    logprobs_BT = masked(outputs.logprobs_BT, mask_BT)
-    old_BT = logprobs_BT.detach() if batch.old_logprobs_BT is None else masked(batch.old_logprobs_BT, mask_BT)
+    logprobs_BT = masked(outputs.logprobs_BT, mask_BT)  # so that nothing below sends NaN back into the model
+    old_BT = logprobs_BT.detach() if batch.old_logprobs_BT is None else batch.old_logprobs_BT
     token_BT, clipped_BT = clipped_policy_loss(
         logprobs_BT, old_BT, batch.advantages_B, clip_low=config.clip_low, clip_high=config.clip_high
     )
     beta = batch.scalars.get("beta", config.beta)
-    kl_BT = _kl(outputs, mask_BT, config)
+    kl_BT = _kl(logprobs_BT, outputs, config)
     if beta > 0 and kl_BT is not None:
         token_BT = token_BT + beta * kl_BT
     share_B = per_completion(
@@ -118,12 +118,10 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     return share_B, _metrics(batch, outputs, clipped_BT, old_BT)
 
 
-def _kl(outputs: Outputs, mask_BT: Tensor, config: Config) -> Tensor | None:
+def _kl(logprobs_BT: Tensor, outputs: Outputs, config: Config) -> Tensor | None:
     if config.kl == "exact" or outputs.reference_logprobs_BT is None:
-        return None if outputs.kl_BT is None else masked(outputs.kl_BT, mask_BT)
-    assert outputs.logprobs_BT is not None
-    reference_BT = masked(outputs.reference_logprobs_BT, mask_BT)
-    return kl_estimate(masked(outputs.logprobs_BT, mask_BT), reference_BT, config.kl)
+        return outputs.kl_BT
+    return kl_estimate(logprobs_BT, outputs.reference_logprobs_BT, config.kl)
 
 
 def _metrics(batch: Batch, outputs: Outputs, clipped_BT: Tensor, old_BT: Tensor) -> dict[str, Tensor]:
