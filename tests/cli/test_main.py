@@ -191,7 +191,7 @@ def test_control_c_before_anything_was_saved_is_told_in_a_sentence():
     process.stdout.readline()
     time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 3
     assert b"before there was anything to save" in said
     assert b"Traceback" not in said
