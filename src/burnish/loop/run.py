@@ -115,8 +115,9 @@ def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
 
 
 def _check_folder(folder: Path, options: RunOptions) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file. Give --out a folder.")
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{place} is a file. Give --out a folder that is one or can be made.")
     if not folder.exists() or not any(folder.iterdir()):
         if options.resume:
             progress.say(f"{folder}: no run to go on with; it begins.")

@@ -1,0 +1,107 @@
+"""Is a run that was killed and resumed the run that was never interrupted? Bit for bit, and for every file that counts.
+
+python benchmarks/resume.py [--kills N] [--dtype float32|bfloat16] [--folder DIR]
+
+One run of the recipe smoke without interruption; another that is killed (kill -9) at N moments drawn by lot and gone on
+with each time. Prints the SHA-256 of what must be equal in both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+
+def essence(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of everything in a run folder that an interruption must not change, by name.
+
+    Weights, optimiser, controllers and log of the training; reward model, judge and their cards; every sample; the
+    report without its times. Left out: clocks, memory, older saved states, and the order of publication in manifests.
+    """
+    patterns = ("checkpoints/**/*", "validation/*", "samples/*", "signals/**/*", "samples.jsonl", "config.toml")
+    paths = [path for pattern in patterns for path in folder.glob(pattern)]
+    for stage in folder.glob("state/*"):
+        paths += max(stage.glob("state-*")).iterdir()
+    kept = sorted(path for path in paths if path.is_file() and path.name != "manifest.json")
+    found = {str(path.relative_to(folder)): _sha256(path.read_bytes()) for path in kept}
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+    plain = [_without(line, ("seconds", "seconds_sampling")) for line in lines]
+    found["metrics.jsonl without seconds"] = _sha256(json.dumps(plain).encode())
+    report = _without(json.loads((folder / "report.json").read_text("utf-8")), ("seconds", "peak_memory_gib"))
+    found["report.json without times"] = _sha256(json.dumps(report, sort_keys=True).encode())
+    return found
+
+
+def _without(line: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name not in names}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def command(folder: Path, dtype: str) -> list[str]:
+    """Return the command of one run; the folders of two runs have one name, since completions carry it."""
+    sets = ["--set", f"dtype={dtype}", "--set", "rl.save_every=3"]
+    return [sys.executable, "-m", "burnish", "run", "smoke", "--quiet", "--out", str(folder), *sets]
+
+
+def uninterrupted(folder: Path, dtype: str) -> float:
+    """Return how many seconds one run takes."""
+    began = time.monotonic()
+    subprocess.run(command(folder, dtype), check=True)
+    return time.monotonic() - began
+
+
+def interrupted(folder: Path, dtype: str, kills: int, seconds: float) -> int:
+    """Kill a run at random moments, going on with it each time; return how often it was killed before it was done."""
+    draw = random.Random(0)
+    for kill in range(kills):
+        process = subprocess.Popen([*command(folder, dtype), "--resume"])
+        try:
+            status = process.wait(timeout=draw.uniform(0.1, 0.9) * seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            state = json.loads((folder / "status.json").read_text("utf-8"))["state"] if folder.exists() else "starting"
+            print(f"  kill {kill + 1}: in stage {state}", flush=True)
+        else:
+            assert status == 0, status
+            return kill
+    subprocess.run([*command(folder, dtype), "--resume"], check=True)
+    return kills
+
+
+def main() -> int:
+    """Print the comparison; 0 when all is equal."""
+    parser = argparse.ArgumentParser(description="Is a killed and resumed run the run that was never interrupted?")
+    parser.add_argument("--kills", type=int, default=6, help="how often to kill it at most (default: 6)")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--folder", type=Path, help="where the runs are kept (default: a temporary folder)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        base = args.folder or Path(temporary)
+        whole, cut = base / "whole" / "run", base / "cut" / "run"
+        seconds = uninterrupted(whole, args.dtype)
+        print(f"uninterrupted: {seconds:.0f} s, {args.dtype}", flush=True)
+        kills = interrupted(cut, args.dtype, args.kills, seconds)
+        expected, found = essence(whole), essence(cut)
+    differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    for name in sorted(expected):
+        print(
+            f"{'DIFFERS' if name in differing else 'equal  '} {expected[name][:16]} {found.get(name, '-')[:16]} {name}"
+        )
+    print(f"{kills} kills; {len(expected) - len(differing)} of {len(expected)} equal, {len(differing)} differ")
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
