@@ -90,6 +90,16 @@ def test_replacing_again_with_the_same_is_known_and_going_back_is_a_change(store
     assert ratings_of(store) == {"f1~3": 1}
 
 
+def test_an_export_names_no_old_record_and_still_comes_back_as_known(store, rated):
+    same = {"asked": "One?", "text": "a"}
+    store.submit(rated("f1", 1, **same))
+    store.submit(rated("f2", 2, **same, supersedes="f1"))
+    assert store.submit(rated("f2", 2, **same)) == (Receipt("f2", "known"),)
+    store.submit(rated("f3", 3, **same))
+    with pytest.raises(InputError, match=r"different: supersedes"):
+        store.submit(rated("f3", 3, **same, supersedes="f1"))
+
+
 def test_replace_may_mend_an_author_and_steps_over_ids_in_use(store, rated):
     store.submit(rated("f1", author=Author("anna")))
     store.submit(rated("f1~2", asked="Another?"))
