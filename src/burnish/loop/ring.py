@@ -51,9 +51,9 @@ class Ring:
 
     def turn(self) -> None:
         """Do every stage that is not done yet."""
-        self.folder.stage("feedback", self._feedback)
         if self.recipe.model == "tiny":
             self.folder.stage("model", lambda: files.verify(self.model_folder))
+        self.folder.stage("feedback", self._feedback)
         self.folder.stage("before", lambda: self._sample_test("before", None))
         for number in range(self.recipe.loop.rounds):
             self.round(number)
