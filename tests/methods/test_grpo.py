@@ -115,6 +115,18 @@ def test_mask_takes_the_truncated_out_of_means_loss_counts_and_metrics_alike():
     assert metrics["kl_nats"].tolist() == pytest.approx([2, NAN, 3, 1, 2, NAN], nan_ok=True)
 
 
+@pytest.mark.parametrize("normaliser", ["constant", "token", "completion"])
+def test_a_window_of_nothing_but_truncated_completions_teaches_nothing(normaliser):
+    config = grpo.Config(truncated="mask", beta=0.5, normaliser=normaliser)
+    made = grpo.targets(batch([1.0, 9.0], [2, 4], truncated=[True, True]), config)
+    logprobs = torch.full((2, 4), -1.0, requires_grad=True)
+    found, metrics = grpo.loss(made, Outputs(logprobs_BT=logprobs, kl_BT=torch.ones(2, 4)), config)
+    found.sum().backward()
+    assert found.tolist() == [0.0, 0.0]
+    assert logprobs.grad.eq(0).all()
+    assert all(values.isnan().all() for values in metrics.values())
+
+
 def test_keep_does_nothing():
     config = grpo.Config(truncated="keep", truncation_penalty=4.0)
     made = grpo.targets(batch([1.0, 3.0], [2, 2], truncated=[False, True]), config)

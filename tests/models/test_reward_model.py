@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from burnish.errors import InputError
+from burnish.loop.recipe import BackboneSettings
 from burnish.models.reward_model import RewardModel, RewardModelConfig, by_length
 
 CONFIG = RewardModelConfig(template="Review: {text}\nIt is very", layers=2, frozen=1, rank=2, heads=3, max_tokens=40)
@@ -220,6 +221,13 @@ def test_bfloat16_is_close_to_float32_and_to_its_own_file(tiny_folder, tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------------- settings
+
+
+def test_the_recipe_has_the_same_defaults():
+    """`burnish run --help` must not import torch, so the recipe repeats them."""
+    mine, theirs = ({f.name: f.default for f in dataclasses.fields(c)} for c in (RewardModelConfig, BackboneSettings))
+    assert mine.pop("max_tokens") == 128  # the one that a recipe does not offer
+    assert mine == theirs
 
 
 def test_settings_that_cannot_be_are_refused(tiny_folder):

@@ -72,6 +72,11 @@ def test_unscored_stays_unscored(told, scored, uncertainty):
     assert score.reason == "nobody knows"
 
 
+def test_a_rating_of_nought_is_a_rating(told, scored):
+    (score,) = scored(AskedRating(told({"text": (-1.0, 1.0)}), "mean"), ({"asked": 3.0}, "text"))
+    assert score.value == pytest.approx(-3.0)
+
+
 def test_a_rating_that_is_one_number_is_an_ensemble_of_one(told, scored):
     class Alone(told):
         def score(self, prompts, completions):

@@ -85,9 +85,9 @@ def test_its_twin_with_the_wrong_sign_says_it_less(tiny_folder):
 
 
 def test_a_large_coefficient_keeps_it_near_the_untouched_model(tiny_folder):
-    _, free = trained(tiny_folder, sign=1.0, beta=0.0, steps=12)
-    _, held = trained(tiny_folder, sign=1.0, beta=0.01, steps=12)
-    _, tied = trained(tiny_folder, sign=1.0, beta=3.0, steps=12)
+    _, free = trained(tiny_folder, sign=1.0, beta=0.0, steps=1)
+    _, held = trained(tiny_folder, sign=1.0, beta=0.01, steps=8)
+    _, tied = trained(tiny_folder, sign=1.0, beta=3.0, steps=8)
     assert tied[-1]["kl_nats"] < 0.3 * held[-1]["kl_nats"]
     assert "kl_nats" not in free[-1]
 

@@ -21,5 +21,5 @@ def soft_bradley_terry(chosen_NK: Tensor, rejected_NK: Tensor, probability_N: Te
 def squared_error(predicted_BK: Tensor, target_BK: Tensor) -> Tensor:
     """Return half the squared error, (B, K); 0, with no gradient, where the target is NaN."""
     known_BK = torch.isfinite(target_BK)
-    error_BK = torch.where(known_BK, predicted_BK - torch.nan_to_num(target_BK), torch.zeros_like(predicted_BK))
+    error_BK = torch.where(known_BK, predicted_BK - target_BK, torch.zeros_like(predicted_BK))
     return 0.5 * error_BK.square()
