@@ -140,7 +140,7 @@ class Ring:
         if missing:
             progress.say(f"gold: {missing} more signals would be needed for a judge of its own; the report will say so")
             return
-        require_independent(self.evidence.gold_sources, self.evidence.sources)
+        require_independent(self.evidence.gold_sources, self._learned(self.recipe.loop.rounds - 1)["sources"])
         encoder = resolve_folder(self.recipe.gold.encoder) if self.recipe.gold.encoder else None
         golds.learn(
             self.path / "checkpoints" / "gold", encoder, self.evidence, self.recipe,
@@ -151,9 +151,12 @@ class Ring:
         found = self.evidence
         if number and self.asks:  # the recipe's author speaks of the recipe's question, not of the user's
             found = evidences.with_scripted(found, self.task, self._fresh_samples(number))
+            evidences.write(self.path / "signals" / f"fit-{number}.jsonl", found.fit)
+            learned = {"snapshot": snapshot_hash(found.fit), "sources": list(found.sources)}
+            self.folder.update(**{f"learned-{number}": learned})
         reward_stage.learn(
             self.path / "checkpoints" / f"reward-{number}", self.model_folder, found, self.recipe,
-            lineage=self._checkpoint("reward", None, "score_reward, reward"),
+            lineage=self._checkpoint(number, "reward", None, "score_reward, reward"),
             work=self.path / "state" / f"reward-{number}", check_stop=self._check_stop,
         )  # fmt: skip
         gc.collect()
@@ -164,7 +167,7 @@ class Ring:
         proxy, _ = self._rewards(number)
         training = Reinforcement(
             self.path, policy, proxy, self.recipe, self.prompts["train"], self.prompts["validation"],
-            lineage=self._checkpoint("adapter", parent, "grpo"),
+            lineage=self._checkpoint(number, "adapter", parent, "grpo"),
             round=number, check_stop=self._check_stop,
         )  # fmt: skip
         training.run()
@@ -178,13 +181,21 @@ class Ring:
             f"promoted step {best.step} ({chosen}): validation reward {best.proxy:+.3f} at {best.kl_nats:.1f} nats"
         )
 
-    def _checkpoint(self, kind: Literal["adapter", "reward"], parent: Path | None, method: str) -> Checkpoint:
-        """Return what every checkpoint of this run says of where it comes from; id and path are set on publication."""
-        feedback = json.loads((self.path / "feedback.json").read_text("utf-8"))
+    def _learned(self, number: int) -> dict[str, Any]:
+        """Return snapshot and sources of the signals that a round's reward was learned from."""
+        first: dict[str, Any] = json.loads((self.path / "feedback.json").read_text("utf-8"))
+        learned: dict[str, Any] = self.folder.status.get(f"learned-{number}", first)
+        return learned
+
+    def _checkpoint(
+        self, number: int, kind: Literal["adapter", "reward"], parent: Path | None, method: str
+    ) -> Checkpoint:
+        """Return what a round's checkpoints say of where they come from; id and path are set on publication."""
+        learned = self._learned(number)
         return Checkpoint(
             id="", path="", kind=kind, parent=parent.name if parent else self.recipe.model, method=method,
-            config=asdict(self.recipe), snapshot=feedback["snapshot"],
-            sources=tuple(feedback["sources"]), code_version=__version__, seed=self.recipe.seed,
+            config=asdict(self.recipe), snapshot=learned["snapshot"],
+            sources=tuple(learned["sources"]), code_version=__version__, seed=self.recipe.seed,
             sampling=sampling_of(self.recipe),
         )  # fmt: skip
 
@@ -192,7 +203,7 @@ class Ring:
         found, parent = [], None
         for number in range(self.recipe.loop.rounds):
             path = self._promoted(number)
-            made = self._checkpoint("adapter", parent, "grpo")
+            made = self._checkpoint(number, "adapter", parent, "grpo")
             found.append(replace(made, id=path.name, path=str(path.resolve())))
             parent = path
         return found
@@ -310,14 +321,15 @@ class Ring:
 
     def _lineage(self, feedback: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
         last = self.recipe.loop.rounds - 1
+        learned = self._learned(last)
         chain = [
             {"what": "checkpoint", "id": checkpoint.name, "note": f"GRPO, LoRA rank {self.recipe.adapter.rank}"},
             {"what": "model", "id": self.recipe.model, "note": "the untouched model: adapter off"},
             {"what": "reward model", "id": f"reward-{last}", "note": f"on {self.recipe.model}"},
-            {"what": "snapshot", "id": feedback["snapshot"], "note": "SHA-256 of signals/fit.jsonl"},
-            {"what": "feedback", "id": ", ".join(feedback["sources"]), "note": f"{feedback['records']:,} records"},
+            {"what": "snapshot", "id": learned["snapshot"], "note": f"SHA-256 of signals/fit{f'-{last}' * bool(last)}.jsonl"},
+            {"what": "feedback", "id": ", ".join(learned["sources"]), "note": f"{feedback['records']:,} records"},
         ]
-        return {"chain": chain, "snapshot": feedback["snapshot"]}
+        return {"chain": chain, "snapshot": learned["snapshot"]}
 
     def _details(self) -> dict[str, Any]:
         recipe = self.recipe
