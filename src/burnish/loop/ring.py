@@ -305,12 +305,8 @@ class Ring:
         return points
 
     def _log(self) -> list[dict[str, Any]]:
-        lines = (
-            (self.path / "metrics.jsonl").read_text("utf-8").splitlines()
-            if (self.path / "metrics.jsonl").exists()
-            else []
-        )
-        return [json.loads(line) for line in lines]
+        path = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
     def _gold_summary(self) -> dict[str, Any]:
         path = self.path / "checkpoints" / "gold" / "gold.json"
@@ -321,12 +317,12 @@ class Ring:
 
     def _lineage(self, feedback: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
         last = self.recipe.loop.rounds - 1
-        learned = self._learned(last)
+        learned, name = self._learned(last), f"fit-{last}" if last else "fit"
         chain = [
             {"what": "checkpoint", "id": checkpoint.name, "note": f"GRPO, LoRA rank {self.recipe.adapter.rank}"},
             {"what": "model", "id": self.recipe.model, "note": "the untouched model: adapter off"},
             {"what": "reward model", "id": f"reward-{last}", "note": f"on {self.recipe.model}"},
-            {"what": "snapshot", "id": learned["snapshot"], "note": f"SHA-256 of signals/fit{f'-{last}' * bool(last)}.jsonl"},
+            {"what": "snapshot", "id": learned["snapshot"], "note": f"SHA-256 of signals/{name}.jsonl"},
             {"what": "feedback", "id": ", ".join(learned["sources"]), "note": f"{feedback['records']:,} records"},
         ]
         return {"chain": chain, "snapshot": learned["snapshot"]}
