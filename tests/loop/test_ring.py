@@ -149,7 +149,10 @@ def test_a_second_round_goes_on_and_is_still_measured_against_the_untouched_mode
     assert made["parent"] != made["id"]
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert [(line["round"], line["step"]) for line in lines] == [(0, 1), (0, 2), (1, 1), (1, 2)]
-    assert "rule:grammar" in (run.folder / "checkpoints" / "reward-1" / "burnish.json").read_text("utf-8")
+    for folder in ("reward-1", status["looks-1"][-1]["checkpoint"]):
+        lineage = json.loads((run.folder / "checkpoints" / folder / "burnish.json").read_text("utf-8"))
+        assert "rule:grammar" in lineage["sources"]
+        assert lineage["snapshot"] == files.sha256_of(run.folder / "signals" / "fit-1.jsonl")
 
 
 def test_a_dry_run_trains_nothing_and_writes_nothing(start, tmp_path):
@@ -160,6 +163,6 @@ def test_a_dry_run_trains_nothing_and_writes_nothing(start, tmp_path):
 
 
 def test_a_task_without_a_tiny_model_says_so(start, tmp_path):
-    run = start(tmp_path, "--model", "tiny", recipe="reviews")
+    run = start(tmp_path, recipe="reviews", model="tiny")
     assert run.wait() == 2
     assert "'tiny' is made by the recipe smoke" in run.said

@@ -96,7 +96,8 @@ def _agreement(kind: str, answers: Sequence[Answer], resamples: int, seed: int) 
     unit_codes: dict[Hashable, int] = {}
     cluster_codes: dict[Hashable, int] = {}
     units, values, clusters = [], [], []
-    for question, answer in newest(asked):
+    # sorted, so that the interval does not depend on the order in which the answers came
+    for question, answer in sorted(newest(asked), key=lambda pair: repr(pair[0])):
         cluster = cluster_codes.setdefault(question, len(cluster_codes))
         for unit, value in opinions(answer):
             units.append(unit_codes.setdefault((question, unit), len(unit_codes)))
