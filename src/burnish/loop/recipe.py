@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from burnish.errors import InputError
 
 
-def _at_least(section: str, name: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise InputError(f"{section}{name}: {value} is below {least}.")
+def _within(settings: Any, **ranges: tuple[float, float]) -> None:
+    """Raise InputError when a setting lies outside its range, ends included; an infinite end asks for any number."""
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            wanted = f"a number from {low:g} up" if high == math.inf else f"a number from {low:g} to {high:g}"
+            raise InputError(f"{name}: {value:g} is out of range. Give {wanted}.")
+
+
+SOME = 1e-12  # the least of what must be above 0
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class AdapterSettings:
     """Scale: the adapter's product is multiplied by alpha / rank."""
 
     def __post_init__(self) -> None:
-        _at_least("", "rank", self.rank, 1)
+        _within(self, rank=(1, 4096), alpha=(SOME, math.inf))
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,7 @@ class SamplingSettings:
     """A completion that has not ended by then is truncated."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature <= 10:
-            raise InputError(f"temperature: {self.temperature} is not in (0, 10]. Use 0.8.")
-        _at_least("", "max_new_tokens", self.max_new_tokens, 1)
+        _within(self, temperature=(0.01, 10), max_new_tokens=(1, 1_000_000))
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,11 @@ class BackboneSettings:
     """Rank of the LoRA matrices."""
     heads: int = 5
     """K, the members of the ensemble; each sees its own bootstrap sample of the texts."""
+
+    def __post_init__(self) -> None:
+        _within(self, layers=(1, math.inf), frozen=(0, math.inf), rank=(1, 4096), heads=(1, 1000))
+        if "{text}" not in self.template:
+            raise InputError("template: {text} does not occur in it, so every completion would look the same.")
 
 
 @dataclass(frozen=True)
@@ -83,9 +94,8 @@ class RewardSettings:
     """Taken from the reward of a text that is not about the thing its prompt names, in rating units."""
 
     def __post_init__(self) -> None:
-        _at_least("", "signals", self.signals, 1)
-        _at_least("", "batch", self.batch, 2)
-        _at_least("", "epochs", self.epochs, 0)
+        _within(self, signals=(1, math.inf), batch=(2, math.inf), epochs=(SOME, 10_000), learning_rate=(SOME, 10))
+        _within(self, head_rate=(SOME, 1_000), pairs=(0, 1_000), penalty=(0, math.inf), off_topic=(0, math.inf))
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,9 @@ class GoldSettings:
     """Peak learning rate of the encoder."""
     least_signals: int = 200
     """With fewer gold signals there is no gold: the report says so instead of guessing."""
+
+    def __post_init__(self) -> None:
+        _within(self, epochs=(SOME, 10_000), learning_rate=(SOME, 10), least_signals=(10, math.inf))
 
 
 @dataclass(frozen=True)
@@ -142,9 +155,11 @@ class RlSettings:
     """Looks at the validation prompts without a better reward before training stops."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "prompts_per_step", "evaluate_every", "save_every", "prompts_per_slice"):
-            _at_least("", name, getattr(self, name), 1)
-        _at_least("", "group_size", self.group_size, 2)
+        whole = ("steps", "prompts_per_step", "prompts_per_slice", "evaluate_every", "validation_prompts",
+                 "validation_samples", "save_every", "kl_horizon", "patience")  # fmt: skip
+        _within(self, **dict.fromkeys(whole, (1, math.inf)), group_size=(2, math.inf), learning_rate=(SOME, 10))
+        _within(self, warmup_steps=(0, math.inf), kl_budget_nats=(SOME, math.inf), kl_target_nats=(0, math.inf))
+        _within(self, length_gain=(0, math.inf), least_distinct=(0, 1), most_length_change=(0, math.inf))
 
 
 @dataclass(frozen=True)
@@ -155,6 +170,9 @@ class EvaluationSettings:
     """Test prompts, drawn by hash."""
     samples: int = 4
     """Completions of each, with the same seeds before and after."""
+
+    def __post_init__(self) -> None:
+        _within(self, prompts=(1, math.inf), samples=(1, math.inf))
 
 
 @dataclass(frozen=True)
@@ -167,7 +185,7 @@ class LoopSettings:
     """Fresh samples the recipe's scripted author speaks of before each further round."""
 
     def __post_init__(self) -> None:
-        _at_least("", "rounds", self.rounds, 1)
+        _within(self, rounds=(1, 1_000), samples=(1, math.inf))
 
 
 @dataclass(frozen=True)
@@ -193,6 +211,10 @@ class GrpoSettings:
     minibatches: int = 1
     """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
 
+    def __post_init__(self) -> None:
+        _within(self, clip_low=(SOME, 1 - SOME), clip_high=(SOME, math.inf), beta=(0, math.inf))
+        _within(self, truncation_penalty=(0, math.inf), minibatches=(1, math.inf))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -217,3 +239,15 @@ class Recipe:
     rl: RlSettings = field(default_factory=RlSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        _within(self, threads=(0, 4096))
+        if self.rl.kl_target_nats > 0 and self.grpo.beta == 0:
+            raise InputError(
+                "grpo.beta: 0 asks for no KL term, so rl.kl_target_nats has nothing to move. Set it to 0 too."
+            )
+        if self.grpo.minibatches > -(-self.rl.prompts_per_step // self.rl.prompts_per_slice):
+            raise InputError(
+                f"grpo.minibatches: {self.grpo.minibatches} is more than the slices of a window. "
+                "Lower rl.prompts_per_slice."
+            )

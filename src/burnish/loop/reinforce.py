@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -37,10 +38,19 @@ class Look:
     step: int
     checkpoint: str
     """Id of the adapter as it was then: `checkpoints/<id>`."""
-    proxy: float
+    proxy: float | None
+    """Mean reward; None when no completion could be scored: all are empty."""
     kl_nats: float
     length: float
     distinct_2: float
+
+    @property
+    def told(self) -> str:
+        """What it found, in a line."""
+        reward = (
+            "nothing to score, all texts are empty" if self.proxy is None else f"validation reward {self.proxy:+.3f}"
+        )
+        return f"{reward}, KL {self.kl_nats:.2f} nats, {self.length:.0f} tokens, distinct-2 {self.distinct_2:.2f}"
 
 
 @dataclass
@@ -125,11 +135,12 @@ class Reinforcement:
         allowed = [
             look
             for look in self.state.looks
-            if look.kl_nats <= rl.kl_budget_nats
+            if look.proxy is not None
+            and look.kl_nats <= rl.kl_budget_nats
             and look.distinct_2 >= rl.least_distinct * first.distinct_2
             and abs(look.length / max(first.length, 1.0) - 1) <= rl.most_length_change
         ]
-        return max(allowed or [first], key=lambda look: look.proxy)
+        return max(allowed or [first], key=_proxy)
 
     # ---------------------------------------------------------------------------------------------------- a step
 
@@ -160,16 +171,14 @@ class Reinforcement:
         if self.config.minibatches == 1:
             return self.trainer.advance(batch, window.slices)
         batch = replace(batch, old_logprobs_BT=self._old_logprobs(window.slices))
-        parts = np.array_split(np.arange(len(window.slices)), min(self.config.minibatches, len(window.slices)))
-        metrics: dict[str, float] = {}
-        for part in parts:
-            share = len(part) / len(window.slices)
-            scaled = {
-                key: value * share if key in ("tokens", "completions") else value
-                for key, value in batch.scalars.items()
-            }
-            metrics = self.trainer.advance(replace(batch, scalars=scaled), [window.slices[i] for i in part])
-        return metrics
+        told, rows = [], []
+        for part in np.array_split(np.arange(len(window.slices)), self.config.minibatches):
+            slices = [window.slices[number] for number in part]
+            mask_BT = batch.completion_mask_BT[torch.cat([each.rows for each in slices])]
+            counts = {"tokens": float(mask_BT.sum()), "completions": float(mask_BT.any(-1).sum())}
+            told.append(self.trainer.advance(replace(batch, scalars={**batch.scalars, **counts}), slices))
+            rows.append(len(mask_BT))
+        return {name: _mean([each[name] for each in told], rows) for name in told[0]}
 
     @torch.no_grad()
     def _old_logprobs(self, slices: Sequence[Slice]) -> Tensor:
@@ -180,7 +189,7 @@ class Reinforcement:
         values = [score.value for score in window.scores if score.value is not None]
         assert batch.truncated_B is not None
         assert batch.rewards_B is not None
-        spread = batch.rewards_B.view(len(window.prompts), -1)
+        flat = [_is_flat(group) for group in batch.rewards_B.view(len(window.prompts), -1)]
         return {
             "step": self.step,
             "round": self.round,
@@ -188,7 +197,7 @@ class Reinforcement:
             "unscored": float(len(window.scores) - len(values)),
             "length": float(lengths.mean()),
             "truncated": float(batch.truncated_B.float().mean()),
-            "zero_spread": float((spread.amax(1) == spread.amin(1)).float().mean()),
+            "zero_spread": float(np.mean(flat)),
             "beta": self.state.kl.beta,
             "length_price": self.state.length.price,
         }
@@ -215,7 +224,7 @@ class Reinforcement:
         look = Look(
             step=self.step,
             checkpoint=name,
-            proxy=float(np.mean(values)),
+            proxy=float(np.mean(values)) if values else None,
             kl_nats=float(np.mean([kl for kl, _ in found])),
             length=length,
             distinct_2=distinct_2([c.text for c in flat]) or 0.0,
@@ -224,9 +233,7 @@ class Reinforcement:
             self.state.length = LengthController(target=length, gain=rl.length_gain)
         self.state.looks.append(look)
         self._publish(self.folder / "checkpoints" / name)
-        progress.say(
-            f"step {self.step}: validation reward {look.proxy:+.3f}, KL {look.kl_nats:.2f} nats, {length:.0f} tokens"
-        )
+        progress.say(f"step {self.step}: {look.told}")
         self.state.ended = self._why_end()
 
     def _publish(self, target: Path) -> None:
@@ -245,7 +252,9 @@ class Reinforcement:
             return (
                 f"stopped at step {last.step}: KL {last.kl_nats:.1f} nats is over the budget of {rl.kl_budget_nats:g}"
             )
-        best = max(range(len(looks)), key=lambda i: looks[i].proxy)
+        if last.proxy is None:
+            return f"stopped at step {last.step}: every validation completion is empty, so none could be scored"
+        best = max(range(len(looks)), key=lambda i: _proxy(looks[i]))
         if len(looks) - 1 - best >= rl.patience:
             return f"stopped at step {last.step}: no better validation reward since step {looks[best].step}"
         return ""
@@ -274,6 +283,22 @@ class Reinforcement:
             if not saved:
                 self._save()
             raise
+
+
+def _proxy(look: Look) -> float:
+    return -math.inf if look.proxy is None else look.proxy
+
+
+def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
+    """Return the weighted mean of the values that are numbers, NaN when none is."""
+    known = [(value, weight) for value, weight in zip(values, weights, strict=True) if math.isfinite(value)]
+    return sum(v * w for v, w in known) / sum(w for _, w in known) if known else math.nan
+
+
+def _is_flat(rewards: Tensor) -> bool:
+    """Return whether a group's rewards teach nothing: fewer than two are known, or all that are known are equal."""
+    known = rewards[torch.isfinite(rewards)]
+    return len(known) < 2 or bool(known.amax() == known.amin())
 
 
 def _lengths(window: Window) -> Tensor:

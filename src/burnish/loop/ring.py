@@ -177,9 +177,7 @@ class Ring:
             **{f"promoted-{number}": chosen, f"looks-{number}": [asdict(each) for each in training.state.looks]}
         )
         self.folder.update(**{f"ended-{number}": training.state.ended or "all steps"})
-        progress.say(
-            f"promoted step {best.step} ({chosen}): validation reward {best.proxy:+.3f} at {best.kl_nats:.1f} nats"
-        )
+        progress.say(f"promoted step {best.step} ({chosen}): {best.told}")
 
     def _learned(self, number: int) -> dict[str, Any]:
         """Return snapshot and sources of the signals that a round's reward was learned from."""
