@@ -19,7 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {"errors"},
     {"locks"},
     {"records", "config", "files", "progress"},
-    {"maths"},
+    {"plain", "maths"},
     {"models", "store", "corpora"},
     {"feedback", "judges"},
     {"methods", "rewards"},
@@ -47,6 +47,7 @@ ONLY_IN = {
 WITHOUT_TORCH = {
     "errors",
     "records",
+    "plain",
     "config",
     "files",
     "locks",

@@ -21,7 +21,7 @@ from burnish.evaluation.reward_card import (
     spearman,
     spread_against_error,
 )
-from burnish.records import to_plain
+from burnish.plain import to_plain
 
 
 def rated(seed=0, texts=60, raters=8):

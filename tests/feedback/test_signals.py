@@ -4,7 +4,8 @@ from burnish.errors import InputError
 from burnish.feedback.intake import import_file
 from burnish.feedback.rows import Given, to_entry
 from burnish.feedback.signals import SignalConfig, answers_of, rescale, said, signals_from
-from burnish.records import Demonstration, Preference, Score, signal_from_plain, signal_to_plain, snapshot_hash
+from burnish.plain import signal_from_plain, signal_to_plain, snapshot_hash
+from burnish.records import Demonstration, Preference, Score
 from burnish.store import Entry
 
 RATED = {"prompt": "Hi", "completion": "A", "rating": 4, "scale": [1, 5]}

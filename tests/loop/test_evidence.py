@@ -13,7 +13,8 @@ from burnish.errors import DamagedFileError, InputError
 from burnish.feedback.signals import signals_from
 from burnish.loop import evidence as evidences
 from burnish.loop.evidence import bring, evenly, joined, keep, kept, with_scripted
-from burnish.records import Completion, Preference, Prompt, Score, share_of, snapshot_hash
+from burnish.plain import snapshot_hash
+from burnish.records import Completion, Preference, Prompt, Score, share_of
 from burnish.store import open_store
 from burnish.tasks import smoke
 

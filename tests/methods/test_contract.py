@@ -68,7 +68,6 @@ def window(name: str, config: object) -> tuple[Batch, dict[str, torch.Tensor]]:
         old_logprobs_BT=says["logprobs_BT"] + 0.2 * noise(n, WIDTH),
         truncated_B=torch.tensor([False, True, False, False, True, False, False, False]),
         targets_BK=noise(n, 1).expand(-1, HEADS),
-        side_B=torch.arange(n) % 2,
         probability_B=probability,
         weights_BK=weights,
         scalars={"weight": total, "max_new_tokens": 5.0, "beta": 0.3},

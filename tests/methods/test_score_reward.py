@@ -24,7 +24,7 @@ def test_the_share_of_each_text():
 def test_weights_are_inverse_variances_with_slack():
     config = score_reward.Config(slack=0.5)
     assert score_reward.weight(0.0, config) == 1.0
-    assert score_reward.weight(None, config) == 1.0
+    assert score_reward.weight(None, config) == score_reward.weight(config.slack, config) == 0.5
     assert score_reward.weight(0.5, config) == pytest.approx(0.5)
     # by hand: (2.5 + 0.5) / (1.0 + 0.5): the surer one counts twice as much
     assert score_reward.weight(1.0, config) / score_reward.weight(2.5, config) == pytest.approx(2.0)

@@ -8,18 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from burnish.errors import DamagedFileError, InputError
-from burnish.records import (
-    Completion,
-    Critique,
-    Demonstration,
-    FinishReason,
-    Preference,
-    Prompt,
-    Sampling,
-    Score,
-    Span,
-    snapshot_hash,
-)
+from burnish.plain import snapshot_hash
+from burnish.records import Completion, Critique, Demonstration, FinishReason, Preference, Prompt, Sampling, Score, Span
 
 
 def all_signals():

@@ -14,7 +14,8 @@ from burnish import config
 from burnish.evaluation.page import TaskWords
 from burnish.evaluation.verdict import require_independent
 from burnish.loop.recipe import Recipe
-from burnish.records import Completion, snapshot_hash
+from burnish.plain import snapshot_hash
+from burnish.records import Completion
 from burnish.tasks import smoke
 
 

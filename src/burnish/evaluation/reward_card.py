@@ -94,7 +94,7 @@ class RewardCard:
 
 
 def card_from_plain(plain: Mapping[str, Any]) -> RewardCard:
-    """Return the card that `records.to_plain` wrote."""
+    """Return the card that `plain.to_plain` wrote."""
 
     def many(name: str) -> dict[str, PairAccuracy]:
         return {key: PairAccuracy(**value) for key, value in plain.get(name, {}).items()}

@@ -14,7 +14,8 @@ from typing import Any, get_args
 from burnish.errors import InputError, nearest
 from burnish.feedback import fields
 from burnish.feedback.fields import Row
-from burnish.records import Completion, FinishReason, Message, Prompt, Sampling, Split, to_plain
+from burnish.plain import to_plain
+from burnish.records import Completion, FinishReason, Message, Prompt, Sampling, Split
 
 PROMPT_PARTS = ("reference", "metadata", "source", "split")
 COMPLETION_PARTS = ("checkpoint_id", "sampling", "finish_reason", "run", "round", "index")

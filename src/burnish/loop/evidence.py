@@ -24,18 +24,8 @@ from burnish.feedback.intake import Problem, read_entries
 from burnish.feedback.overview import Overview, overview
 from burnish.feedback.signals import signals_from
 from burnish.maths import agreement as agreements
-from burnish.records import (
-    Checkpoint,
-    Completion,
-    Preference,
-    Prompt,
-    Score,
-    Signal,
-    share_of,
-    signal_from_plain,
-    snapshot_hash,
-    snapshot_lines,
-)
+from burnish.plain import signal_from_plain, snapshot_hash, snapshot_lines
+from burnish.records import Checkpoint, Completion, Preference, Prompt, Score, Signal, share_of
 from burnish.store.entry import Entry
 
 GOLD_SHARE, TEST_SHARE, CALIBRATION_SHARE = 0.20, 0.10, 0.10
@@ -210,7 +200,7 @@ def kept(folder: Path) -> Brought | None:
 
 
 def write(path: Path, signals: Sequence[Signal]) -> None:
-    """Write signals, one canonical line each: the file's SHA-256 is `records.snapshot_hash`."""
+    """Write signals, one canonical line each: the file's SHA-256 is `plain.snapshot_hash`."""
     files.write_atomic(path, "".join(line + "\n" for line in snapshot_lines(signals)))
 
 

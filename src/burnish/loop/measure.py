@@ -13,7 +13,8 @@ from burnish import files, progress
 from burnish.evaluation.samples import Sample
 from burnish.loop.gold import Gold
 from burnish.models.policy import Policy
-from burnish.records import Completion, FinishReason, Prompt, Reward, completion_from_plain, to_plain
+from burnish.plain import completion_from_plain, to_plain
+from burnish.records import Completion, FinishReason, Prompt, Reward
 from burnish.rewards.on_topic import is_on_topic
 
 PROMPTS_AT_ONCE = 8

@@ -26,7 +26,8 @@ from burnish.maths.kl import KLController
 from burnish.methods import grpo
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
-from burnish.records import Checkpoint, Prompt, Reward, seed_of, to_plain
+from burnish.plain import to_plain
+from burnish.records import Checkpoint, Prompt, Reward, seed_of
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.trainer import Slice, Trainer
 

@@ -30,7 +30,8 @@ from burnish.loop.fit import FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
 from burnish.maths.intervals import bootstrap_mean
 from burnish.models.reward_model import RewardModel, RewardModelConfig
-from burnish.records import Checkpoint, Preference, Score, Signal, share_of, to_plain
+from burnish.plain import to_plain
+from burnish.records import Checkpoint, Preference, Score, Signal, share_of
 from burnish.training.optimiser import OptimiserConfig
 
 Floats = NDArray[np.float64]

@@ -31,7 +31,8 @@ from burnish.loop.run import RunOptions, counts, machine, versions, write_config
 from burnish.models.policy import Policy
 from burnish.models.reward_model import RewardModel
 from burnish.models.sampler import EngineSampler
-from burnish.records import Checkpoint, Prompt, Reward, seed_of, share_of, snapshot_hash
+from burnish.plain import snapshot_hash
+from burnish.records import Checkpoint, Prompt, Reward, seed_of, share_of
 from burnish.rewards.asked_rating import AskedRating
 from burnish.rewards.learned import LearnedRating
 from burnish.rewards.on_topic import StaysOnTopic

@@ -33,10 +33,8 @@ class Batch:
     """bool: reached the length limit."""
     targets_BK: Tensor | None = None
     """float32: what K heads should predict (scores), NaN = not for this head."""
-    side_B: Tensor | None = None
-    """For pairs: 0 = chosen, 1 = rejected; rows 2i and 2i+1 are one pair."""
     probability_B: Tensor | None = None
-    """P(chosen preferred) on both rows of a pair."""
+    """For pairs, of which rows 2i (chosen) and 2i+1 (rejected) are one: P(chosen preferred), on both rows."""
     weights_BK: Tensor | None = None
     """float32: weight of the row for head k (bootstrap counts times the signal's own weight)."""
     scalars: Mapping[str, float] = field(default_factory=dict)

@@ -43,8 +43,11 @@ def needs(config: Config) -> Needs:
 
 
 def weight(variance: float | None, config: Config) -> float:
-    """Return the item's weight relative to one whose variance is nil: slack / (variance + slack), in (0, 1]."""
-    return config.slack / ((variance or 0.0) + config.slack)
+    """Return the item's weight relative to one whose variance is nil: slack / (variance + slack), in (0, 1].
+
+    A variance that nobody stated counts as much as the slack: half the weight of a certain score.
+    """
+    return config.slack / ((config.slack if variance is None else variance) + config.slack)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:

@@ -18,15 +18,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from burnish.errors import DamagedFileError, InputError
-from burnish.records import (
-    Completion,
-    Prompt,
-    Signal,
-    canonical_json,
-    signal_from_plain,
-    signal_to_plain,
-    snapshot_hash,
-)
+from burnish.plain import signal_from_plain, signal_to_plain, snapshot_hash
+from burnish.records import Completion, Prompt, Signal, canonical_json
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.entry import LostSignalsError, SnapshotInfo
 from burnish.store.insert import Insert

@@ -11,17 +11,8 @@ from typing import Any, get_args
 from sqlalchemy import insert, select
 
 from burnish.errors import InputError, nearest
-from burnish.records import (
-    AuthorKind,
-    Checkpoint,
-    Completion,
-    Feedback,
-    Prompt,
-    Sampling,
-    Signal,
-    canonical_json,
-    to_plain,
-)
+from burnish.plain import to_plain
+from burnish.records import AuthorKind, Checkpoint, Completion, Feedback, Prompt, Sampling, Signal, canonical_json
 from burnish.store import erase, read, snapshots
 from burnish.store.engine import WAIT_SECONDS, Database, chunks, connect
 from burnish.store.entry import Entry, Erasure, OnDuplicate, Receipt, SnapshotInfo

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 from burnish.errors import InputError
-from burnish.records import Author, Completion, Feedback, FinishReason, Message, Prompt, Sampling, to_plain
+from burnish.plain import to_plain
+from burnish.records import Author, Completion, Feedback, FinishReason, Message, Prompt, Sampling
 from burnish.store.entry import Entry
 
 MAX_BYTES = 1 << 20
