@@ -266,6 +266,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 record`, `1,200 records`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def count(bar: Bar) -> str:
     """Return how much is done: `120/512 texts`."""
     total = "" if bar.total is None else f"/{bar.total:,}"

@@ -177,10 +177,25 @@ class _Terminal(io.StringIO):
 def test_delete_one_record_as_json(run, file):
     run("import", file({**UP, "id": "v"}, RATED))
     out = json.loads(run("delete", "--id", "v", "--yes", "--json")[1])
-    assert out == {"tombstones": 1, "snapshots": [], "checkpoints": [], "purged": True}
+    assert out == {"tombstones": 1, "snapshots": [], "checkpoints": [], "purged": True, "texts_kept": 0}
     assert json.loads(run("stats", "--json")[1])["erased"] == 1
     with pytest.raises(InputError, match="no record is called 'v'"):
         run("delete", "--id", "v", "--yes")
+
+
+def test_erasing_one_person_leaves_what_others_said_of_a_text_alone(run, file):
+    tie = {"prompt": "Hi", "chosen": "fine", "rejected": "bad", "tie": "good", "author": "ana"}
+    on_it = {"prompt": "Hi", "completion": "good", "rating": 4, "scale": [1, 5], "author": "bo"}
+    run("import", file(tie, on_it))
+    assert run("delete", "--author", "ana", "--yes")[1].startswith("1 record erased; a tombstone")
+    assert [json.loads(line)["author"] for line in run("export")[1].splitlines()] == ["bo"]
+    assert run("delete", "--author", "bo", "--yes")[0] == 0
+
+
+def test_delete_tells_of_a_text_that_stays_because_others_spoke_of_it(run, file):
+    fixed = {"prompt": "Hi", "completion": "Helo", "correction": "Hello", "author": "ana"}
+    run("import", file(fixed, {**UP, "author": "bo"}))
+    assert "1 text of theirs kept" in run("delete", "--author", "ana", "--yes")[1]
 
 
 def test_delete_of_an_unknown_author_offers_the_nearest(run, file):

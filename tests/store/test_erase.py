@@ -115,17 +115,76 @@ def test_the_rewritten_file_is_sound_and_holds_all_others_said(sqlite_url, rated
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
 
-def test_a_completion_the_author_wrote_goes_too_and_feedback_on_it(store):
+def test_a_completion_the_author_wrote_goes_too_and_their_feedback_on_it(store):
     entry = corrected("f1", "planted")
     mine = own_text(entry)
-    liked = Feedback("f2", "thumb", entry.prompt.id, (mine.id,), {"thumb": True}, BOB)
+    liked = Feedback("f2", "thumb", entry.prompt.id, (mine.id,), {"thumb": True}, ANA)
     shown = Feedback("f3", "thumb", entry.prompt.id, (entry.completions[0].id,), {"thumb": False}, BOB)
     store.submit(Entry(entry.prompt, (*entry.completions, mine), (*entry.feedback, liked, shown)))
-    assert store.erase_author("ana").records == 1
+    assert store.erase_author("ana").records == 2
     assert store.completion(mine.id) is None
     (left,) = store.entries()
     assert left.completions == entry.completions
     assert left.feedback == (shown,)
+
+
+@pytest.mark.parametrize("other", [BOB, Author(), Author("ana", "ai")])
+def test_a_completion_stays_while_what_somebody_else_said_hangs_on_it(store, other):
+    entry = corrected("f1", "planted")
+    mine = own_text(entry)
+    liked = Feedback("f2", "thumb", entry.prompt.id, (mine.id,), {"thumb": True}, other)
+    store.submit(Entry(entry.prompt, (*entry.completions, mine), (*entry.feedback, liked)))
+    assert store.erase_author("ana") == Erasure(1, texts_kept=1)
+    (left,) = store.entries()
+    assert left.feedback == (liked,)
+    assert store.submit(replace(left, feedback=(replace(liked, id="f3"),)))[0].status == "stored"
+
+
+def test_a_text_that_two_people_wrote_stays_the_other_s(store):
+    entry, same = corrected("f1", "planted"), corrected("f2", "planted", BOB)
+    mine = own_text(entry)
+    store.submit(replace(entry, completions=(*entry.completions, mine)))
+    store.submit(same)
+    theirs = Demonstration(entry.prompt, mine, feedback_ids=("f2",))
+    used = store.save_snapshot([theirs])
+    assert store.erase_author("ana") == Erasure(1, texts_kept=1)
+    assert store.load_snapshot(used) == [theirs]
+    assert store.completion(mine.id) == mine
+    assert store.erase_author("bob") == Erasure(1, (used,))
+    assert store.completion(mine.id) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("comparison", {"tie": "good"}),
+        ("comment", {"comment": "good"}),
+        ("span", {"spans": [{"start": 0, "end": 1, "label": "good", "note": "good"}]}),
+    ],
+)
+def test_a_word_of_an_answer_that_equals_a_completion_does_not_take_it_along(store, kind, value):
+    prompt = Prompt.of("How is the lamp?")
+    one, other, good = (Completion(prompt.id, words) for words in ("It glows.", "It hums.", "good"))
+    shown = (one.id, other.id) if kind == "comparison" else (one.id,)
+    said = Feedback("f1", kind, prompt.id, shown, value, ANA)
+    rated = Feedback("f2", "rating", prompt.id, (good.id,), {"rating": 4, "scale": [1, 5]}, BOB)
+    store.submit(Entry(prompt, (one, other, good), (said, rated)))
+    assert store.erase_author("ana") == Erasure(1)
+    (left,) = store.entries()
+    assert left.feedback == (rated,)
+    vote = Feedback("f3", "thumb", prompt.id, (good.id,), {"thumb": True}, Author("cy"))
+    assert store.submit(Entry(prompt, (good,), (vote,)))[0].status == "stored"
+    assert store.erase_author("bob") == Erasure(1)
+
+
+def test_authors_are_counted_in_the_rows_whatever_became_of_the_texts(store, rated):
+    list(store.submit_many([rated("f1"), rated("f2", author=BOB), rated("f3", author=Author("ana", "ai"))]))
+    store.submit(rated("f1", 1), on_duplicate="replace")
+    store.submit(rated("f4", author=Author()))
+    assert store.authors() == {"ana": 2, "bob": 1}
+    assert store.authors(author_kind="ai") == {"ana": 1}
+    store.erase_author("ana")
+    assert store.authors() == {"bob": 1}
 
 
 def test_a_text_that_was_shown_is_not_the_author_s_own(store):

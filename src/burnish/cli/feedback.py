@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from burnish.errors import InputError, nearest
+from burnish.progress import counted
 
 if TYPE_CHECKING:
     from burnish.feedback.intake import ImportResult
-    from burnish.records import Feedback
+    from burnish.records import AuthorKind, Feedback
     from burnish.store import Erasure, Store
 
 DEFAULT_DB = "sqlite:///burnish.db"
@@ -191,7 +192,7 @@ def _delete(args: argparse.Namespace) -> int:
             erased = store.erase(args.id)
     if args.json:
         lineage = {"snapshots": list(erased.snapshots), "checkpoints": list(erased.checkpoints)}
-        _print_json({"tombstones": erased.records, **lineage, "purged": erased.purged})
+        _print_json({"tombstones": erased.records, **lineage, "purged": erased.purged, "texts_kept": erased.texts_kept})
     else:
         _print_erasure(erased)
     return 0
@@ -201,16 +202,11 @@ def _whom(store: Store, author: str, author_kind: str) -> str:
     """Return what would be erased, in words; raises InputError for an author nobody knows, with the nearest one."""
     if not author:
         raise InputError("--author: empty. Anonymous answers cannot be told apart; erase them one by one with --id.")
-    count, names = 0, set()
-    for entry in store.entries(include_superseded=True):
-        for record in entry.feedback:
-            if record.author.kind == author_kind and record.author.id:
-                names.add(record.author.id)
-                count += record.author.id == author
-    if not count:
-        hint = nearest(author, names) if len(names) <= SHOWN_PROBLEMS else ""
+    known = store.authors(author_kind=cast("AuthorKind", author_kind))
+    if author not in known:
+        hint = nearest(author, known) if len(known) <= SHOWN_PROBLEMS else ""
         raise InputError(f"--author: no {author_kind} called {author!r} has said anything here.{hint}")
-    return f"{count:,} records of {author!r}"
+    return f"{counted(known[author], 'record')} of {author!r}"
 
 
 def _which(record: Feedback | None, name: str) -> str:
@@ -231,9 +227,11 @@ def _ask(what: str) -> None:
 
 
 def _print_erasure(erased: Erasure) -> None:
-    print(f"{erased.records:,} records erased; a tombstone stays for each.")
+    print(f"{counted(erased.records, 'record')} erased; a tombstone stays for each.")
+    if erased.texts_kept:
+        print(f"{counted(erased.texts_kept, 'text')} of theirs kept, because what others said speaks of it.")
     for name, ids in (("snapshot", erased.snapshots), ("checkpoint", erased.checkpoints)):
-        print(f"{len(ids):,} {name}{'' if len(ids) == 1 else 's'} used them{':' if ids else '.'}")
+        print(f"{counted(len(ids), name)} used them{':' if ids else '.'}")
         for each in ids:
             print(f"  {each}")
     if erased.checkpoints:

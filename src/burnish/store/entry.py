@@ -46,6 +46,8 @@ class Erasure:
     purged: bool = True
     """Whether the bytes are gone from the files too. False while another process still reads an older state: they go
     when the store is next opened or erased from."""
+    texts_kept: int = 0
+    """Completions that read as a text of theirs and stay, because what somebody else said speaks of them."""
 
 
 @dataclass(frozen=True, slots=True)

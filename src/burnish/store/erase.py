@@ -3,6 +3,7 @@
 Words are what a record said (value, comment, consent, ...), completions that its author wrote (a correction), and
 every signal of a snapshot that was made from it. The envelope stays, its author replaced by a number that nothing
 leads back from. What was trained on the words is named, because weights cannot be edited.
+A completion that a record of somebody else speaks of, or that somebody else wrote as well, stays: their words hang on it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,9 @@ from burnish.store.schema import (
     words,
 )
 
+AUTHORED = "correction"
+"""The part of a value, of whatever kind, in which its author's own text stands: one, or a list. Nothing else in a value
+counts as a text they wrote: a label or a comment may say by chance what a completion says."""
 PURGE_PENDING = "purge_pending"
 _PURGE_SECONDS = 2.0  # how long to wait for readers of an older state before leaving the bytes to a later purge
 
@@ -46,7 +50,7 @@ class _Record:
     prompt_id: str
     shown: frozenset[str]
     texts: frozenset[str]
-    """Every text inside its value: a correction, or the id of one."""
+    """The texts in it that its author wrote: corrections, or ids of completions that hold them."""
 
     def wrote(self, completion_id: str, completion_text: str) -> bool:
         """Return whether a completion is this author's own: it stands in the value and was not shown to them."""
@@ -59,6 +63,10 @@ class _Own:
 
     records: list[_Record]
     by_prompt: dict[str, list[_Record]] = field(default_factory=dict)
+    others: dict[str, set[str]] = field(default_factory=dict)
+    """Of each such prompt: completions that records which stay speak of, and texts that their authors wrote."""
+    kept: set[str] = field(default_factory=set)
+    """Completions with the author's text that stay because of them."""
 
     def __post_init__(self) -> None:
         for record in self.records:
@@ -66,7 +74,13 @@ class _Own:
                 self.by_prompt.setdefault(record.prompt_id, []).append(record)
 
     def wrote(self, prompt_id: str, completion_id: str, completion_text: str) -> bool:
-        return any(record.wrote(completion_id, completion_text) for record in self.by_prompt.get(prompt_id, ()))
+        """Return whether a completion is the author's own and nobody else's words hang on it."""
+        if not any(record.wrote(completion_id, completion_text) for record in self.by_prompt.get(prompt_id, ())):
+            return False
+        if self.others.get(prompt_id, set()).isdisjoint((completion_id, completion_text)):
+            return True
+        self.kept.add(completion_id)
+        return False
 
 
 def erase_author(database: Database, author_id: str, author_kind: str) -> Erasure:
@@ -107,13 +121,14 @@ def _erase(database: Database, choose: Callable[[Connection], list[str]]) -> Era
         own = _Own(list(_records(connection, choose(connection))))
         if own.records:
             _leave_tombstones(connection, own)
+            _look_for_others(connection, own)
             written = _erase_completions(connection, own)
             hashes = _empty_snapshots(connection, own, written)
             models = _trained_on(connection, hashes)
             _note_purge(connection)
     if not own.records:
         return Erasure(0)
-    return Erasure(len(own.records), hashes, models, purge(database))
+    return Erasure(len(own.records), hashes, models, purge(database), len(own.kept))
 
 
 def _records(connection: Connection, names: Iterable[str]) -> Iterator[_Record]:
@@ -127,12 +142,10 @@ def _records(connection: Connection, names: Iterable[str]) -> Iterator[_Record]:
             yield _Record(seq, name, prompt_id, frozenset(json.loads(shown)), frozenset(_texts_in(json.loads(value))))
 
 
-def _texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts_in(each)
+def _texts_in(value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts in a value that its author wrote."""
+    own = value.get(AUTHORED)
+    yield from (each for each in (own if isinstance(own, list) else [own]) if isinstance(each, str))
 
 
 # ------------------------------------------------------------------------------------------------- records, completions
@@ -145,6 +158,18 @@ def _leave_tombstones(connection: Connection, own: _Own) -> None:
         connection.execute(delete(words).where(words.c.seq.in_(some)))
         mark = update(feedback).where(feedback.c.seq.in_(some))
         connection.execute(mark.values(author_id=nobody, erased_ms=time.time_ns() // 1_000_000))
+
+
+def _look_for_others(connection: Connection, own: _Own) -> None:
+    """Take note of what the records that stay say on the prompts for which the author wrote something."""
+    query = (
+        select(prompts.c.id, feedback.c.completion_ids, words.c.value)
+        .join_from(feedback, prompts)
+        .join(words, words.c.seq == feedback.c.seq)  # those that were erased have none
+    )
+    for some in chunks(own.by_prompt, MOST_IDS):
+        for prompt_id, shown, value in connection.execute(query.where(prompts.c.id.in_(some))):
+            own.others.setdefault(prompt_id, set()).update(json.loads(shown), _texts_in(json.loads(value)))
 
 
 def _erase_completions(connection: Connection, own: _Own) -> list[str]:

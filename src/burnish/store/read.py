@@ -121,6 +121,14 @@ def feedback_record(connection: Connection, name: str) -> Feedback | None:
     return None if row is None else feedback_of(tuple(row))
 
 
+def authors(connection: Connection, kind: str) -> dict[str, int]:
+    """Return how many records there are of each named author of a kind: all that erasing would find."""
+    query = select(feedback.c.author_id, func.count()).where(
+        feedback.c.author_kind == kind, feedback.c.author_id != "", feedback.c.erased_ms.is_(None)
+    )
+    return {row[0]: int(row[1]) for row in connection.execute(query.group_by(feedback.c.author_id))}
+
+
 def stats(connection: Connection) -> dict[str, Any]:
     """Return the counts of `Store.stats`."""
 

@@ -169,6 +169,11 @@ class Store:
         with self._database.reading() as connection:
             return read.feedback_record(connection, feedback_id)
 
+    def authors(self, *, author_kind: AuthorKind = "human") -> Mapping[str, int]:
+        """Return how many records each named author has, superseded ones included: what erasing them would take."""
+        with self._database.reading() as connection:
+            return read.authors(connection, author_kind)
+
     def stats(self) -> Mapping[str, Any]:
         """Return counts: records (current ones), people (named authors), anonymous, by_kind, superseded, erased,
         prompts, completions, snapshots, checkpoints."""
