@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from burnish.errors import InputError
 from burnish.feedback import intake
 from burnish.feedback.intake import Problem, import_file, import_files, read_entries
-from burnish.records import Author
+from burnish.records import Author, content_id
 from burnish.store import Entry
 
 UP = {"prompt": "Hi", "completion": "Hello", "thumb": True}
@@ -174,6 +175,33 @@ def test_problems_are_kept_up_to_a_limit_and_counted_beyond_it(store, jsonl, mon
 def test_author_and_source_of_the_whole_file(store, jsonl):
     import_file(store, jsonl(UP, {**DOWN, "author": "bob"}), author=Author("ana"), source="shop")
     assert [(record.author.id, record.source) for record in records(store)] == [("ana", "shop"), ("bob", "shop")]
+
+
+def test_one_file_for_two_authors_is_two_people_s_votes(store, jsonl):
+    path = jsonl(UP, {**DOWN, "author": "cy"})
+    for mode in ("error", "replace"):
+        for author, stored in (("ana", 2), ("bo", 1)):
+            result = import_file(store, path, author=Author(author), on_duplicate=mode)
+            assert (result.stored, result.known, result.refused) == (
+                (stored, 2 - stored, 0) if mode == "error" else (0, 2, 0)
+            )
+    assert sorted(record.author.id for record in records(store, include_superseded=True)) == ["ana", "bo", "cy"]
+    assert import_file(store, path, author=Author("ana", "ai")).stored == 1
+
+
+def test_a_given_source_makes_another_record_where_the_line_names_none(store, jsonl):
+    path = jsonl(UP, {**DOWN, "source": "web"})
+    assert import_file(store, path, source="shop").stored == 2
+    other = import_file(store, path, source="app")
+    assert (other.stored, other.known, other.refused) == (1, 1, 0)
+
+
+def test_where_nothing_is_given_an_id_is_of_the_line_and_its_place_among_equals(jsonl):
+    for given in ({}, {"author": Author("ana"), "source": "shop"}):
+        whole = {**UP, "author": "", "source": ""} if given else UP
+        found = [entry.feedback[0].id for entry in read_entries(jsonl(whole, whole), **given)]
+        digest = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+        assert found == [content_id("f", [digest, before]) for before in (0, 1)]
 
 
 def test_ai_authors_stay_ai(store, jsonl):

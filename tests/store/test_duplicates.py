@@ -100,11 +100,19 @@ def test_an_export_names_no_old_record_and_still_comes_back_as_known(store, rate
         store.submit(rated("f3", 3, **same, supersedes="f1"))
 
 
-def test_replace_may_mend_an_author_and_steps_over_ids_in_use(store, rated):
-    store.submit(rated("f1", author=Author("anna")))
+@pytest.mark.parametrize("change", [{"author": Author("bob")}, {"author": Author("ana", "ai")}, {"asked": "Another?"}])
+def test_replace_takes_no_place_of_another_author_or_on_another_prompt(store, rated, change):
+    store.submit(rated("f1", 1))
+    with pytest.raises(InputError, match=r"'f1': id: stands for a record of another author or on another prompt"):
+        store.submit(rated("f1", 5, **change), on_duplicate="replace")
+    assert ratings_of(store) == {"f1": 1}
+
+
+def test_replace_steps_over_ids_in_use(store, rated):
+    store.submit(rated("f1", 1))
     store.submit(rated("f1~2", asked="Another?"))
     store.submit(rated("f1~3", asked="A third?"))
-    (receipt,) = store.submit(rated("f1", author=Author("ana")), on_duplicate="replace")
+    (receipt,) = store.submit(rated("f1", 2), on_duplicate="replace")
     assert receipt.feedback_id == "f1~4"
     assert ids_of(store) == ["f1~4", "f1~2", "f1~3"]
 

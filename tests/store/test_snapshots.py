@@ -32,7 +32,7 @@ def all_signals():
     raw = Completion(other.id, "Some raw text.")
     return [
         Demonstration(other, raw),
-        Preference(prompt, (good, bad), (0, 1), 0.8, 0.01, 2.0, 1.5, ("f1", "f2")),
+        Preference(prompt, (good, bad), (0, 1), 0.8, 0.01, 2.0, 1.5, feedback_ids=("f1", "f2")),
         Preference(prompt, (bad, good, bad), (None, 0, 0)),
         Score(
             prompt,

@@ -1,7 +1,8 @@
 """Files of feedback into the store: a bad line is reported and never takes the good ones with it.
 
-Identity: a row's own `id`; without one, the hash of the line and of how often that line came before in its file. So
-importing a file again adds nothing, and equal anonymous votes within one file all count.
+Identity: a row's own `id`; without one, the hash of the line, of how often that line came before in its file, and of
+the author and the source that were given for lines that name none. So importing a file again adds nothing, equal
+anonymous votes within one file all count, and one file imported for two people is two people's votes.
 """
 
 from __future__ import annotations

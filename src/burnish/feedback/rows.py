@@ -40,7 +40,8 @@ class Given:
 
 
 def to_entry(row: Row, identity: Sequence[Any], given: Given) -> Entry:
-    """Return the entry that a row describes; without an `id` of its own, `identity` fixes the records' ids.
+    """Return the entry that a row describes; without an `id` of its own, `identity` fixes the records' ids, together
+    with the author and the source where they are the given ones.
 
     Raises InputError naming the field, its value, what was expected and the remedy.
     """
@@ -48,7 +49,7 @@ def to_entry(row: Row, identity: Sequence[Any], given: Given) -> Entry:
     names = _kinds_in(plain)
     extra = _unclaimed(plain, names)
     prompt = origins.read_prompt(messages, plain, given.source)
-    row_id = _row_id(plain["id"]) if "id" in plain else content_id("f", list(identity))
+    row_id = _row_id(plain["id"]) if "id" in plain else content_id("f", [*identity, *_given_parts(plain, given)])
     envelope = _envelope(plain, given)
     metadata = {**extra, **fields.mapping(plain.get("metadata", {}), "metadata")}
     if len(names) > 1 and "supersedes" in plain:
@@ -147,6 +148,13 @@ def _unclaimed(plain: Row, names: Sequence[str]) -> dict[str, Any]:
 def _row_id(value: object) -> str:
     """Return a row's own id; whole numbers are taken as their digits."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else fields.name(value, "id")
+
+
+def _given_parts(plain: Row, given: Given) -> list[list[str]]:
+    """Return what a row takes from `given`: without it the same line for two authors would be one record."""
+    author, source = given.author, given.source
+    parts = [["author", author.id, author.kind]] if "author" not in plain and author != Author() else []
+    return parts + ([["source", source]] if "source" not in plain and source else [])
 
 
 def _envelope(plain: Row, given: Given) -> dict[str, Any]:

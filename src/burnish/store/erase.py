@@ -3,7 +3,7 @@
 Words are what a record said (value, comment, consent, ...), completions that its author wrote (a correction), and
 every signal of a snapshot that was made from it. The envelope stays, its author replaced by a number that nothing
 leads back from. What was trained on the words is named, because weights cannot be edited.
-A completion that a record of somebody else speaks of, or that somebody else wrote as well, stays: their words hang on it.
+A completion that somebody else's record speaks of, or that somebody else wrote as well, stays: their words hang on it.
 """
 
 from __future__ import annotations

@@ -195,6 +195,11 @@ class _Ledger:
     def _replace(self, name: str, new: Pair, current: Pair) -> Receipt:
         if _said(new) == _said(current):
             return Receipt(current[0][0], "known")
+        if not _same_voice(new[0], current[0]):
+            raise InputError(
+                f"feedback {name!r}: id: stands for a record of another author or on another prompt, which only a "
+                "record of that author on that prompt replaces. Give it an id of its own."
+            )
         number, fresh = 2, f"{name}~2"
         while fresh in self._known:
             number += 1
@@ -228,7 +233,7 @@ class _Ledger:
         old = self._known[old_id]
         if old is None:
             raise InputError(f"{who} was erased on request. Leave supersedes empty.")
-        if old[0][_AUTHOR] != envelope[_AUTHOR] or old[0][_PROMPT] != envelope[_PROMPT]:
+        if not _same_voice(old[0], envelope):
             raise InputError(f"{who} is another author's or on another prompt. Leave supersedes empty.")
 
     def _add(self, pair: Pair) -> None:
@@ -241,6 +246,11 @@ class _Ledger:
 def _said(pair: Pair) -> tuple[Row, Row]:
     """Return a record without its id and without what it supersedes: the content that makes two submissions one."""
     return (*pair[0][1:_SUPERSEDES], *pair[0][_SUPERSEDES + 1 :]), pair[1]
+
+
+def _same_voice(one: Row, other: Row) -> bool:
+    """Return whether two envelopes are of one author on one prompt: only then one may take the other's place."""
+    return bool(one[_AUTHOR] == other[_AUTHOR] and one[_PROMPT] == other[_PROMPT])
 
 
 def _difference(old: Pair, new: Pair) -> str:
