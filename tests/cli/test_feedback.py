@@ -198,6 +198,14 @@ def test_delete_tells_of_a_text_that_stays_because_others_spoke_of_it(run, file)
     assert "1 text of theirs kept" in run("delete", "--author", "ana", "--yes")[1]
 
 
+def test_delete_by_id_names_what_came_in_the_same_line(run, file):
+    run("import", file({**RATED, "comment": "meh", "id": "r1"}))
+    with pytest.raises(InputError, match=r"Erase 'r1' of bob \(rated 4 .*\), with what came in its line: comment\?"):
+        run("delete", "--id", "r1")
+    assert "2 records erased" in run("delete", "--id", "r1", "--yes")[1]
+    assert run("export")[1] == ""
+
+
 def test_delete_of_an_unknown_author_offers_the_nearest(run, file):
     run("import", file(UP))
     with pytest.raises(InputError, match="Did you mean 'ana'"):

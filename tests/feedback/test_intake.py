@@ -6,6 +6,7 @@ import pytest
 from burnish.errors import InputError
 from burnish.feedback import intake
 from burnish.feedback.intake import Problem, import_file, import_files, read_entries
+from burnish.feedback.outgoing import export_rows
 from burnish.records import Author, content_id
 from burnish.store import Entry
 
@@ -108,6 +109,66 @@ def test_one_id_for_several_kinds_stands_for_all_of_them(store, jsonl):
         result = import_file(store, jsonl(changed, name="changed.jsonl"))
         assert (result.stored, result.refused) == (0, 1)
     assert len(records(store)) == 2
+
+
+LINE = {"prompt": "Hi", "completion": "Hello", "rating": 2, "scale": [1, 5], "comment": "meh", "id": "r1"}
+SHORT = {**{key: value for key, value in LINE.items() if key != "comment"}, "rating": 5}
+
+
+def test_replacing_a_line_takes_back_what_it_no_longer_holds(store, jsonl):
+    import_file(store, jsonl(LINE, {**UP, "id": "r1/comment~2", "author": "bo"}))
+    replaced = import_file(store, jsonl(SHORT), on_duplicate="replace")
+    assert (replaced.stored, replaced.replaced, replaced.refused) == (0, 1, 0)
+    assert sorted(record.id for record in records(store)) == ["r1/comment~2", "r1~2"]
+    assert store.stats()["by_kind"] == {"rating": 1, "thumb": 1}
+    assert (store.stats()["records"], store.stats()["superseded"]) == (2, 2)
+    for mode in ("replace", "error"):
+        again = import_file(store, jsonl(SHORT), on_duplicate=mode)
+        assert (again.known, again.replaced, again.refused) == (1, 0, 0)
+    back = import_file(store, jsonl(LINE), on_duplicate="replace")
+    assert back.replaced == 2
+    assert sorted(record.kind for record in records(store)) == ["comment", "rating", "thumb"]
+    other = {**SHORT, "thumb": True}
+    import_file(store, jsonl(other), on_duplicate="replace")
+    assert sorted(record.kind for record in records(store)) == ["rating", "thumb", "thumb"]
+    assert store.erase("r1").records > 5
+    assert [record.author.id for record in records(store, include_superseded=True)] == ["bo"]
+
+
+def test_an_export_that_comes_back_takes_nothing_back(store, jsonl):
+    import_file(store, jsonl(LINE))
+    export = jsonl(*export_rows(store), name="export.jsonl")
+    again = import_file(store, export, on_duplicate="replace")
+    assert (again.known, again.replaced, again.stored) == (2, 0, 0)
+    assert len(records(store)) == 2
+
+
+def test_replacing_a_line_leaves_alone_what_only_looks_like_a_part_of_it(store, jsonl):
+    import_file(store, jsonl(LINE))
+    store.erase("r1/comment")
+    forged = {**UP, "id": "q", "metadata": {"beside": ["thumb"]}}
+    import_file(store, jsonl({**UP, "id": "q/thumb", "author": "bo"}, forged))
+    import_file(store, jsonl(SHORT, {**DOWN, "id": "q"}), on_duplicate="replace")
+    assert sorted(record.id for record in records(store)) == ["q/thumb", "q~2", "r1~2"]
+
+
+def test_erasing_a_line_by_its_id_takes_all_its_parts_and_nobody_else_s(store, jsonl):
+    import_file(store, jsonl({**LINE, "author": "ana"}, {**UP, "id": "r1/thumb", "author": "bo"}))
+    forged = {**UP, "id": "s", "author": "cy", "metadata": {"beside": ["comment"]}}
+    import_file(store, jsonl({**LINE, "id": "s/comment", "kind": "rating"}, forged))
+    assert store.erase("s").records == 1
+    assert store.erase("r1").records == 2
+    assert [record.id for record in records(store)] == ["r1/thumb", "s/comment"]
+
+
+def test_erasing_a_part_or_a_later_version_of_a_line(store, jsonl):
+    import_file(store, jsonl(LINE, {**LINE, "id": "r2"}))
+    assert store.erase("r1/comment").records == 1
+    import_file(store, jsonl({**LINE, "comment": "fine", "id": "r2"}), on_duplicate="replace")
+    import_file(store, jsonl({**LINE, "rating": 3, "id": "r2", "thumb": True}), on_duplicate="replace")
+    assert sorted(record.id for record in records(store)) == ["r1", "r2/comment~3", "r2/thumb", "r2~2"]
+    assert store.erase("r2~2").records == 6
+    assert [record.id for record in records(store, include_superseded=True)] == ["r1"]
 
 
 def test_duplicates_within_one_file(store, jsonl):

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _db(delete)
     which = delete.add_mutually_exclusive_group(required=True)
     which.add_argument("--author", metavar="NAME", help="everything this author said")
-    which.add_argument("--id", metavar="ID", help="this record and its other versions")
+    which.add_argument("--id", metavar="ID", help="this record, its versions and what came in its line (ID/comment)")
     delete.add_argument("--author-kind", choices=("human", "ai", "rule"), default="human", help="default: human")
     delete.add_argument("--yes", action="store_true", help="do not ask first")
     _output(delete)
@@ -213,8 +213,11 @@ def _which(record: Feedback | None, name: str) -> str:
     if record is None:
         raise InputError(f"--id: no record is called {name!r}, or it was erased before. `export` shows the ids.")
     from burnish.feedback.signals import said
+    from burnish.store.entry import BESIDE
 
-    return f"{name!r} of {record.author.id or 'an anonymous author'} ({said(record)[:60]})"
+    beside = record.metadata.get(BESIDE)
+    line = f", with what came in its line: {', '.join(map(str, beside))}" if isinstance(beside, list) else ""
+    return f"{name!r} of {record.author.id or 'an anonymous author'} ({said(record)[:60]}){line}"
 
 
 def _ask(what: str) -> None:

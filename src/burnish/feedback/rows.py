@@ -18,6 +18,7 @@ from burnish.feedback.answers import Answer
 from burnish.feedback.fields import Row
 from burnish.records import Author, AuthorKind, Completion, Feedback, content_id
 from burnish.store import Entry
+from burnish.store.entry import BESIDE
 
 NAMES = ("aspect", "run")
 ENVELOPE = (
@@ -25,8 +26,6 @@ ENVELOPE = (
     "consent", "supersedes", "source", "run", "round", "prompt_extra", "completion_extra",
 )  # fmt: skip
 """Fields that any row may have, whatever its kind."""
-BESIDE = "beside"
-"""Metadata of the first record of a row with several kinds: the others. It makes the row's id stand for all of them."""
 
 _SLIP = 0.85  # "ratings" and "promt" are slips; "prompt_id" and "score_chosen" are other people's columns
 

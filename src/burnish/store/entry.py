@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from burnish.errors import InputError
 from burnish.records import Completion, Feedback, Prompt
 
 OnDuplicate: TypeAlias = Literal["error", "skip", "replace"]
 Status: TypeAlias = Literal["stored", "known", "replaced", "conflict"]
+
+BESIDE = "beside"
+"""Metadata of the first record of a line that holds several kinds: the others. The id of that record stands for all."""
+WITHDRAWN = "withdrawn"
+"""Kind of a record that only takes another back: nothing of it is ever read out."""
+
+
+def ids_beside(feedback_id: str, metadata: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the records that came in the same line as this one."""
+    names = metadata.get(BESIDE)
+    return [f"{feedback_id}/{name}" for name in names] if isinstance(names, list) else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 from burnish.errors import BusyError, InputError
 from burnish.store import snapshots as saved
 from burnish.store.engine import MOST_IDS, Database, chunks
-from burnish.store.entry import Erasure
+from burnish.store.entry import Erasure, ids_beside
 from burnish.store.schema import (
     checkpoints,
     completions,
@@ -98,7 +98,7 @@ def erase_author(database: Database, author_id: str, author_kind: str) -> Erasur
 
 
 def erase_record(database: Database, feedback_id: str) -> Erasure:
-    """Erase a record with its earlier and later versions; see `Store.erase`."""
+    """Erase a record with its versions and with what came beside it in its line; see `Store.erase`."""
 
     def choose(connection: Connection) -> list[str]:
         versions: set[str] = set()
@@ -110,10 +110,24 @@ def erase_record(database: Database, feedback_id: str) -> Erasure:
                 raise InputError(f"erase: feedback {feedback_id!r} is not in this store. Check the id.")
             versions |= ask
             ask = {name for row in rows for name in row if name is not None} - versions
+            ask = ask or _beside(connection, versions) - versions
         query = select(feedback.c.id).where(feedback.c.id.in_(versions), feedback.c.erased_ms.is_(None))
         return list(connection.execute(query).scalars())
 
     return _erase(database, choose)
+
+
+def _beside(connection: Connection, versions: set[str]) -> set[str]:
+    """Return the records that came in one line with these: of the same author, on the same prompt."""
+    voice = (feedback.c.author_id, feedback.c.author_kind, feedback.c.prompt)
+    query = select(words.c.metadata, *voice).join_from(feedback, words, words.c.seq == feedback.c.seq)
+    found: set[str] = set()
+    for metadata, *who in connection.execute(query.where(feedback.c.id.in_(versions))).all():
+        names = {part for version in versions for part in ids_beside(version, json.loads(metadata))}
+        there = select(feedback.c.id).where(feedback.c.id.in_(names))
+        same = (column == value for column, value in zip(voice, who, strict=True))
+        found.update(connection.execute(there.where(*same)).scalars() if names else ())
+    return found
 
 
 def _erase(database: Database, choose: Callable[[Connection], list[str]]) -> Erasure:

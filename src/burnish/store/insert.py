@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam, func, select
 
 from burnish.errors import InputError
 from burnish.store.engine import MOST_IDS, chunks
-from burnish.store.entry import OnDuplicate, Receipt
+from burnish.store.entry import WITHDRAWN, OnDuplicate, Receipt, ids_beside
 from burnish.store.schema import (
     COMPLETION_COLUMNS,
     ENVELOPE_COLUMNS,
@@ -34,10 +34,13 @@ Outcome: TypeAlias = "tuple[Receipt, ...] | InputError"
 Pair: TypeAlias = tuple[Row, Row]
 """Envelope and words of a record."""
 
+_KIND = ENVELOPE_COLUMNS.index("kind")
 _SUPERSEDES = ENVELOPE_COLUMNS.index("supersedes")
 _COMPLETION_IDS = ENVELOPE_COLUMNS.index("completion_ids")
 _PROMPT = ENVELOPE_COLUMNS.index("prompt")
 _AUTHOR = slice(ENVELOPE_COLUMNS.index("author_id"), ENVELOPE_COLUMNS.index("author_kind") + 1)
+_METADATA = WORDS_COLUMNS.index("metadata")
+_NO_WORDS: Row = ("{}", "", None, "{}", "", "{}")
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _RECORDS = (
@@ -134,6 +137,8 @@ class _Ledger:
         try:
             self._need_completions(work.checked)
             receipts = tuple(self._decide_record(pair, work.on_duplicate) for pair in work.checked.feedback)
+            if work.on_duplicate == "replace":
+                receipts = self._withdraw_the_rest(work.checked, receipts)
         except InputError as error:
             for envelope, _ in self._fresh:
                 del self._known[envelope[0]]
@@ -200,6 +205,11 @@ class _Ledger:
                 f"feedback {name!r}: id: stands for a record of another author or on another prompt, which only a "
                 "record of that author on that prompt replaces. Give it an id of its own."
             )
+        fresh = self._follow(name, current, new)
+        return Receipt(fresh, "replaced", f"supersedes {current[0][0]!r}")
+
+    def _follow(self, name: str, current: Pair, new: Pair) -> str:
+        """Return the id under which new content takes the place of the current one."""
         number, fresh = 2, f"{name}~2"
         while fresh in self._known:
             number += 1
@@ -207,20 +217,51 @@ class _Ledger:
             self._load([fresh])
         envelope = (fresh, *new[0][1:_SUPERSEDES], current[0][0], *new[0][_SUPERSEDES + 1 :])
         self._add((envelope, new[1]))
-        return Receipt(fresh, "replaced", f"supersedes {current[0][0]!r}")
+        return fresh
+
+    def _withdraw_the_rest(self, checked: Checked, receipts: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
+        """Take back what came beside a replaced record in its line and comes no more, and say so."""
+        coming = {envelope[0] for envelope, _ in checked.feedback}
+        for envelope, said in checked.feedback:  # an export gives each record a line of its own
+            coming.update(ids_beside(envelope[0], json.loads(said[_METADATA])))
+        told = []
+        for (envelope, _), receipt in zip(checked.feedback, receipts, strict=True):
+            versions = self._versions(envelope[0]) if receipt.status != "stored" else ()
+            beside = [ids_beside(envelope[0], json.loads(said[_METADATA])) for _, said in versions]
+            rest = dict.fromkeys(part for parts in beside for part in parts if part not in coming)
+            gone = "".join(f"; took back {part!r}" for part in rest if self._withdraw(part, envelope))
+            told.append(replace(receipt, message=(receipt.message + gone).removeprefix("; ")) if gone else receipt)
+        return tuple(told)
+
+    def _withdraw(self, name: str, voice: Row) -> bool:
+        """Return whether a record stood there and was taken back."""
+        if name not in self._known:
+            self._load([name])
+        first = self._known.get(name)
+        if first is None or not _same_voice(first[0], voice):
+            return False
+        envelope, _ = current = self._versions(name)[-1]
+        if envelope[_KIND] == WITHDRAWN or self._follower(envelope[0]) is not None:
+            return False
+        self._follow(name, current, ((name, WITHDRAWN, *envelope[_KIND + 1 :]), _NO_WORDS))
+        return True
 
     def _versions(self, name: str) -> list[Pair]:
         """Return a record and what `replace` made of it, oldest first, and load the ids that are taken."""
         found = [name]
         while True:
-            follower = self._followers.get(found[-1])
-            if follower is None:
-                follower = self._connection.execute(_FOLLOWER, {"old": found[-1]}).scalar()
+            follower = self._follower(found[-1])
             if follower is None or not follower.startswith(f"{name}~"):
                 break
             found.append(follower)
         self._load(each for each in (*found, f"{name}~2") if each not in self._known)
         return [pair for pair in (self._known[each] for each in found) if pair is not None]
+
+    def _follower(self, name: str) -> str | None:
+        """Return the id of the last record that supersedes this one."""
+        if (found := self._followers.get(name)) is None:
+            found = self._connection.execute(_FOLLOWER, {"old": name}).scalar()
+        return found
 
     def _check_superseded(self, envelope: Row) -> None:
         """Only the author of a record may change it, and only a record that is here."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, sel
 
 from burnish.records import Completion, Feedback, Prompt
 from burnish.store.engine import Database, chunks
-from burnish.store.entry import Entry
+from burnish.store.entry import WITHDRAWN, Entry
 from burnish.store.rows import completion_of, feedback_of, prompt_of
 from burnish.store.schema import (
     checkpoints,
@@ -32,8 +32,11 @@ CURRENT = ~_SUPERSEDED & ~_OUTDATED
 
 
 FEEDBACK = (
-    select(*row_of(feedback)).join_from(feedback, prompts).join(words, words.c.seq == feedback.c.seq)
-)  # joins away what was erased
+    select(*row_of(feedback))
+    .join_from(feedback, prompts)
+    .join(words, words.c.seq == feedback.c.seq)  # joins away what was erased
+    .where(feedback.c.kind != WITHDRAWN)
+)
 
 
 def entries(
@@ -135,7 +138,7 @@ def stats(connection: Connection) -> dict[str, Any]:
     def count(table: Table, *where: ColumnElement[bool]) -> int:
         return int(connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
 
-    alive = feedback.c.erased_ms.is_(None)
+    alive = and_(feedback.c.erased_ms.is_(None), feedback.c.kind != WITHDRAWN)
     live = (alive, CURRENT)
     by_kind = connection.execute(
         select(feedback.c.kind, func.count()).where(*live).group_by(feedback.c.kind).order_by(feedback.c.kind)

@@ -79,7 +79,8 @@ class Store:
 
         Many threads may submit at once; they share commits. An entry is stored whole or not at all. The same id with
         the same content is `known`, so sending again after a lost answer is safe. The same id with other content:
-        "error" raises `InputError`, "skip" keeps the old, "replace" stores the new as a record that supersedes it.
+        "error" raises `InputError`, "skip" keeps the old, "replace" stores the new as a record that supersedes it, and
+        takes back what came beside the old one in its line and comes no more.
         Raises `InputError` naming the field for an entry that is not valid.
         """
         outcome = self._writer.submit(entry, _known_policy(on_duplicate))
@@ -233,7 +234,8 @@ class Store:
         return erase.erase_author(self._database, author_id, author_kind)
 
     def erase(self, feedback_id: str) -> Erasure:
-        """Erase one record together with its earlier and later versions; as `erase_author` otherwise."""
+        """Erase one record with its earlier and later versions and what came beside it in its line (`r1/comment` of
+        `r1`); as `erase_author` otherwise."""
         return erase.erase_record(self._database, feedback_id)
 
 
