@@ -86,7 +86,7 @@ def test_import_as_json(run, file):
 def test_import_with_replacement_author_and_source(run, file):
     run("import", file({**UP, "id": "v"}))
     changed = file({**UP, "thumb": False, "id": "v"})
-    assert "1 of 1 lines refused" in run("import", changed)[1]
+    assert "1 of 1 line refused" in run("import", changed)[1]
     assert "1 left as they were" in run("import", changed, "--on-duplicate", "skip")[1]
     assert "1 replaced" in run("import", changed, "--on-duplicate", "replace")[1]
     run("import", file({"prompt": "Hi", "completion": "x", "thumb": True}), "--author", "cem", "--source", "shop")
@@ -97,12 +97,24 @@ def test_import_with_replacement_author_and_source(run, file):
     ]
 
 
+def test_import_tells_what_a_line_says_otherwise_of_a_prompt(run, file):
+    run("import", file({**UP, "prompt_extra": {"split": "test"}}))
+    path = file({**RATED, "prompt_extra": {"split": "train", "reference": "Hello!"}})
+    note = "prompt_extra: the store has another reference of this prompt, which stays."
+    assert run("import", path)[1].splitlines() == [
+        f"{path}:1: {note}",
+        "1 record stored, 0 already known, 1 line whose prompt_extra was not taken; 0 of 1 line refused.",
+    ]
+    out = json.loads(run("import", path, "--json")[1])
+    assert (out["known"], out["noted"], out["notes"][0]["reason"]) == (1, 1, note)
+
+
 def test_import_reads_standard_input_and_gzip(run, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(UP).encode())))
-    assert "1 records stored" in run("import", "-")[1]
+    assert "1 record stored" in run("import", "-")[1]
     packed = tmp_path / "rows.jsonl.gz"
     packed.write_bytes(gzip.compress(json.dumps(RATED).encode()))
-    assert "1 records stored" in run("import", packed)[1]
+    assert "1 record stored" in run("import", packed)[1]
 
 
 def test_a_missing_file_or_database_is_told_and_nothing_is_created(run, tmp_path):

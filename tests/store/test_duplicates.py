@@ -145,6 +145,29 @@ def test_an_unknown_policy_is_refused(store, rated):
         store.submit(rated("f1"), on_duplicate="replaced")
 
 
+def told(entry, **parts):
+    """Return the entry with more said of its prompt; the prompt's id does not depend on it."""
+    return replace(entry, prompt=replace(entry.prompt, **parts))
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+def test_what_a_later_entry_says_otherwise_of_a_prompt_is_told_and_not_stored(store, rated, batch):
+    entries = [
+        told(rated("f1", asked="One?"), split="test", metadata={"a": 1}),
+        rated("f2", asked="One?"),
+        told(rated("f3", asked="One?"), split="test", reference="r", metadata={"a": 2}, source="elsewhere"),
+        rated("g1", asked="Two?"),
+        told(rated("g2", asked="Two?"), split="validation"),
+    ]
+    receipts = list(store.submit_many(entries, batch=batch))
+    assert [each.prompt_kept for each in receipts] == ["", "", "reference, metadata", "", "split"]
+    assert {each.status for each in receipts} == {"stored"}
+    assert [(entry.prompt.split, entry.prompt.reference) for entry in store.entries()] == [
+        ("test", None),
+        ("train", None),
+    ]
+
+
 # ---------------------------------------------------------------------------------------------------------- submit_many
 
 

@@ -110,20 +110,27 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _print_result(result: ImportResult, strict: bool) -> None:
-    for problem in result.problems[:SHOWN_PROBLEMS]:
-        print(problem)
-    if result.refused > SHOWN_PROBLEMS:
-        print(f"... and {result.refused - SHOWN_PROBLEMS:,} more lines with problems")
+    for shown, total, what in ((result.problems, result.refused, "problems"), (result.notes, result.noted, "notes")):
+        for each in shown[:SHOWN_PROBLEMS]:
+            print(each)
+        if total > SHOWN_PROBLEMS:
+            print(f"... and {counted(total - SHOWN_PROBLEMS, 'more line')} with {what}")
     nothing = " Nothing was stored (--strict)." if strict and result.refused else ""
     print(f"{result}.{nothing}")
 
 
 def _plain_result(result: ImportResult) -> dict[str, Any]:
-    counts = {name: getattr(result, name) for name in ("stored", "known", "replaced", "kept", "refused", "lines")}
-    problems = [
-        {"file": each.file, "line": each.line, "offset": each.offset, "reason": each.reason} for each in result.problems
-    ]
-    return {**counts, "problems": problems}
+    counts = {
+        name: getattr(result, name) for name in ("stored", "known", "replaced", "kept", "refused", "lines", "noted")
+    }
+    told = {
+        name: [
+            {"file": each.file, "line": each.line, "offset": each.offset, "reason": each.reason}
+            for each in getattr(result, name)
+        ]
+        for name in ("problems", "notes")
+    }
+    return {**counts, **told}
 
 
 # -------------------------------------------------------------------------------------------------------------- export

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from burnish import progress
 from burnish.errors import InputError
 from burnish.feedback.rows import Given, to_entry
+from burnish.progress import counted
 from burnish.records import Author
 from burnish.store import Checked, Entry, Line, OnDuplicate, Receipt, check, read_objects
 
@@ -61,12 +62,17 @@ class ImportResult:
     lines: int = 0
     problems: tuple[Problem, ...] = ()
     """The first of them, at most `MOST_PROBLEMS`."""
+    noted: int = 0
+    """Lines that were taken but say of their prompt what the store has otherwise (`prompt_extra`) and keeps."""
+    notes: tuple[Problem, ...] = ()
+    """The first of them, at most `MOST_PROBLEMS`."""
 
     def __str__(self) -> str:
-        parts = [f"{self.stored:,} records stored", f"{self.known:,} already known"]
+        parts = [f"{counted(self.stored, 'record')} stored", f"{self.known:,} already known"]
         parts += [f"{self.replaced:,} replaced"] if self.replaced else []
         parts += [f"{self.kept:,} left as they were"] if self.kept else []
-        return f"{', '.join(parts)}; {self.refused:,} of {self.lines:,} lines refused"
+        parts += [f"{counted(self.noted, 'line')} whose prompt_extra was not taken"] if self.noted else []
+        return f"{', '.join(parts)}; {self.refused:,} of {counted(self.lines, 'line')} refused"
 
 
 def read_entries(path: FilePath, *, author: Author | None = None, source: str = "") -> Iterator[Entry | Problem]:
@@ -246,6 +252,8 @@ class _Tally:
     refused: int = 0
     lines: int = 0
     problems: list[Problem] = field(default_factory=list)
+    noted: int = 0
+    notes: list[Problem] = field(default_factory=list)
     waiting: deque[_Waiting] = field(default_factory=deque)
 
     def passed(self, lines: Iterable[_Read]) -> Iterator[Checked]:
@@ -265,6 +273,11 @@ class _Tally:
 
     def count(self, receipt: Receipt) -> None:
         """Take the next receipt, which is for the line that has waited longest."""
+        if receipt.prompt_kept:
+            self.noted += 1
+            if len(self.notes) < MOST_PROBLEMS:
+                reason = f"prompt_extra: the store has another {receipt.prompt_kept} of this prompt, which stays."
+                self.notes.append(_problem(self.waiting[0].line, reason))
         if receipt.status != "conflict":
             self.counts[receipt.status] += 1
         elif self.on_duplicate == "skip" and self.store.feedback(receipt.feedback_id) is not None:
@@ -288,7 +301,14 @@ class _Tally:
 
     def result(self) -> ImportResult:
         counts = {status: self.counts[status] for status in ("stored", "known", "replaced", "kept")}
-        return ImportResult(**counts, refused=self.refused, lines=self.lines, problems=tuple(self.problems))
+        return ImportResult(
+            **counts,
+            refused=self.refused,
+            lines=self.lines,
+            problems=tuple(self.problems),
+            noted=self.noted,
+            notes=tuple(self.notes),
+        )
 
     def _note(self, problem: Problem) -> None:
         self.refused += 1

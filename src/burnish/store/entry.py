@@ -43,6 +43,9 @@ class Receipt:
     """`stored` new; `known` the same record was there; `replaced` stored as a new record that supersedes the old one;
     `conflict` the id stands for other content, nothing was changed."""
     message: str = ""
+    prompt_kept: str = ""
+    """What the entry says of its prompt otherwise than the store, which keeps its own: names of fields (reference,
+    metadata, split). Told with the first record of the entry; what an entry leaves at its default is not compared."""
 
 
 @dataclass(frozen=True, slots=True)

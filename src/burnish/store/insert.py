@@ -53,6 +53,11 @@ _FOLLOWER = (
     select(feedback.c.id).where(feedback.c.supersedes == bindparam("old")).order_by(feedback.c.seq.desc()).limit(1)
 )
 _PROMPTS = select(prompts.c.id, prompts.c.seq).where(prompts.c.id.in_(_IDS))
+_PROMPT_EXTRA = select(prompts.c.id, prompts.c.reference, prompts.c.metadata, prompts.c.split).where(
+    prompts.c.id.in_(_IDS)
+)
+_EXTRA = tuple(PROMPT_COLUMNS.index(name) for name in ("reference", "metadata", "split"))
+_PLAIN = (None, "{}", "train")  # what an entry that says nothing of its prompt has there
 _COMPLETIONS = (
     select(completions.c.id, prompts.c.id, completions.c.erased_ms)
     .join_from(completions, prompts)
@@ -113,6 +118,8 @@ class _Ledger:
         self._followers: dict[str, str] = {}
         self._fresh: list[Pair] = []  # of the entry being decided
         self._prompts = {row[0]: row[1] for row in self._rows(_PROMPTS, {work.checked.prompt[0] for work in group})}
+        telling = {work.checked.prompt[0] for work in group if _extra(work.checked.prompt) != _PLAIN}
+        self._extras = {row[0]: tuple(row[1:]) for row in self._rows(_PROMPT_EXTRA, telling)}
         self._homes: dict[str, str] = {}  # prompt of each completion that is there
         self._erased: set[str] = set()
         for name, prompt_id, erased in self._rows(_COMPLETIONS, named):
@@ -144,15 +151,22 @@ class _Ledger:
                 del self._known[envelope[0]]
                 self._followers.pop(envelope[_SUPERSEDES], None)
             return error
-        self._take(work.checked)
-        return receipts
+        kept = self._take(work.checked)
+        return (replace(receipts[0], prompt_kept=kept), *receipts[1:]) if kept and receipts else receipts
 
-    def _take(self, checked: Checked) -> None:
+    def _kept(self, prompt: Row) -> str:
+        """Return the names of the parts of a prompt that the store has otherwise and keeps."""
+        parts = zip(_EXTRA, _extra(prompt), _PLAIN, self._extras.get(prompt[0], _PLAIN), strict=True)
+        return ", ".join(PROMPT_COLUMNS[index] for index, new, plain, here in parts if new not in (plain, here))
+
+    def _take(self, checked: Checked) -> str:
+        """Take note of an entry's rows and return what its prompt says otherwise than the one that is there."""
         prompt_id = checked.prompt[0]
         prompt = self._prompts.get(prompt_id)
         if prompt is None:
             prompt = self._prompts[prompt_id] = self._last_prompt = self._last_prompt + 1
             self.prompts.append((prompt, *checked.prompt))
+            self._extras[prompt_id] = _extra(checked.prompt)
         for row in checked.completions:
             if row[0] not in self._homes:
                 self._homes[row[0]] = prompt_id
@@ -162,6 +176,7 @@ class _Ledger:
             self._last_feedback = number = self._last_feedback + 1
             self.feedback.append((number, *envelope[:_PROMPT], prompt, *envelope[_PROMPT + 1 :], self._now))
             self.words.append((number, *said))
+        return self._kept(checked.prompt)
 
     def _need_completions(self, checked: Checked) -> None:
         for envelope, _ in checked.feedback if self._erased else ():
@@ -282,6 +297,11 @@ class _Ledger:
         if pair[0][_SUPERSEDES]:
             self._followers[pair[0][_SUPERSEDES]] = pair[0][0]
         self._fresh.append(pair)
+
+
+def _extra(prompt: Row) -> tuple[Any, ...]:
+    """Return what a prompt's id does not follow from and its first entry alone decides."""
+    return tuple(prompt[index] for index in _EXTRA)
 
 
 def _said(pair: Pair) -> tuple[Row, Row]:
