@@ -246,6 +246,7 @@ class Preference:
     weight: float = 1.0
     margin: float | None = None
     """How much better, in rating units, where people said so."""
+    aspect: str = ""
     feedback_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from burnish.errors import DamagedFileError, InputError
+from burnish.feedback.evidence import Evidence
 from burnish.feedback.signals import signals_from
 from burnish.loop import evidence as evidences
 from burnish.loop.evidence import bring, evenly, joined, keep, kept, with_scripted
 from burnish.plain import snapshot_hash
-from burnish.records import Completion, Preference, Prompt, Score, share_of
+from burnish.records import Checkpoint, Completion, Preference, Prompt, Score, share_of
 from burnish.store import open_store
 from burnish.tasks import smoke
 
@@ -76,6 +77,12 @@ def test_a_single_prompt_is_learned_from_wherever_its_hash_falls(tmp_path):
         found = bring(write(tmp_path / f"{number}.jsonl", lines)).evidence
         assert found.fit
         assert found.gold == ()
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_two_hundred_answers_to_one_prompt_are_learned_from_wherever_its_hash_falls(number, tmp_path):
+    lines = [{**line, "prompt": f"Describe lamp {number}"} for line in rows(900, prompts=1)]
+    assert bring(write(tmp_path / "mine.jsonl", lines)).evidence.fit
 
 
 def test_bad_lines_are_named_and_the_others_used(tmp_path, capsys):
@@ -163,24 +170,42 @@ def test_an_unknown_snapshot_is_told(stored):
         bring("0" * 64, stored)
 
 
-def test_the_store_learns_what_was_made_of_its_words(stored):
-    from burnish.records import Checkpoint
-
+@pytest.mark.parametrize("mix", [False, True])
+def test_the_store_learns_what_was_made_of_its_words(stored, mix):
     found = bring(stored)
-    evidences.save_snapshots(found)
-    evidences.record(
-        found, [Checkpoint("k_1", "there", "adapter"), Checkpoint("k_2", "there", "adapter", parent="k_1")]
-    )
+    evidences.save_snapshots(found, found.evidence.fit, mix=mix)
+    for made in (Checkpoint("k_1", "there", "adapter"), Checkpoint("k_2", "there", "adapter", parent="k_1")):
+        evidences.record(found, made, mix=mix)
+        evidences.record(found, made, mix=mix)  # a run that goes on says it once more
     with open_store(stored) as store:
+        assert [each.id for each in store.checkpoints()] == ["k_1", "k_2"]
         erased = store.erase_author("ana")
     assert snapshot_hash(found.evidence.fit) in erased.snapshots
     assert set(erased.checkpoints) == {"k_1", "k_2"}
 
 
+@pytest.mark.parametrize(("part", "mix"), [("calibration", False), ("calibration", True), ("test", True)])
+def test_a_checkpoint_owes_something_to_more_than_it_was_fitted_to(part, mix, tmp_path):
+    """Somebody whose words only set the reward's scale, or in a mix were meant for the test, is not forgotten."""
+    from burnish.feedback.intake import import_file
+
+    lines = rows(900, prompts=100)
+    there = prompts_of(getattr(bring(write(tmp_path / "mine.jsonl", lines)).evidence, part))
+    lines = [{**line, "author": "dee" if Prompt.of(line["prompt"]).id in there else line["author"]} for line in lines]
+    url = f"sqlite:///{tmp_path}/mine.db"
+    with open_store(url) as store:
+        import_file(store, write(tmp_path / "mine.jsonl", lines))
+    found = bring(url)
+    evidences.save_snapshots(found, found.evidence.fit, mix=mix)
+    evidences.record(found, Checkpoint("k_1", "there", "adapter"), mix=mix)
+    with open_store(url) as store:
+        assert store.erase_author("dee").checkpoints == ("k_1",)
+
+
 def test_a_store_that_is_gone_does_not_end_a_run(stored, tmp_path, capsys):
     found = bring(stored)
     (tmp_path / "mine.db").unlink()
-    evidences.record(found, [])
+    evidences.record(found, Checkpoint("k_1", "there", "adapter"), mix=False)
     assert "the store was not told" in capsys.readouterr().err
 
 
@@ -204,7 +229,7 @@ def test_what_was_kept_and_changed_is_refused(rated, tmp_path):
 
 def test_in_a_mix_each_part_joins_its_like(rated):
     own, base = bring(rated), smoke.evidence()
-    mixed = joined(smoke, own, mix=True)
+    mixed = joined(smoke, own, mix=True, most=10_000)
     assert mixed.test == base.test
     assert mixed.calibration == base.calibration
     assert mixed.gold == base.gold + own.evidence.gold
@@ -215,8 +240,78 @@ def test_in_a_mix_each_part_joins_its_like(rated):
 
 def test_without_a_mix_only_the_users_counts(rated):
     own = bring(rated)
-    assert joined(smoke, own, mix=False) is own.evidence
-    assert joined(smoke, None, mix=False) == smoke.evidence()
+    assert joined(smoke, own, mix=False, most=10_000) == own.evidence
+    assert joined(smoke, None, mix=False, most=10_000) == smoke.evidence()
+
+
+def test_the_users_signals_come_before_the_recipes(rated):
+    """However few may be learned from: what somebody brought is not thrown away for what was there."""
+    own = bring(rated)
+    mine = prompts_of(evidences.learned(own, mix=True))
+    brought = len(evidences.learned(own, mix=True))
+    for most in (50, brought, brought + 100):
+        fit = joined(smoke, own, mix=True, most=most).fit
+        assert len(fit) == most
+        assert sum(signal.prompt.id in mine for signal in fit) == min(most, brought)
+
+
+def test_the_same_signals_are_chosen_in_any_order():
+    fit = smoke.evidence().fit
+    chosen = evidences.choose(fit, 100)
+    assert len(chosen) == 100
+    assert evidences.choose(fit[::-1], 100) == chosen[::-1]
+    assert evidences.choose(fit, 0) == []
+
+
+def test_what_is_learned_from_is_neither_judged_on_nor_judged_by():
+    """People say the same thing twice: a text on both sides would be known by heart."""
+
+    def score(text: str, value: float) -> Score:
+        return Score(Prompt.of("x"), Completion(Prompt.of("x").id, text), value)
+
+    base = Evidence(fit=(score("Good.", 1),), test=(score(" good.", 1), score("Bad.", -1)), gold=(score("Good.", 2),))
+
+    class Task:
+        evidence = staticmethod(lambda: base)
+
+    found = joined(Task, None, mix=False, most=10)
+    assert [signal.completion.text for signal in found.test] == ["Bad."]
+    assert found.gold == ()
+
+
+# ----------------------------------------------------------------------------------------------------------- aspects
+
+
+def test_one_aspect_is_learned_and_the_others_are_told_of(tmp_path, capsys):
+    lines = [
+        {**line, **({"aspect": ("humour", "toxicity")[number % 2]} if number % 3 else {})}
+        for number, line in enumerate(rows(300, prompts=50))
+    ]
+    path = write(tmp_path / "mine.jsonl", lines)
+    whole = bring(path).evidence
+    assert {signal.aspect for part in evidences.PARTS for signal in getattr(whole, part)} == {""}
+    assert "signals on other aspects than 'the whole' are left out" in capsys.readouterr().err
+    humour = bring(path, aspect="humour").evidence
+    assert {signal.aspect for part in evidences.PARTS for signal in getattr(humour, part)} == {"humour"}
+    with pytest.raises(InputError, match=r"none \(\d+\), .*--set reward\.aspect=NAME"):
+        bring(path, aspect="style")
+
+
+def test_several_aspects_and_none_asked_for(tmp_path):
+    lines = [{**line, "aspect": ("humour", "toxicity")[n % 2]} for n, line in enumerate(rows(300, prompts=50))]
+    with pytest.raises(InputError, match="humour"):
+        bring(write(tmp_path / "mine.jsonl", lines))
+    only = [{**line, "aspect": "humour"} for line in lines]
+    assert bring(write(tmp_path / "only.jsonl", only)).evidence.fit[0].aspect == "humour"
+
+
+def test_comparisons_have_an_aspect_too(tmp_path):
+    lines = [
+        {"prompt": f"What of {n}?", "chosen": "Good.", "rejected": "Bad.", "aspect": ("a", "b")[n % 2]}
+        for n in range(30)
+    ]
+    with pytest.raises(InputError, match="aspects"):
+        bring(write(tmp_path / "mine.jsonl", lines))
 
 
 def test_the_rule_author_speaks_on_the_scale_of_people():

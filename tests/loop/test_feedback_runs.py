@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+from pathlib import Path
 
 import pytest
 
@@ -188,7 +189,9 @@ def test_out_of_a_store_which_then_knows_the_checkpoint(start, tmp_path):
     report = report_of(run)
     assert report["feedback"]["records"] == 300
     with open_store(url) as store:
-        assert [each.id for each in store.checkpoints()] == [report["checkpoint"]]
+        made = {each.kind: each for each in store.checkpoints()}
+        assert set(made) == {"reward", "adapter"}
+        assert all((Path(each.path) / "burnish.json").exists() for each in made.values())
         assert report["lineage"]["snapshot"] in {each.hash for each in store.snapshots()}
         assert report["checkpoint"] in store.erase_author("ana").checkpoints
 

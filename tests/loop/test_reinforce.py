@@ -72,7 +72,7 @@ def test_a_group_is_flat_when_nothing_known_in_it_differs(rewards, flat):
     assert _is_flat(torch.tensor(rewards)) is flat
 
 
-def look(step: int, proxy: float | None, *, kl: float = 1.0, length: float = 30.0, distinct: float = 0.8) -> Look:
+def look(step: int, proxy: float | None, *, kl: float = 1.0, length: float = 30.0, distinct: float = 0.95) -> Look:
     return Look(step, f"k_{step}", proxy, kl, length, distinct)
 
 
@@ -81,36 +81,50 @@ def chosen(*looks: Look, **settings: Any) -> int:
 
     rl = RlSettings(kl_budget_nats=10, least_distinct=0.9, most_length_change=0.25, **settings)
     state = State(KLController(0.1), LengthController(30.0), list(looks))
-    return reinforcement(state=state, recipe=Recipe(rl=rl)).best().step
+    return reinforcement(state=state, origin=None, recipe=Recipe(rl=rl)).best().step
 
 
 def test_the_best_reward_within_the_budgets_is_chosen():
     first = look(0, -1.0, kl=0.0)
     assert chosen(first, look(6, -0.8), look(12, -0.6), look(18, -0.7)) == 12
     assert chosen(first, look(6, -0.8), look(12, -0.6, kl=11)) == 6
-    assert chosen(first, look(6, -0.8), look(12, -0.6, distinct=0.71)) == 6
+    assert chosen(first, look(6, -0.8), look(12, -0.6, distinct=0.89)) == 6
     assert chosen(first, look(6, -0.8), look(12, -0.6, length=38)) == 6
     assert chosen(first, look(6, -0.8), look(12, -0.6, length=22)) == 6
     assert chosen(first, look(6, -1.2), look(12, -1.1)) == 0
     assert chosen(first, look(6, -0.8), look(12, None)) == 6
 
 
+def test_a_further_round_is_held_to_the_untouched_model_not_to_the_round_before():
+    """Else a tenth shorter and a tenth less varied in each round would be allowed for ever."""
+    from burnish.loop.reinforce import State
+
+    start, now = look(0, -0.8, length=24), look(6, -0.6, length=20)
+    state = State(KLController(0.1), LengthController(30.0), [start, now])
+    recipe = Recipe(rl=RlSettings(most_length_change=0.25))
+    assert reinforcement(state=state, origin=None, recipe=recipe).best() == now
+    assert reinforcement(state=state, origin=look(0, -1.2, length=30), recipe=recipe).best() == start
+
+
 def why(*looks: Look) -> str:
     from burnish.loop.reinforce import State
 
     state = State(KLController(0.1), LengthController(30.0), list(looks))
-    return reinforcement(state=state, recipe=Recipe(rl=RlSettings(patience=2, kl_budget_nats=10)))._why_end()
+    recipe = Recipe(rl=RlSettings(patience=2, kl_budget_nats=10))
+    return reinforcement(state=state, origin=None, recipe=recipe)._why_end()
 
 
 def test_training_ends_early_for_a_reason():
     first = look(0, -1.0)
     assert why(first, look(6, -0.8)) == ""
     assert why(first, look(6, -0.8), look(12, -0.9)) == ""
-    assert "no better validation reward since step 6" in why(first, look(6, -0.8), look(12, -0.9), look(18, -0.85))
+    assert "nothing better within the budgets since step 6" in why(
+        first, look(6, -0.8), look(12, -0.9), look(18, -0.7, distinct=0.5)
+    )
     assert "over the budget of 10" in why(first, look(6, -0.8, kl=10.5))
     assert "every validation completion is empty" in why(first, look(6, None))
 
 
 def test_a_look_tells_what_it_found():
-    assert look(6, -0.8).told == "validation reward -0.800, KL 1.00 nats, 30 tokens, distinct-2 0.80"
+    assert look(6, -0.8).told == "validation reward -0.800, KL 1.00 nats, 30 tokens, 0.95 of the distinct-2"
     assert look(6, None).told.startswith("nothing to score, all texts are empty")

@@ -25,7 +25,7 @@ def test_what_is_said_last_counts():
     assert recipe_of("rl.steps=9", given={"rl": {"steps": 7}}).rl.steps == 9
     assert recipe_of(given={"rl": {"steps": 7}}).rl.save_every == smoke.recipe()["rl"]["save_every"]
     assert recipe_of(given={"seed": 4}).seed == 4
-    assert recipe_of(given={"seed": 4}, seed=-1).seed == -1
+    assert recipe_of(given={"seed": 4}, seed=5).seed == 5
     assert recipe_of("model=there", model="here").model == "there"
 
 
@@ -96,6 +96,7 @@ def test_resume_of_another_recipe_is_refused(begun, capsys):
 
 
 def test_an_unfinished_run_is_not_begun_over(begun, capsys):
+    RunFolder(begun).update(state="train-0", done=["model", "feedback"])
     said = told(capsys, "smoke", "--out", str(begun))
     assert "holds an unfinished run (state: train-0)" in said
     assert "--resume" in said

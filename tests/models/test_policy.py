@@ -231,7 +231,7 @@ def test_pickled_weights_are_never_read(tiny_folder, tmp_path):
     folder = tmp_path / "pickled"
     shutil.copytree(tiny_folder, folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(InputError, match="safetensors"):
         Policy.load(folder)
 
 

@@ -44,7 +44,7 @@ def test_it_is_minus_the_distance_to_the_asked_rating_member_by_member(told, sco
     (score,) = scored(reward, ({"asked": 2.0}, "text"))
     assert score.value == pytest.approx(expected)
     assert score.members == (-1.0, 0.0, -4.0)
-    assert score.variance == pytest.approx(13 / 3)
+    assert score.variance == 0.25  # the rating's own, as it was told
     assert score.reason == "rated +3.00, asked +2.00"
     assert score.source == "told"
 

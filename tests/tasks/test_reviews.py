@@ -131,3 +131,11 @@ def test_the_real_ratings_fill_every_part():
     assert 4_000 <= len(found.gold) <= 4_020
     assert found.records > 250_000
     assert all(len(scores) >= 390 for scores in found.other_domains.values())
+
+
+@pytest.mark.real_model
+def test_what_it_says_of_its_ratings_is_so():
+    found = reviews.evidence()
+    texts = sum(len(getattr(found, part)) for part in PARTS)
+    assert f"{found.records:,} ratings of {texts:,} texts" in reviews.SUMMARY
+    assert (len(found.test), len(found.gold)) == (2_000, 4_000)

@@ -92,7 +92,7 @@ def test_raters_agree_with_the_words_as_far_as_their_noise_lets_them(evidence):
 
 def test_it_is_the_same_in_every_process(evidence):
     program = (
-        "from burnish.tasks import smoke; from burnish.records import snapshot_hash;"
+        "from burnish.tasks import smoke; from burnish.plain import snapshot_hash;"
         "print(snapshot_hash(smoke.evidence().fit))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from burnish.evaluation.resampling import Floats
 from burnish.evaluation.reward_card import Pairs, agreed_share, draw_pairs
+from burnish.models.words_reward import vectorised
 
 
 def lexicon(score: Callable[[str], float], texts: Iterable[str]) -> Floats:
@@ -36,11 +37,12 @@ def tfidf_bradley_terry(
     and Amazon snippets (0.751 with 30,000 pairs of 12,000 texts; 0.742 with one random rater a text).
     """
     from scipy.sparse import vstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    rows = vectorizer.fit_transform(train_texts)
+    found = vectorised(train_texts)
+    if found is None:  # no words, nothing known
+        return np.zeros(len(test_texts))
+    vectorizer, rows = found
     gaps = rows[pairs[:, 0]] - rows[pairs[:, 1]]
     above = np.asarray(probabilities, float)
     times = np.ones(len(pairs)) if weights is None else np.asarray(weights, float)

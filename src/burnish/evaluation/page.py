@@ -82,6 +82,7 @@ def page(
         card=card,
         card_rows=list(_card_rows(card, say)),
         card_length=_card_length(card, say),
+        card_coverage=_card_coverage(card, say),
         gold_text=_gold_text(report["gold_model"], say),
         pairs=_pairs(pick(before, after, seed=report["seed"] or 0)),
         chain=[{"what": "", "id": "", "note": "", **link} for link in report["lineage"].get("chain") or []],
@@ -193,6 +194,12 @@ def _card_length(card: RewardCard | None, say: Mapping[str, str]) -> str:
         return ""
     people = formats.number(card.people_length_correlation, 2)
     return say["card_length"].format(ours=formats.number(card.length_correlation, 2), people=people)
+
+
+def _card_coverage(card: RewardCard | None, say: Mapping[str, str]) -> str:
+    if card is None or card.coverage is None:
+        return ""
+    return say["card_coverage"].format(share=formats.percent(card.coverage))
 
 
 def _gold_text(gold: Mapping[str, Any], say: Mapping[str, str]) -> str:

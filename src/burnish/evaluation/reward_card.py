@@ -17,6 +17,7 @@ from burnish.errors import InputError
 from burnish.evaluation.resampling import Floats
 from burnish.evaluation.text import words
 from burnish.maths.intervals import bootstrap_pairs
+from burnish.maths.stated_variance import coverage
 
 Pairs = NDArray[np.int64]
 
@@ -74,6 +75,8 @@ class RewardCard:
     people_length_correlation: float | None = None
     """The same for people's mean rating: what the model's should be near to."""
     spread: Spread | None = None
+    coverage: float | None = None
+    """Share of texts whose mean rating lies within the stated 95% range of the prediction."""
 
     def summary(self) -> dict[str, Any]:
         """Return the mapping `reward_model` of report.json; None where not measured."""
@@ -112,6 +115,7 @@ def card_from_plain(plain: Mapping[str, Any]) -> RewardCard:
         length_correlation=plain.get("length_correlation"),
         people_length_correlation=plain.get("people_length_correlation"),
         spread=one("spread", Spread),
+        coverage=plain.get("coverage"),
     )
 
 
@@ -123,6 +127,7 @@ def reward_card(
     *,
     scale: float,
     spread: ArrayLike | None = None,
+    variance: ArrayLike | None = None,
     clusters: Sequence[Hashable] | None = None,
     baselines: Mapping[str, ArrayLike] | None = None,
     n_pairs: int = N_PAIRS,
@@ -133,7 +138,8 @@ def reward_card(
     predicted: rating or reward of each text, higher is better. ratings: all people's ratings of each text.
     scale: what `fit_temperature` found on other texts: P(a above b) = sigmoid(scale * (predicted_a - predicted_b)).
     spread: standard deviation of the heads per text, in units of `predicted`; its card needs `predicted` in rating
-    units. baselines: other predictions of the same texts, judged on the same pairs.
+    units. variance: what the prediction's squared error, and the noise of the people's mean, are stated to be together.
+    baselines: other predictions of the same texts, judged on the same pairs.
     """
     values = np.asarray(predicted, float)
     means = np.array([float(np.mean(each)) for each in ratings])
@@ -150,8 +156,14 @@ def reward_card(
         calibration=calibration(probabilities, agreed_share(ratings, pairs)),
         length_correlation=spearman(values, lengths),
         people_length_correlation=spearman(means, lengths),
-        spread=None if spread is None else spread_against_error(np.asarray(spread, float), np.abs(values - means)),
+        spread=_spread(spread, np.abs(values - means)),
+        coverage=None if variance is None else coverage(values - means, variance),
     )
+
+
+def _spread(spread: ArrayLike | None, error: Floats) -> Spread | None:
+    values = np.zeros(0) if spread is None else np.asarray(spread, float)
+    return spread_against_error(values, error) if values.any() else None
 
 
 # ------------------------------------------------------------------------------------------------------ pair accuracy

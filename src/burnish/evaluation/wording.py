@@ -134,6 +134,9 @@ ENGLISH: Mapping[str, str] = {
         "Rank correlation of the reward with the number of words: {ours}; of people's own ratings: {people}. "
         "A reward far above people's likes length for its own sake."
     ),
+    "card_coverage": (
+        "Its stated 95% ranges hold people's mean rating for {share} of the texts (they should for 95%)."
+    ),
     "no_card": "No reward model was measured.",
     "gold_text": (
         "The independent judge ({how}) learned from {n} other texts, took no part in training, stopping or choosing, "

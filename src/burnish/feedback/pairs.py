@@ -70,6 +70,7 @@ def _preference(first: Score, second: Score, chance: float, variance: float) -> 
         probability=chance,
         variance=None if variance != variance else variance,  # NaN is the one number unequal to itself
         weight=min(first.weight, second.weight),
+        aspect=first.aspect,
         feedback_ids=first.feedback_ids + second.feedback_ids,
     )
 

@@ -61,6 +61,7 @@ def _of_one_set(answers: Sequence[Answer], config: SignalConfig) -> Iterable[Pre
                 completions=people[0].completions,
                 ranks=tuple(places.get(number) for number in range(len(names))),
                 weight=weight,
+                aspect=people[0].feedback.aspect,
                 feedback_ids=tuple(answer.feedback.id for answer in people),
             )
 

@@ -102,6 +102,7 @@ def _of_one_prompt(answers: Sequence[Answer], config: SignalConfig) -> Iterable[
             probability=0.5 if even else max(mean, 1 - mean),
             variance=variance,
             margin=_margin(pair, swapped, config),
+            aspect=answers[0].feedback.aspect,
             feedback_ids=tuple(pair.feedback_ids),
         )
 

@@ -32,6 +32,7 @@ GOLD_SHARE, TEST_SHARE, CALIBRATION_SHARE = 0.20, 0.10, 0.10
 ENOUGH_TO_TEST = 200  # with fewer signals, all that gold leaves is learned from
 SHOWN_PROBLEMS = 20
 PARTS = ("fit", "calibration", "test", "gold")
+_SNAPSHOT = re.compile(r"[0-9a-f]{64}")
 DEFAULT_STORE = "sqlite:///burnish.db"
 
 
@@ -45,19 +46,21 @@ class Brought:
     """URL of the store it came from; empty for a file."""
 
 
-def bring(feedback: str, db: str | None = None) -> Brought:
+def bring(feedback: str, db: str | None = None, *, aspect: str = "") -> Brought:
     """Return the user's feedback: a JSONL file, a store's URL, or the hash of a snapshot in the store `db`.
 
     Split by the hash of the prompt: a fifth for gold, and where there is enough of it a tenth each for test and
-    calibration. A bad line is named and left out. Raises InputError when there is nothing to learn from.
+    calibration. A bad line is named and left out. Only one aspect is kept: the one asked for, else what speaks of the
+    whole, else the only one there is. Raises InputError when there is nothing to learn from, or several aspects.
     """
-    if re.fullmatch(r"[0-9a-f]{64}", feedback):
-        found = _snapshot(feedback, db or DEFAULT_STORE)
+    if _SNAPSHOT.fullmatch(feedback):
+        found = _snapshot(feedback, db or DEFAULT_STORE, aspect)
     else:
         url = feedback if "://" in feedback else ""
         entries = list(_stored(url) if url else _lines(feedback))
         seen = overview(entries)
-        found = Brought(_split(signals_from(entries), feedback, seen), _agreement_of(seen), url)
+        signals = _of_one_aspect(signals_from(entries), aspect)
+        found = Brought(_split(signals, feedback, seen), _agreement_of(seen), url)
     if not found.evidence.fit:
         raise InputError(
             f"--feedback {feedback}: nothing to learn from in {found.evidence.records:,} records "
@@ -66,27 +69,77 @@ def bring(feedback: str, db: str | None = None) -> Brought:
     return found
 
 
-def joined(task: ModuleType, own: Brought | None, *, mix: bool) -> Evidence:
+def is_stored(feedback: str) -> bool:
+    """Return whether the user's feedback is named by a store's URL or a snapshot's hash, and not by a file."""
+    return "://" in feedback or _SNAPSHOT.fullmatch(feedback) is not None
+
+
+def no_such_file(feedback: str) -> InputError:
+    """Return the error for feedback that is not there."""
+    return InputError(
+        f"--feedback {feedback}: there is no such file. Give a JSONL file, a store such as sqlite:///burnish.db, "
+        "or the hash of a snapshot (64 digits; --db says in which store)."
+    )
+
+
+def joined(task: ModuleType, own: Brought | None, *, mix: bool, most: int) -> Evidence:
     """Return the evidence of a run: the recipe's, the user's, or (`mix`) both, each part joined with its like.
 
-    In a mix the recipe's test and calibration stay as they are; what the user's would have held is learned from.
+    In a mix the recipe's test and calibration stay as they are; what the user's would have held is learned from. At
+    most `most` signals are learned from, chosen by hash: all of the user's before any of the recipe's.
     """
     if own is not None and not mix:
-        return own.evidence
+        return _apart(replace(own.evidence, fit=tuple(choose(own.evidence.fit, most))))
     base: Evidence = task.evidence()
     if own is None:
-        return base
+        return _apart(replace(base, fit=tuple(choose(base.fit, most))))
     brought = own.evidence
-    return replace(
-        base,
-        fit=brought.fit + brought.calibration + brought.test + base.fit,
-        gold=base.gold + brought.gold,
-        records=base.records + brought.records,
-        people=(base.people or 0) + (brought.people or 0),
-        by_kind=dict(Counter(base.by_kind) + Counter(brought.by_kind)),
-        sources=base.sources + brought.sources,
-        gold_sources=base.gold_sources + brought.gold_sources,
+    mine = choose(learned(own, mix=True), most)
+    return _apart(
+        replace(
+            base,
+            fit=(*mine, *choose(base.fit, most - len(mine))),
+            gold=base.gold + brought.gold,
+            records=base.records + brought.records,
+            people=None if base.people is None or brought.people is None else base.people + brought.people,
+            by_kind=dict(Counter(base.by_kind) + Counter(brought.by_kind)),
+            sources=base.sources + brought.sources,
+            gold_sources=base.gold_sources + brought.gold_sources,
+        )
     )
+
+
+def _apart(evidence: Evidence) -> Evidence:
+    """Return the evidence without test and gold signals on texts that are also learned from: people repeat texts."""
+    known = {text for signal in evidence.fit + evidence.calibration for text in _texts(signal)}
+    test = tuple(signal for signal in evidence.test if known.isdisjoint(_texts(signal)))
+    gold = tuple(signal for signal in evidence.gold if known.isdisjoint(_texts(signal)))
+    if dropped := len(evidence.test) + len(evidence.gold) - len(test) - len(gold):
+        progress.say(f"feedback: {dropped:,} signals set aside are on texts that are learned from too: left out")
+    return replace(evidence, test=test, gold=gold)
+
+
+def _texts(signal: Signal) -> set[tuple[str, str]]:
+    completions = signal.completions if isinstance(signal, Preference) else (signal.completion,)
+    return {(signal.prompt.id, completion.text.strip().casefold()) for completion in completions}
+
+
+def learned(own: Brought, *, mix: bool) -> tuple[Signal, ...]:
+    """Return the user's signals that a checkpoint owes something to: fitted to, or used to set the reward's scale."""
+    evidence = own.evidence
+    return evidence.fit + evidence.calibration + (evidence.test if mix else ())
+
+
+def choose(signals: Sequence[Signal], most: int) -> list[Signal]:
+    """Return at most `most` signals, those of the lowest hash, in their given order."""
+    if len(signals) <= most:
+        return list(signals)
+    order = sorted(range(len(signals)), key=lambda i: (share_of("".join(_completion_ids(signals[i])), "chosen"), i))
+    return [signals[i] for i in sorted(order[: max(most, 0)])]
+
+
+def _completion_ids(signal: Signal) -> list[str]:
+    return [c.id for c in signal.completions] if isinstance(signal, Preference) else [signal.completion.id]
 
 
 def _counted(by_kind: Mapping[str, int]) -> str:
@@ -105,10 +158,7 @@ def _stored(url: str) -> Iterable[Entry]:
 
 def _lines(feedback: str) -> Iterable[Entry]:
     if not Path(feedback).exists():
-        raise InputError(
-            f"--feedback {feedback}: there is no such file. Give a JSONL file, a store such as sqlite:///burnish.db, "
-            "or the hash of a snapshot (64 digits; --db says in which store)."
-        )
+        raise no_such_file(feedback)
     bad = 0
     for entry in read_entries(feedback):
         if isinstance(entry, Problem):
@@ -122,11 +172,11 @@ def _lines(feedback: str) -> Iterable[Entry]:
         progress.say(f"{feedback}: {bad:,} bad line(s) left out{left_out}; the others are used")
 
 
-def _snapshot(name: str, url: str) -> Brought:
+def _snapshot(name: str, url: str, aspect: str) -> Brought:
     from burnish.store import open_store
 
     with open_store(url, create=False) as store:
-        signals = store.load_snapshot(name)
+        signals = _of_one_aspect(store.load_snapshot(name), aspect)
         ids = dict.fromkeys(each for signal in signals for each in signal.feedback_ids)
         records = [record for each in ids if (record := store.feedback(each))]
     people = len({record.author.id for record in records if record.author.kind == "human" and record.author.id})
@@ -135,13 +185,29 @@ def _snapshot(name: str, url: str) -> Brought:
     return Brought(evidence, agreement(evidence), url)
 
 
-def _split(signals: Sequence[Signal], source: str, seen: Overview | None = None) -> Evidence:
+def _of_one_aspect(signals: Sequence[Signal], wanted: str) -> list[Score | Preference]:
+    """Return the scores and preferences that speak of one aspect: two would be two targets of one reward."""
     usable = [signal for signal in signals if isinstance(signal, Score | Preference)]
+    counts = Counter(signal.aspect for signal in usable)
+    if usable and wanted not in counts and (wanted or len(counts) > 1):
+        there = ", ".join(f"{name or 'none'} ({count:,})" for name, count in counts.most_common())
+        raise InputError(
+            f"--feedback: it speaks of these aspects: {there}. A reward is learned from one of them: "
+            "choose it with --set reward.aspect=NAME."
+        )
+    aspect = wanted if wanted in counts else next(iter(counts), "")
+    if left_out := sum(counts.values()) - counts[aspect]:
+        progress.say(f"feedback: {left_out:,} signals on other aspects than {aspect or 'the whole'!r} are left out")
+    return [signal for signal in usable if signal.aspect == aspect]
+
+
+def _split(usable: Sequence[Score | Preference], source: str, seen: Overview | None = None) -> Evidence:
     parts: dict[str, list[Signal]] = {part: [] for part in PARTS}
     for signal in usable:
         parts[_part(signal, len(usable))].append(signal)
-    if not parts["fit"]:
-        parts["fit"], parts["gold"] = parts["gold"], []  # so few prompts that the hash put all of them aside
+    if not parts["fit"]:  # so few prompts that the hash put all of them aside
+        largest = max(PARTS, key=lambda part: len(parts[part]))
+        parts["fit"], parts[largest] = parts[largest], []
     return Evidence(
         fit=tuple(parts["fit"]),
         calibration=tuple(signal for signal in parts["calibration"] if isinstance(signal, Score)),
@@ -209,26 +275,32 @@ def read(path: Path) -> list[Signal]:
     return [signal_from_plain(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
 
-def save_snapshots(brought: Brought) -> None:
-    """Save what is about to be learned from in the user's store, so that erasing somebody's words can name it."""
+def save_snapshots(brought: Brought, fit: Sequence[Signal], *, mix: bool) -> None:
+    """Save what is about to be learned from in the user's store, so that erasing somebody's words can name it.
+
+    fit: the signals of the run, of which those of the user count as a snapshot of their own when they are all.
+    """
     from burnish.store import open_store
 
     with open_store(brought.store, create=False) as store:
-        for part in PARTS:
-            if signals := getattr(brought.evidence, part):
+        for signals in (
+            () if mix else fit,
+            learned(brought, mix=mix),
+            *(getattr(brought.evidence, part) for part in PARTS),
+        ):
+            if signals:
                 store.save_snapshot(signals)
 
 
-def record(brought: Brought, checkpoints: Sequence[Checkpoint]) -> None:
-    """Write down in the user's store which checkpoints learned from its words; a store that is gone is only told of."""
+def record(brought: Brought, checkpoint: Checkpoint, *, mix: bool) -> None:
+    """Write down in the user's store that a checkpoint learned from its words; a store that is gone is only told of."""
     from burnish.store import open_store
 
     try:
         with open_store(brought.store, create=False) as store:
-            for checkpoint in checkpoints:
-                store.record_checkpoint(replace(checkpoint, snapshot=snapshot_hash(brought.evidence.fit)))
+            store.record_checkpoint(replace(checkpoint, snapshot=snapshot_hash(learned(brought, mix=mix))))
     except InputError as error:
-        progress.say(f"the store was not told which checkpoints learned from it: {error}")
+        progress.say(f"the store was not told that {checkpoint.id} learned from it: {error}")
 
 
 # ------------------------------------------------------------------------------------------- what it is made of

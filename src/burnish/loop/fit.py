@@ -20,6 +20,7 @@ from burnish.records import Preference, Score, Signal, seed_of
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.trainer import Slice, Trainer
 
+STATED_ORDER = 0.9  # P(preferred) where an order was stated and no chance with it: never taken for certainty
 CHUNK = 16  # batches whose texts are sorted by length together: little padding, still a random order
 
 
@@ -85,7 +86,7 @@ def _pairs(signal: Preference, number_of: Callable[[str, str], int], start: int)
     for i, (rank_a, a) in enumerate(ranked):
         for rank_b, b in ranked[i + 1 :]:
             better, worse = (a, b) if rank_a <= rank_b else (b, a)
-            certain = 0.5 if rank_a == rank_b else 0.9  # a stated order is never taken for certainty
+            certain = 0.5 if rank_a == rank_b else STATED_ORDER
             probability = signal.probability if signal.is_pair and signal.probability is not None else certain
             items = tuple(number_of(c.text, signal.prompt.text) for c in (better, worse))
             key = f"{better.id}{worse.id}{start + len(found)}"
@@ -159,7 +160,7 @@ def _windows(items: Sequence[Item], scores: list[_Row], pairs: list[_Row], setti
     """Return the whole run's windows in order: each of one kind, texts of like length together."""
     windows: list[list[_Row]] = []
     for kind, rows in (("score", scores), ("pair", pairs)):
-        wanted = int(len(rows) * settings.epochs)
+        wanted = max(round(len(rows) * settings.epochs), 1) if rows else 0
         order: list[_Row] = []
         epoch = 0
         while len(order) < wanted:

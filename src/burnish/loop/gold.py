@@ -7,6 +7,7 @@ on a tenth of the gold texts that trained neither. It takes no part in training,
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,16 @@ from burnish import files, progress
 from burnish.evaluation.reward_card import pair_accuracy
 from burnish.feedback.evidence import Evidence
 from burnish.loop import savepoint
-from burnish.loop.fit import FitSettings, Item, fit, rows_of
+from burnish.loop.fit import STATED_ORDER, FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
-from burnish.loop.reward_stage import comparable, expand, group_of
+from burnish.loop.reward_stage import LOGIT_UNITS, accuracy_on_comparisons, comparable, expand, group_of
 from burnish.models.encoder_reward import EncoderReward
 from burnish.models.words_reward import WordsReward
 from burnish.records import Preference, Score, Signal, share_of
 from burnish.training.optimiser import OptimiserConfig
 
 Floats = NDArray[np.float64]
+HELD_SHARE = 0.1
 
 
 class Gold:
@@ -79,8 +81,7 @@ def learn(
 ) -> None:
     """Train, blend, measure and publish the judge in `folder` with `gold.json`."""
     usable = _usable(evidence.gold)
-    held = [s for s in usable if share_of(_key(s), "blend") < 0.1]
-    shown = [s for s in usable if share_of(_key(s), "blend") >= 0.1]
+    shown, held = _parted(usable)
     words = WordsReward.fit(*_as_scores(shown))
     encoder = None
     if encoder_folder is not None:
@@ -89,7 +90,7 @@ def learn(
     gold = Gold(encoder, words, [])
     gold.blend = _blend(gold, held)
     described: dict[str, Any] = {
-        "how": "MiniLM fine-tuned, and TF-IDF ridge" if encoder else "TF-IDF ridge",
+        "how": f"{recipe.gold.encoder} fine-tuned, and TF-IDF ridge" if encoder_folder else "TF-IDF ridge",
         "n_texts": len(usable),
         "blend": gold.blend.tolist(),
         **_accuracy(gold, evidence),
@@ -105,14 +106,30 @@ def learn(
         progress.say(f"gold judge: pair accuracy {described['pair_accuracy']:.3f}")
 
 
-def _key(signal: Signal) -> str:
-    if isinstance(signal, Preference):
-        return signal.prompt.id
-    return str(signal.prompt.metadata.get("group") or signal.prompt.id + signal.completion.id)
+def _parted(signals: Sequence[Signal]) -> tuple[list[Signal], list[Signal]]:
+    """Return (what the parts are trained on, a tenth to fit the blend on): nothing stands on both sides.
+
+    Parted by what belongs together (a review's sentences, a prompt's answers), or by text where all belongs together.
+    """
+    for key_of in (_belongs_to, _texts):
+        held = [signal for signal in signals if share_of(key_of(signal), "blend") < HELD_SHARE]
+        if 0 < len(held) <= len(signals) / 2:
+            shown = [signal for signal in signals if share_of(key_of(signal), "blend") >= HELD_SHARE]
+            return shown, held
+    return list(signals), []
+
+
+def _belongs_to(signal: Signal) -> str:
+    return str(signal.prompt.metadata.get("group") or (signal.prompt.id if signal.prompt.messages else _texts(signal)))
+
+
+def _texts(signal: Signal) -> str:
+    completions = signal.completions if isinstance(signal, Preference) else (signal.completion,)
+    return "\n".join(sorted(completion.text for completion in completions))
 
 
 def _as_scores(signals: Sequence[Signal]) -> tuple[list[str], list[float], list[float]]:
-    """Return texts, values and weights; a pair is two texts whose values are its log-odds apart."""
+    """Return texts, values and weights. Two compared texts are their log-odds apart, around 0; a tie puts both at 0."""
     texts: list[str] = []
     values: list[float] = []
     weights: list[float] = []
@@ -120,14 +137,26 @@ def _as_scores(signals: Sequence[Signal]) -> tuple[list[str], list[float], list[
         if isinstance(signal, Score) and signal.value is not None:
             texts.append(signal.completion.text)
             values.append(signal.value)
-            weights.append(1.0 / ((signal.variance or 0.0) + 0.5))
+            weights.append(signal.weight / ((signal.variance or 0.0) + 0.5))
         elif isinstance(signal, Preference):
-            ranked = sorted((r, c.text) for r, c in zip(signal.ranks, signal.completions, strict=True) if r is not None)
-            for place, (_, text) in enumerate(ranked):
+            placed = [
+                (c.text, rank) for c, rank in zip(signal.completions, signal.ranks, strict=True) if rank is not None
+            ]
+            for text, rank in placed:
+                above = sum(_log_odds(signal, rank, other) for _, other in placed) / max(len(placed) - 1, 1)
                 texts.append(text)
-                values.append(2.0 * (1 - 2 * place / max(len(ranked) - 1, 1)))
-                weights.append(1.0)
+                values.append(LOGIT_UNITS * above / 2)
+                weights.append(signal.weight)
     return texts, values, weights
+
+
+def _log_odds(signal: Preference, rank: int, other: int) -> float:
+    """Return the log-odds that a completion of this rank is preferred to one of the other rank."""
+    if rank == other:
+        return 0.0
+    chance = signal.probability if signal.is_pair and signal.probability is not None else STATED_ORDER
+    chance = min(max(chance, 0.02), 0.98)  # what few people say never is certainty
+    return math.log(chance / (1 - chance)) * (1 if rank < other else -1)
 
 
 def _fit_encoder(
@@ -143,7 +172,17 @@ def _fit_encoder(
     optimiser = OptimiserConfig(recipe.gold.learning_rate, 30, "cosine", 0.01)
     settings = FitSettings(recipe.gold.epochs, 32, optimiser, 1, {"score": 10.0}, recipe.seed)
     what = "learning the gold judge"
-    fit(encoder, items, scores, pairs, settings, units_per_logit=1.5, folder=work, check_stop=check_stop, what=what)
+    fit(
+        encoder,
+        items,
+        scores,
+        pairs,
+        settings,
+        units_per_logit=LOGIT_UNITS,
+        folder=work,
+        check_stop=check_stop,
+        what=what,
+    )
 
 
 def _blend(gold: Gold, held: Sequence[Signal]) -> Floats:
@@ -157,12 +196,18 @@ def _blend(gold: Gold, held: Sequence[Signal]) -> Floats:
 
 
 def _accuracy(gold: Gold, evidence: Evidence) -> dict[str, Any]:
-    """Return pair accuracy on people's test texts; null where there are none that were rated."""
+    """Return pair accuracy on people's test texts, or on their test comparisons; null where there are too few."""
     test = [s for s in evidence.test if isinstance(s, Score) and s.value is not None]
     means, groups = [float(np.mean(expand(s))) for s in test], [group_of(s) for s in test]
-    if not comparable(means, groups):
-        return {"pair_accuracy": None, "ci95": None}
-    rated = gold.rate([s.completion.text for s in test])
-    clusters = [str(s.prompt.metadata.get("group") or s.completion.id) for s in test]
-    found = pair_accuracy(rated, means, groups, clusters=clusters)
+    if comparable(means, groups):
+        rated = gold.rate([s.completion.text for s in test])
+        clusters = [str(s.prompt.metadata.get("group") or s.completion.id) for s in test]
+        found = pair_accuracy(rated, means, groups, clusters=clusters)
+    else:
+        compared = accuracy_on_comparisons(
+            lambda texts, _: gold.rate(texts), [s for s in evidence.test if isinstance(s, Preference)]
+        )
+        if compared is None:
+            return {"pair_accuracy": None, "ci95": None}
+        found = compared
     return {"pair_accuracy": found.accuracy, "ci95": [found.low, found.high]}

@@ -14,11 +14,16 @@ def _within(settings: Any, **ranges: tuple[float, float]) -> None:
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)
         if not (math.isfinite(value) and low <= value <= high):
-            wanted = f"a number from {low:g} up" if high == math.inf else f"a number from {low:g} to {high:g}"
+            above = "above 0" if low == SOME else f"from {low}"
+            below = " up" if high == math.inf else " and below 1" if high == 1 - SOME else f" to {high}"
+            wanted = f"a number {above}{below}".replace("above 0 up", "above 0").replace(
+                "above 0 to", "above 0, at most"
+            )
             raise InputError(f"{name}: {value:g} is out of range. Give {wanted}.")
 
 
 SOME = 1e-12  # the least of what must be above 0
+MANY = 10**9  # more steps, texts or tokens than anybody has time for
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class BackboneSettings:
     """K, the members of the ensemble; each sees its own bootstrap sample of the texts."""
 
     def __post_init__(self) -> None:
-        _within(self, layers=(1, math.inf), frozen=(0, math.inf), rank=(1, 4096), heads=(1, 1000))
+        _within(self, layers=(1, math.inf), frozen=(0, self.layers), rank=(1, 4096), heads=(1, 1000))
         if "{text}" not in self.template:
             raise InputError("template: {text} does not occur in it, so every completion would look the same.")
 
@@ -75,7 +80,9 @@ class RewardSettings:
     """How the reward model is trained and used."""
 
     signals: int = 5000
-    """At most this many signals are learned from (drawn by hash), since time is short on a small machine."""
+    """At most this many of the given signals are learned from (drawn by hash, the user's before the recipe's)."""
+    aspect: str = ""
+    """Which aspect of the user's feedback is learned; empty: what speaks of the whole, or the only one there is."""
     epochs: float = 1.0
     """Passes over them."""
     batch: int = 32
@@ -129,6 +136,8 @@ class RlSettings:
     """Peak learning rate of the adapter."""
     warmup_steps: int = 4
     """Steps over which it rises."""
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    """What it does then; linear and cosine fall to a tenth at the last step."""
     prompts_per_slice: int = 3
     """Prompts (with their whole groups) that go through the model together: memory against speed."""
     evaluate_every: int = 6
@@ -157,7 +166,7 @@ class RlSettings:
     def __post_init__(self) -> None:
         whole = ("steps", "prompts_per_step", "prompts_per_slice", "evaluate_every", "validation_prompts",
                  "validation_samples", "save_every", "kl_horizon", "patience")  # fmt: skip
-        _within(self, **dict.fromkeys(whole, (1, math.inf)), group_size=(2, math.inf), learning_rate=(SOME, 10))
+        _within(self, **dict.fromkeys(whole, (1, MANY)), group_size=(2, math.inf), learning_rate=(SOME, 10))
         _within(self, warmup_steps=(0, math.inf), kl_budget_nats=(SOME, math.inf), kl_target_nats=(0, math.inf))
         _within(self, length_gain=(0, math.inf), least_distinct=(0, 1), most_length_change=(0, math.inf))
 
@@ -241,7 +250,7 @@ class Recipe:
     loop: LoopSettings = field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
-        _within(self, threads=(0, 4096))
+        _within(self, threads=(0, 4096), seed=(0, 2**63 - 1))
         if self.rl.kl_target_nats > 0 and self.grpo.beta == 0:
             raise InputError(
                 "grpo.beta: 0 asks for no KL term, so rl.kl_target_nats has nothing to move. Set it to 0 too."

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from burnish import files, progress
-from burnish.evaluation.text import distinct_2
+from burnish.evaluation.text import distinct_2, words
 from burnish.loop import measure, savepoint
 from burnish.loop.log import TrainingLog
 from burnish.loop.recipe import Recipe
@@ -43,7 +43,8 @@ class Look:
     """Mean reward; None when no completion could be scored: all are empty."""
     kl_nats: float
     length: float
-    distinct_2: float
+    distinct_kept: float
+    """Distinct-2 over the untouched model's, each pair of texts cut to the shorter one's length."""
 
     @property
     def told(self) -> str:
@@ -51,7 +52,8 @@ class Look:
         reward = (
             "nothing to score, all texts are empty" if self.proxy is None else f"validation reward {self.proxy:+.3f}"
         )
-        return f"{reward}, KL {self.kl_nats:.2f} nats, {self.length:.0f} tokens, distinct-2 {self.distinct_2:.2f}"
+        kept = f"{self.distinct_kept:.2f} of the distinct-2"
+        return f"{reward}, KL {self.kl_nats:.2f} nats, {self.length:.0f} tokens, {kept}"
 
 
 @dataclass
@@ -82,7 +84,8 @@ class Reinforcement:
 
     def __init__(
         self, folder: Path, policy: Policy, reward: Reward, recipe: Recipe, prompts: Sequence[Prompt],
-        validation: Sequence[Prompt], *, lineage: Checkpoint, round: int, check_stop: Callable[[bool], None],
+        validation: Sequence[Prompt], *, lineage: Checkpoint, round: int, origin: Look | None,
+        check_stop: Callable[[bool], None], published: Callable[[Checkpoint], None],
     ) -> None:  # fmt: skip
         self.folder = folder
         self.policy = policy
@@ -92,10 +95,12 @@ class Reinforcement:
         self.validation = list(validation)
         self.lineage = lineage
         self.round = round
+        self.origin = origin  # what the untouched model was like; None when this round's first look is at it
         self.check_stop = check_stop
+        self.published = published
         self.sampler = EngineSampler(policy)
         self.config = grpo.Config(**asdict(recipe.grpo))
-        optimiser = OptimiserConfig(learning_rate=recipe.rl.learning_rate, warmup_steps=recipe.rl.warmup_steps)
+        optimiser = OptimiserConfig(recipe.rl.learning_rate, recipe.rl.warmup_steps, recipe.rl.schedule)
         steps = recipe.rl.steps * self.config.minibatches
         self.trainer = Trainer(policy, grpo, self.config, optimiser, steps=steps)
         self.step = 0
@@ -132,16 +137,17 @@ class Reinforcement:
 
     def best(self) -> Look:
         """Return the look with the best validation reward among those within the budget of KL, sameness and length."""
-        first, rl = self.state.looks[0], self.recipe.rl
-        allowed = [
-            look
-            for look in self.state.looks
-            if look.proxy is not None
+        allowed = [look for look in self.state.looks if self._allows(look)]
+        return max(allowed or self.state.looks[:1], key=_proxy)
+
+    def _allows(self, look: Look) -> bool:
+        rl, first = self.recipe.rl, self.origin or self.state.looks[0]
+        return (
+            look.proxy is not None
             and look.kl_nats <= rl.kl_budget_nats
-            and look.distinct_2 >= rl.least_distinct * first.distinct_2
+            and look.distinct_kept >= rl.least_distinct
             and abs(look.length / max(first.length, 1.0) - 1) <= rl.most_length_change
-        ]
-        return max(allowed or [first], key=_proxy)
+        )
 
     # ---------------------------------------------------------------------------------------------------- a step
 
@@ -228,23 +234,31 @@ class Reinforcement:
             proxy=float(np.mean(values)) if values else None,
             kl_nats=float(np.mean([kl for kl, _ in found])),
             length=length,
-            distinct_2=distinct_2([c.text for c in flat]) or 0.0,
+            distinct_kept=self._distinct_kept([c.text for c in flat]),
         )
         if not self.state.looks:
-            self.state.length = LengthController(target=length, gain=rl.length_gain)
+            target = self.origin.length if self.origin else length
+            self.state.length = LengthController(target=target, gain=rl.length_gain)
         self.state.looks.append(look)
         self._publish(self.folder / "checkpoints" / name)
         progress.say(f"step {self.step}: {look.told}")
         self.state.ended = self._why_end()
 
+    def _distinct_kept(self, texts: Sequence[str]) -> float:
+        untouched = [c.text for c, _, _ in measure.read(self.folder / "validation" / "round-0-step-0000.jsonl")]
+        lengths = [min(len(words(old)), len(words(new))) for old, new in zip(untouched, texts, strict=True)]
+        before, now = distinct_2(untouched, lengths), distinct_2(texts, lengths)
+        return now / before if now and before else 0.0
+
     def _publish(self, target: Path) -> None:
         """Publish the adapter, unless the very same stands there: a further round begins with what was promoted."""
-        if files.is_whole(target):
-            return
-        with files.publish(target) as temporary:
-            self.policy.save(temporary)
-            lineage = replace(self.lineage, id=target.name, path=f"checkpoints/{target.name}", step=self.step)
-            (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
+        lineage = replace(self.lineage, id=target.name, path=f"checkpoints/{target.name}", step=self.step)
+        if not files.is_whole(target):
+            with files.publish(target) as temporary:
+                self.policy.save(temporary)
+                (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
+        if self.step:  # before the first step it has learned nothing
+            self.published(lineage)
 
     def _why_end(self) -> str:
         looks, rl = self.state.looks, self.recipe.rl
@@ -255,9 +269,9 @@ class Reinforcement:
             )
         if last.proxy is None:
             return f"stopped at step {last.step}: every validation completion is empty, so none could be scored"
-        best = max(range(len(looks)), key=lambda i: _proxy(looks[i]))
-        if len(looks) - 1 - best >= rl.patience:
-            return f"stopped at step {last.step}: no better validation reward since step {looks[best].step}"
+        best = self.best()
+        if sum(look.step > best.step for look in looks) >= rl.patience:
+            return f"stopped at step {last.step}: nothing better within the budgets since step {best.step}"
         return ""
 
     # --------------------------------------------------------------------------------------------- going on

@@ -29,25 +29,34 @@ from burnish.loop import savepoint
 from burnish.loop.fit import FitSettings, Item, fit, rows_of
 from burnish.loop.recipe import Recipe
 from burnish.maths.intervals import bootstrap_mean
+from burnish.maths.stated_variance import fit_stated_variance
 from burnish.models.reward_model import RewardModel, RewardModelConfig
 from burnish.plain import to_plain
-from burnish.records import Checkpoint, Preference, Score, Signal, share_of
+from burnish.records import Checkpoint, Preference, Score, Signal
 from burnish.training.optimiser import OptimiserConfig
 
 Floats = NDArray[np.float64]
 PAIRS_AGREED = 20_000
-CALIBRATION_TEXTS = 500  # three numbers are fitted on them
+CALIBRATION_TEXTS = 500  # five numbers are fitted on them
 ENOUGH = 20  # texts or pairs, below which nothing is fitted to them nor measured on them
 LOGIT_UNITS = 1.5  # rating units to a logit before calibration: what ratings with a spread of 1.9 call for
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """rating = slope * reward + offset; P(a above b) = sigmoid(scale * (rating_a - rating_b))."""
+    """rating = slope * reward + offset; P(a above b) = sigmoid(scale * (rating_a - rating_b));
+    variance of a rating = floor + factor * variance of the heads' ratings (`maths/stated_variance.py`)."""
 
     slope: float = 1.0
     offset: float = 0.0
     scale: float = 1.0
+    floor: float = 0.0
+    factor: float = 1.0
+
+    def variance(self, spread_N: Floats) -> Floats:
+        """Return the variance of ratings whose heads have this standard deviation, rating units."""
+        found: Floats = self.floor + self.factor * np.square(spread_N)
+        return found
 
 
 def learn(
@@ -59,18 +68,14 @@ def learn(
     lineage: Checkpoint,
     work: Path,
     check_stop: Callable[[bool], None],
-) -> None:
+) -> Checkpoint:
     """Train, calibrate, measure and publish the reward model in `folder`, with `calibration.json` and `card.json`."""
     settings = recipe.reward
     torch.manual_seed(recipe.seed)
     backbone = json.loads((model_folder / "config.json").read_text("utf-8"))
-    layers = min(recipe.reward_model.layers, int(backbone["num_hidden_layers"]))
-    shape = RewardModelConfig(
-        **{**asdict(recipe.reward_model), "layers": layers, "frozen": min(recipe.reward_model.frozen, layers)}
-    )
+    shape = _shape(recipe, int(backbone["num_hidden_layers"]))
     network = RewardModel.fresh(model_folder, shape, dtype=recipe.dtype, seed=recipe.seed)
-    chosen = choose(evidence.fit, settings.signals)
-    chosen += _drawn_pairs(chosen, settings.pairs, recipe.seed)
+    chosen = [*evidence.fit, *_drawn_pairs(evidence.fit, settings.pairs, recipe.seed)]
     items, number_of = _items(network, chosen, check_stop)
     scores, pairs = rows_of(chosen, number_of)
     optimiser = OptimiserConfig(
@@ -102,25 +107,28 @@ def learn(
         (temporary / "calibration.json").write_text(json.dumps(asdict(calibration)), "utf-8")
         (temporary / "card.json").write_text(json.dumps(to_plain(card) if card else None), "utf-8")
     savepoint.clear(work)
+    return lineage
 
 
-def choose(signals: Sequence[Signal], most: int) -> list[Signal]:
-    """Return at most `most` signals, those of the lowest hash, in their given order."""
-    if len(signals) <= most:
-        return list(signals)
-    shares = [share_of("".join(_completion_ids(signal)), "chosen") for signal in signals]
-    limit = sorted(shares)[most]
-    return [signal for signal, share in zip(signals, shares, strict=True) if share < limit]
-
-
-def _completion_ids(signal: Signal) -> list[str]:
-    return [c.id for c in signal.completions] if isinstance(signal, Preference) else [signal.completion.id]
+def _shape(recipe: Recipe, there: int) -> RewardModelConfig:
+    """Return what the reward model is made of; on a shallower model the frozen share of its layers stays the same."""
+    asked = asdict(recipe.reward_model)
+    if there >= recipe.reward_model.layers:
+        return RewardModelConfig(**asked)
+    frozen = recipe.reward_model.frozen * there // recipe.reward_model.layers
+    progress.say(f"the model has {there} layers: the reward model uses all of them, {frozen} as they are")
+    return RewardModelConfig(**{**asked, "layers": there, "frozen": frozen})
 
 
 def _drawn_pairs(signals: Sequence[Signal], per_text: float, seed: int) -> list[Signal]:
     scored = [signal for signal in signals if isinstance(signal, Score) and signal.value is not None]
     n = int(per_text * len(scored))
-    return list(preferences_from_scores(scored, n_pairs=n, within=group_of, seed=seed)) if n else []
+    return list(preferences_from_scores(scored, n_pairs=n, within=_asked_of, seed=seed)) if n else []
+
+
+def _asked_of(score: Score) -> str:
+    """Return what two texts must share to be paired: the set they stand in, or the prompt they answer."""
+    return str(score.prompt.metadata.get("set") or score.prompt.id)
 
 
 def group_of(score: Score) -> str:
@@ -173,7 +181,9 @@ def _calibrate(network: RewardModel, scores: Sequence[Score]) -> Calibration:
     pairs = draw_pairs(means, groups, PAIRS_AGREED, 0)
     rated = slope * predicted + offset
     scale = fit_temperature(rated[pairs[:, 0]] - rated[pairs[:, 1]], agreed_share(ratings, pairs))
-    return Calibration(float(slope), float(offset), scale)
+    spread = slope * rewards.double().numpy().std(1, ddof=1) if rewards.shape[1] > 1 else np.zeros(len(usable))
+    floor, factor = fit_stated_variance(rated - means, spread, [score.variance or 0.0 for score in usable])
+    return Calibration(float(slope), float(offset), scale, floor, factor)
 
 
 def expand(score: Score) -> list[float]:
@@ -190,13 +200,15 @@ def _card(
     rewards = predict(network, test, "measuring the reward model") * calibration.slope + calibration.offset
     means = [float(np.mean(expand(score))) for score in test]
     known = [signal for signal in learned if isinstance(signal, Score) and signal.counts]
+    spread = rewards.std(1, ddof=1) if rewards.shape[1] > 1 else np.zeros(len(test))
     card = reward_card(
         rewards.mean(1),
         [score.completion.text for score in test],
         [expand(score) for score in test],
         [group_of(score) for score in test],
         scale=calibration.scale,
-        spread=rewards.std(1, ddof=1) if rewards.shape[1] > 1 else None,
+        spread=spread,
+        variance=calibration.variance(spread) + [score.variance or 0.0 for score in test],
         clusters=[str(score.prompt.metadata.get("group") or score.completion.id) for score in test],
         baselines=_baselines(known, test, seed),
         n_pairs=PAIRS_AGREED,
@@ -214,16 +226,29 @@ def _card(
 
 
 def _card_of_pairs(network: RewardModel, test: Sequence[Preference], seed: int) -> RewardCard | None:
-    """Return the card where people only compared: how often the one they chose is rated higher, by prompt."""
+    """Return the card where people only compared."""
+    found = accuracy_on_comparisons(lambda texts, asked: network.predict(texts, asked).mean(1).numpy(), test, seed)
+    if found is None:
+        return None
+    progress.say(f"reward model: pair accuracy {found.accuracy:.3f} on {found.n_pairs} unseen comparisons")
+    return RewardCard(accuracy=found)
+
+
+def accuracy_on_comparisons(
+    rate: Callable[[list[str], list[str]], NDArray[Any]], test: Sequence[Preference], seed: int = 0
+) -> PairAccuracy | None:
+    """Return how often `rate(texts, prompts)` puts the one people chose above the other, its interval by prompt.
+
+    None when there are too few comparisons without a tie, or all are of one prompt.
+    """
     pairs = [pair for pair in test if pair.is_pair and pair.ranks[0] != pair.ranks[1]]
     if len(pairs) < ENOUGH or len({pair.prompt.id for pair in pairs}) < 2:
         return None
     texts = [c.text for pair in pairs for c in (pair.chosen, pair.rejected)]
-    rewards = network.predict(texts, [pair.prompt.text for pair in pairs for _ in range(2)]).mean(1)
-    right = ((rewards[0::2] - rewards[1::2]).sign() + 1) / 2
-    found = bootstrap_mean(right.numpy(), [pair.prompt.id for pair in pairs], seed=seed)
-    progress.say(f"reward model: pair accuracy {found.mean:.3f} on {len(pairs)} unseen comparisons")
-    return RewardCard(accuracy=PairAccuracy(found.mean, found.low, found.high, len(pairs), len(set(texts))))
+    rated = rate(texts, [pair.prompt.text for pair in pairs for _ in range(2)])
+    right = (np.sign(rated[0::2] - rated[1::2]) + 1) / 2
+    found = bootstrap_mean(right, [pair.prompt.id for pair in pairs], seed=seed)
+    return PairAccuracy(found.mean, found.low, found.high, len(pairs), len(set(texts)))
 
 
 def predict(network: RewardModel, scores: Sequence[Score], what: str) -> Floats:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from burnish import __version__, files, progress
 from burnish.corpora import resolve as resolve_folder
-from burnish.errors import DamagedFileError, InputError
+from burnish.errors import DamagedFileError
 from burnish.evaluation.compare import compare, curve_point
 from burnish.evaluation.page import TaskWords
 from burnish.evaluation.report import make_report, write_report
@@ -22,10 +22,10 @@ from burnish.evaluation.verdict import require_independent
 from burnish.feedback.evidence import Evidence
 from burnish.loop import evidence as evidences
 from burnish.loop import gold as golds
-from burnish.loop import measure, reward_stage
+from burnish.loop import measure, ready, reward_stage
 from burnish.loop.folder import RunFolder
 from burnish.loop.recipe import Recipe
-from burnish.loop.reinforce import Reinforcement
+from burnish.loop.reinforce import Look, Reinforcement
 from burnish.loop.rollouts import sampling_of
 from burnish.loop.run import RunOptions, counts, machine, versions, write_config
 from burnish.models.policy import Policy
@@ -37,6 +37,7 @@ from burnish.rewards.asked_rating import AskedRating
 from burnish.rewards.learned import LearnedRating
 from burnish.rewards.on_topic import StaysOnTopic
 
+FEW_SIGNALS = 100  # below which a reward model is hardly better than chance, whatever else is right
 AT_ONCE = 32  # test prompts sampled between two moves of the bar
 
 
@@ -75,9 +76,7 @@ class Ring:
     def model_folder(self) -> Path:
         """The folder of the model that is trained; a task may make a small one of its own, called `tiny`."""
         if self.recipe.model != "tiny":
-            return resolve_folder(self.recipe.model)
-        if not hasattr(self.task, "make_model"):
-            raise InputError(f"model: 'tiny' is made by the recipe smoke; {self.task.NAME} needs another one.")
+            return ready.model_folder(self.recipe.model, self.path / "model")
         folder = self.path / "model"
         if not files.is_whole(folder):
             with files.publish(folder) as temporary:
@@ -99,14 +98,17 @@ class Ring:
     @cached_property
     def evidence(self) -> Evidence:
         """The recipe's feedback, or the user's, or both."""
-        return evidences.joined(self.task, self.brought, mix=self.options.mix)
+        most = self.recipe.reward.signals
+        return evidences.joined(self.task, self.brought, mix=self.options.mix, most=most)
 
     @cached_property
     def brought(self) -> evidences.Brought | None:
         """The user's feedback: read once, then what was kept of it."""
         if self.options.feedback is None:
             return None
-        return evidences.kept(self.path / "signals" / "own") or evidences.bring(self.options.feedback, self.options.db)
+        return evidences.kept(self.path / "signals" / "own") or evidences.bring(
+            self.options.feedback, self.options.db, aspect=self.recipe.reward.aspect
+        )
 
     @property
     def asks(self) -> bool:
@@ -130,11 +132,13 @@ class Ring:
         if own:
             evidences.keep(self.path / "signals" / "own", own)
             if own.store:
-                evidences.save_snapshots(own)
+                evidences.save_snapshots(own, found.fit, mix=self.options.mix)
         evidences.write(self.path / "signals" / "fit.jsonl", found.fit)
         write_config(self.path, self.recipe, self.options, snapshot=str(summary["snapshot"]))
         files.write_atomic(self.path / "feedback.json", json.dumps(summary))
         progress.say(f"feedback: {found.records:,} records, {len(found.fit):,} signals to learn from")
+        if len(found.fit) < FEW_SIGNALS:
+            progress.say(f"feedback: {len(found.fit)} signals are few: the reward will know little more than chance")
 
     def _gold(self) -> None:
         missing = golds.needed(self.evidence, self.recipe)
@@ -150,16 +154,19 @@ class Ring:
 
     def _reward(self, number: int) -> None:
         found = self.evidence
+        if number and not self.asks:
+            progress.say("nobody has spoken of the new samples: the same feedback is learned from once more")
         if number and self.asks:  # the recipe's author speaks of the recipe's question, not of the user's
             found = evidences.with_scripted(found, self.task, self._fresh_samples(number))
             evidences.write(self.path / "signals" / f"fit-{number}.jsonl", found.fit)
             learned = {"snapshot": snapshot_hash(found.fit), "sources": list(found.sources)}
             self.folder.update(**{f"learned-{number}": learned})
-        reward_stage.learn(
+        made = reward_stage.learn(
             self.path / "checkpoints" / f"reward-{number}", self.model_folder, found, self.recipe,
             lineage=self._checkpoint(number, "reward", None, "score_reward, reward"),
             work=self.path / "state" / f"reward-{number}", check_stop=self._check_stop,
         )  # fmt: skip
+        self._published(made)
         gc.collect()
 
     def _train(self, number: int) -> None:
@@ -169,7 +176,7 @@ class Ring:
         training = Reinforcement(
             self.path, policy, proxy, self.recipe, self.prompts["train"], self.prompts["validation"],
             lineage=self._checkpoint(number, "adapter", parent, "grpo"),
-            round=number, check_stop=self._check_stop,
+            round=number, origin=self._first_look(number), check_stop=self._check_stop, published=self._published,
         )  # fmt: skip
         training.run()
         best = training.best()
@@ -198,14 +205,15 @@ class Ring:
             sampling=sampling_of(self.recipe),
         )  # fmt: skip
 
-    def _promoted_checkpoints(self) -> list[Checkpoint]:
-        found, parent = [], None
-        for number in range(self.recipe.loop.rounds):
-            path = self._promoted(number)
-            made = self._checkpoint(number, "adapter", parent, "grpo")
-            found.append(replace(made, id=path.name, path=str(path.resolve())))
-            parent = path
-        return found
+    def _first_look(self, number: int) -> Look | None:
+        """Return what the untouched model was like, None in the first round, which is about to see it."""
+        return Look(**self.folder.status["looks-0"][0]) if number else None
+
+    def _published(self, checkpoint: Checkpoint) -> None:
+        """Tell the user's store at once that a checkpoint has learned from its words."""
+        if self.brought and self.brought.store:
+            placed = replace(checkpoint, path=str((self.path / checkpoint.path).resolve()))
+            evidences.record(self.brought, placed, mix=self.options.mix)
 
     def _fresh_samples(self, number: int) -> list[tuple[Prompt, Any]]:
         policy = self._policy(self._promoted(number - 1))
@@ -249,7 +257,7 @@ class Ring:
             )
             for side in ("before", "after")
         }
-        curve = self._curve(proxy, rating, judge)
+        curve = self._curve(judge)
         feedback = json.loads((self.path / "feedback.json").read_text("utf-8"))
         card = self._card(last)
         checkpoint = self._promoted(last)
@@ -276,8 +284,6 @@ class Ring:
         words = TaskWords(**{**self.task.REPORT, **self._own_words()})
         log = self._log()
         write_report(self.path, report, sides["before"], sides["after"], task=words, training_log=log, card=card)
-        if self.brought and self.brought.store:
-            evidences.record(self.brought, self._promoted_checkpoints())
         for reason in report.verdict["reasons"]:
             progress.say(str(reason))
 
@@ -291,21 +297,28 @@ class Ring:
             }
         return words
 
-    def _curve(self, proxy: Reward, rating: Reward, judge: golds.Gold | None) -> list[dict[str, Any]]:
-        """Gold and proxy at every look, from validation samples kept during training: gold chose nothing."""
+    def _curve(self, judge: golds.Gold | None) -> list[dict[str, Any]]:
+        """Gold and the round's own proxy at every look, from its validation samples: gold chose nothing."""
         points = []
         for number in range(self.recipe.loop.rounds):
+            proxy, rating = self._rewards(number)
             for look in self.folder.status[f"looks-{number}"]:
                 path = self.path / "validation" / f"round-{number}-step-{look['step']:04d}.jsonl"
                 found = measure.samples(
                     self.prompts["validation"], measure.read(path), proxy, rating, judge, heeds=self.asks
                 )
-                points.append({**curve_point(look["step"], found, seed=self.recipe.seed), "round": number})
+                step = look["step"] + self._steps_before(number)
+                points.append({**curve_point(step, found, seed=self.recipe.seed), "round": number})
         return points
 
     def _log(self) -> list[dict[str, Any]]:
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        return [{**line, "step": line["step"] + self._steps_before(line["round"])} for line in lines]
+
+    def _steps_before(self, number: int) -> int:
+        """Return how many steps the rounds before this one took: pictures count on."""
+        return sum(self.folder.status[f"looks-{earlier}"][-1]["step"] for earlier in range(number))
 
     def _gold_summary(self) -> dict[str, Any]:
         path = self.path / "checkpoints" / "gold" / "gold.json"
@@ -368,7 +381,9 @@ class Ring:
         _need_whole(folder)
         calibration = json.loads((folder / "calibration.json").read_text("utf-8"))
         network = RewardModel.load(folder, dtype=self.recipe.dtype)
-        rating = LearnedRating(network, folder.name, calibration["slope"], calibration["offset"])
+        rating = LearnedRating(
+            network, folder.name, **{name: calibration[name] for name in ("slope", "offset", "floor", "factor")}
+        )
         settings = self.recipe.reward
         careful = AskedRating(rating, settings.uncertainty, settings.penalty, heeds=self.asks)
         return StaysOnTopic(careful, settings.off_topic), AskedRating(rating, "mean", heeds=False)

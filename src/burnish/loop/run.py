@@ -15,6 +15,7 @@ from typing import Any
 
 from burnish import __version__, config, files, progress
 from burnish.errors import InputError
+from burnish.loop import ready
 from burnish.loop.folder import STATUS, RunFolder
 from burnish.loop.recipe import Recipe
 
@@ -93,11 +94,14 @@ def folder_of(options: RunOptions, recipe: Recipe) -> Path:
 def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
     """Turn the ring in the run folder; raises StoppedOnRequest when everything is saved and somebody asked to stop."""
     folder = folder_of(options, recipe)
+    going_on = options.resume and (folder / CONFIG).exists()  # with the feedback that it began with
+    ready.check(recipe, task, feedback=None if going_on else options.feedback, mix=options.mix and not going_on)
+    _check_folder(folder, options)
     if options.dry_run:
         progress.say(plan(recipe, task, folder))
-        print(config.to_toml(recipe))
+        print(json.dumps(dataclasses.asdict(recipe)) if options.json else config.to_toml(recipe))
         return RunResult(folder, {})
-    _check_folder(folder, options)
+    ready.fetch(recipe, task)
     folder.mkdir(parents=True, exist_ok=True)
     with files.run_lock(folder):
         found = RunFolder(folder)
@@ -126,7 +130,11 @@ def _check_folder(folder: Path, options: RunOptions) -> None:
         raise InputError(f"{folder} holds files that no run of burnish wrote. Choose another folder with --out.")
     if not options.resume and (folder / STATUS).exists():
         with files.run_lock(folder):  # a living run is named first
-            state = RunFolder(folder).status["state"]
+            status = RunFolder(folder).status
+        state = status["state"]
+        if not set(status["done"]) - {"model"}:
+            progress.say(f"{folder}: a run began here and finished no stage; it begins again.")
+            return
         what = "a finished run" if state == "done" else f"an unfinished run (state: {state})"
         raise InputError(f"{folder} holds {what}. Go on with --resume, or choose another folder with --out.")
 
@@ -212,7 +220,8 @@ def plan(recipe: Recipe, task: ModuleType, folder: Path) -> str:
     minutes = (recipe.loop.rounds * (sampling + training + reward) + 180) / 60
     if recipe.dtype == "float32":
         minutes *= 2.5
-    takes = f"about {minutes:.0f} minutes with SmolLM2-135M on a quiet 2-core machine; less with more cores"
+    time = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:,.0f} hours"
+    takes = f"about {time} with SmolLM2-135M on a quiet 2-core machine; less with more cores"
     if recipe.model == "tiny":
         takes = "under a minute on a quiet 2-core machine"
     return (

@@ -56,12 +56,15 @@ class Policy:
     def load(cls, folder: Path, *, name: str = "", dtype: str = "float32") -> Policy:
         """Return the model of a folder in Hugging Face layout; safetensors only, no code from the folder is run."""
         kind = DTYPES[dtype]
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        with told(folder):
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=kind
+            )
         if not tokenizer.chat_template:
             raise InputError(
                 f"{folder}: the tokenizer has no chat template. Use a chat model, or add one to its folder."
             )
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=kind)
         # dropout would make recomputed log-probs differ from the sampler's (trap T20)
         model.eval()
         model.requires_grad_(False)
@@ -203,6 +206,21 @@ class Policy:
         """Read `adapter_model.safetensors` as `save` wrote it into the present adapter."""
         saved = load_file(file)
         self.load_state({f"{name.replace('.weight', '')}.default.weight": tensor for name, tensor in saved.items()})
+
+
+@contextlib.contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """Inside, what transformers finds wrong with a folder is told as an InputError that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # transformers and tokenizers raise anything at all
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(
+            f"{folder}: transformers cannot load this model ({said}). Fetch or copy it again, or save it anew "
+            "with save_pretrained."
+        ) from error
 
 
 def _tokens(completion: Completion) -> list[int]:

@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+EAST_ASIAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
+WORD = rf"[{EAST_ASIAN}]|(?:(?![{EAST_ASIAN}])\w){{2,}}"
+"""scikit-learn's words of two letters or more, and each Chinese, Japanese or Korean character by itself."""
+
+
 class WordsReward:
     """The vocabulary and its weights."""
 
@@ -31,8 +36,10 @@ class WordsReward:
         """Return the model of texts' values, each weighted."""
         from sklearn.linear_model import Ridge
 
-        vectorizer = _vectorizer(min_df=2 if len(texts) > 100 else 1)
-        rows = vectorizer.fit_transform(texts)
+        found = vectorised(texts)
+        if found is None:  # no words at all: everybody's mean for everything
+            return cls({"no words": 0}, np.ones(1), np.zeros(1), float(np.average(values, weights=weights)))
+        vectorizer, rows = found
         ridge = Ridge(alpha=alpha).fit(rows, values, sample_weight=weights)
         vocabulary = {word: int(place) for word, place in vectorizer.vocabulary_.items()}
         return cls(vocabulary, np.asarray(vectorizer.idf_), np.asarray(ridge.coef_), float(ridge.intercept_))
@@ -57,7 +64,22 @@ class WordsReward:
         return cls(vocabulary, np.asarray(plain["idf"]), np.asarray(plain["weights"]), plain["offset"])
 
 
+def vectorised(texts: Sequence[str]) -> tuple[Any, Any] | None:
+    """Return the TF-IDF vectoriser fitted to the texts, and their rows; None when no text has a word.
+
+    Of more than 100 texts, words and word pairs that occur in one text alone are left out, unless all do.
+    """
+    for least in (2, 1) if len(texts) > 100 else (1,):
+        vectorizer = _vectorizer(min_df=least)
+        try:
+            return vectorizer, vectorizer.fit_transform(texts)
+        except ValueError as error:  # scikit-learn has no other sign for an empty vocabulary
+            if "empty vocabulary" not in str(error) and "no terms remain" not in str(error):
+                raise
+    return None
+
+
 def _vectorizer(**more: Any) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, **more)
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD, **more)

@@ -55,4 +55,5 @@ class AskedRating:
         members = rated if asked is None else tuple(-abs(value - asked) for value in rated)
         value = conservative(members, self.uncertainty, self.penalty)
         reason = f"rated {rating.value:+.2f}" + ("" if asked is None else f", asked {asked:+.2f}")
-        return replace(rating, value=value, variance=variance(members), members=members, reason=reason)
+        # nearness moves at most as far as the rating does, so the rating's stated variance bounds its own
+        return replace(rating, value=value, members=members, reason=reason)

@@ -27,6 +27,9 @@ class LearnedRating:
     slope: float = 1.0
     """Calibration, fitted on texts that trained nothing: rating = slope * reward + offset."""
     offset: float = 0.0
+    floor: float = 0.0
+    """Variance of a rating = floor + factor * variance of the heads', fitted likewise: the heads alone are too sure."""
+    factor: float = 1.0
 
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
         """Return the predicted rating of each completion; an empty completion is not scored."""
@@ -40,5 +43,6 @@ class LearnedRating:
             return Score(prompt, completion, None, source=self.source, reason="the completion is empty")
         members = tuple(self.slope * float(value) + self.offset for value in values)
         mean = sum(members) / len(members)
-        variance = sum((value - mean) ** 2 for value in members) / max(len(members) - 1, 1)
+        spread = sum((value - mean) ** 2 for value in members) / max(len(members) - 1, 1)
+        variance = self.floor + self.factor * spread
         return Score(prompt, completion, mean, variance=variance, members=members, source=self.source)

@@ -2,7 +2,7 @@
 
 A task module has NAME, SUMMARY, REPORT (its words in the report), `recipe()` (settings that differ from the defaults),
 `prompts()`, `evidence()` and `scripted_feedback(prompts, completions, slope)` (its rule author, from round two on). It
-may have `make_model(folder)`, which writes what the setting `model = "tiny"` means.
+may have `make_model(folder)`, which writes what the setting `model = "tiny"` means, and NEEDS, the names of corpora.
 """
 
 from __future__ import annotations

@@ -1,0 +1,26 @@
+"""A PEFT adapter on its base model -> one plain model folder that anything can load and train further."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from burnish.errors import InputError
+
+
+def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
+    """Write the model of `base` with the adapter's products added to its weights into `target`, in float32.
+
+    float32, so that the sum loses nothing: a small update vanishes in a bfloat16 weight. The tokenizer is the
+    adapter's own where it brought one. Raises InputError when the adapter does not fit the model.
+    """
+    model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype="float32")
+    try:
+        merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True).merge_and_unload()
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{adapter}: this adapter does not fit the model in {base} ({error}).") from None
+    merged.save_pretrained(str(target), safe_serialization=True)
+    own = adapter / "tokenizer_config.json"
+    AutoTokenizer.from_pretrained(adapter if own.exists() else base, local_files_only=True).save_pretrained(str(target))
