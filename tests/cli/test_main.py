@@ -17,6 +17,7 @@ import pytest
 import burnish
 from burnish.cli import main as face
 from burnish.errors import InputError, StoppedOnRequest
+from burnish.store import open_store
 
 
 @pytest.fixture
@@ -88,6 +89,44 @@ def test_a_wrong_word_is_named_and_the_nearest_offered(argv, message, capsys):
     assert "Traceback" not in said.err
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["feedback", "import", LONG],
+        ["feedback", "import", __file__ + "/rows.jsonl"],
+        ["feedback", "import", "/proc/self/mem"],
+        ["feedback", "stats", "--db", f"sqlite:///{LONG}"],
+        ["feedback", "stats", "--db", f"sqlite:///{__file__}/burnish.db"],
+        ["feedback", "stats", "--db", "sqlite:///loop"],
+        ["feedback", "stats", "--db", "sqlite:///a%00b.db"],
+        ["feedback", "stats", "--db", "postgresql://ana:secret@localhost:abc/x"],
+        ["feedback", "stats", "--db", "postgresql://[::1/x"],
+        ["feedback", "export", "--db", "sqlite:///here.db", "--out", LONG],
+        ["feedback", "export", "--db", "sqlite:///here.db", "--out", __file__ + "/rows.jsonl"],
+        ["fetch", LONG],
+        ["fetch", "./" + LONG],
+        ["run", "smoke", "--out", LONG],
+        ["run", "smoke", "--out", "runs", "--feedback", LONG],
+        ["run", "smoke", "--dry-run", "--model", "./" + LONG],
+        ["run", LONG + ".toml"],
+    ],
+)
+def test_a_name_that_cannot_be_a_file_s_is_told_without_a_traceback(argv, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    open_store("sqlite:///here.db").close()
+    assert face.main(argv) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    assert "secret" not in said.err
+    assert "\0" not in said.err
+    assert said.err.startswith("burnish: ")
+
+
 def test_a_subcommand_offers_its_own_flags_and_choices(verb, capsys):
     def arguments(parser: argparse.ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -120,6 +159,11 @@ def test_a_negative_number_and_a_value_with_dashes_are_not_taken_for_flags(verb)
         (OSError(errno.ENOSPC, "No space left on device", "/runs/x"), 2, "burnish: /runs/x: the disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "burnish: /x: Permission denied"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "/x"), 2, "/x: File name too long. Check the name"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "/x/y: Not a directory. Check the name"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x"), 2, "/x: Is a directory. Check the name"),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "/x"), 2, "symbolic links. Check the name"),
+        (OSError(errno.EIO, "Input/output error"), 2, "a file: Input/output error. Check the disk"),
         (ModuleNotFoundError("no torch", name="torch"), 2, "pip install 'burnish[train]'"),
     ],
 )
@@ -132,7 +176,12 @@ def test_what_a_person_can_mend_is_one_message_without_traceback(error, status, 
 
 
 @pytest.mark.parametrize(
-    "error", [ZeroDivisionError("x"), OSError(errno.EIO, "I/O error"), ModuleNotFoundError("x", name="burnish.nothing")]
+    "error",
+    [
+        ZeroDivisionError("x"),
+        OSError(errno.EBADF, "Bad file descriptor"),
+        ModuleNotFoundError("x", name="burnish.nothing"),
+    ],
 )
 def test_anything_else_is_a_defect_of_ours_with_its_traceback(error, verb, capsys):
     verb(raising(error))

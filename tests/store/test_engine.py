@@ -81,6 +81,12 @@ def test_connections_are_durable_and_wait(sqlite_url):
         ("sqlite:////no/such/folder/a.db", "the folder /no/such/folder does not exist"),
         ("sqlite:////dev/null", "is not a plain file"),
         ("sqlite:////tmp", "is a folder"),
+        ("sqlite:///a%00b.db", "holds NUL"),
+        (f"sqlite:////tmp/{'x' * 300}", "cannot be a file"),
+        ("sqlite:////dev/null/a.db", "cannot be a file"),
+        ("postgresql://localhost:abc/x", "is not a database URL"),
+        ("postgresql://[::1/x", "is not a database URL"),
+        ("postgresql://ana:sec@ret@localhost:abc/x", r"db: 'postgresql://\*\*\*@localhost:abc/x' is not"),
     ],
 )
 def test_what_is_no_store_is_refused(url, message):

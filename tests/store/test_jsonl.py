@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -10,6 +11,7 @@ import math
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 from hypothesis import given, settings
@@ -225,6 +227,29 @@ def test_a_file_that_cannot_be_opened_is_said_before_the_first_line(tmp_path):
         read_objects(tmp_path / "nothing.jsonl")
     with pytest.raises(InputError, match="is a folder"):
         read_objects(tmp_path)
+    (tmp_path / "rows.jsonl").write_bytes(GOOD)
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("x" * 300, "rows.jsonl/x", "loop"):
+        with pytest.raises(InputError, match=rf"{name}: cannot be opened \(.+\)"):
+            read_objects(tmp_path / name)
+
+
+class _Broken(io.BytesIO):
+    """A file on a disk that fails after the first line."""
+
+    def readline(self, size=-1):
+        if self.tell():
+            raise OSError(errno.EIO, "Input/output error")
+        return super().readline(size)
+
+
+def test_a_disk_that_fails_is_told_with_the_line_it_failed_after(monkeypatch):
+    lines = []
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BufferedReader(_Broken(GOOD + b"\n" + GOOD))))
+    monkeypatch.setattr("burnish.store.jsonl._unpacked", lambda file: (file.raw, ""))
+    with pytest.raises(InputError, match=r"standard input: cannot be read after line 1 \(Input/output error\)"):
+        lines.extend(read_objects("-"))
+    assert len(lines) == 1
 
 
 @settings(max_examples=300, deadline=None)

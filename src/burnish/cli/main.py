@@ -29,8 +29,20 @@ VERBS = {
 
 DONE, DEFECT, WRONG_INPUT, STOPPED = 0, 1, 2, 3
 
-REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-"""What the machine does not let us do: the person can mend it, so it is told like wrong input, without a traceback."""
+_PERMISSIONS = "Choose another place, or change its permissions."
+_NAME = "Check the name, or choose another."
+REFUSED = {
+    errno.EACCES: _PERMISSIONS,
+    errno.EPERM: _PERMISSIONS,
+    errno.EROFS: _PERMISSIONS,
+    errno.ENAMETOOLONG: _NAME,
+    errno.ENOTDIR: _NAME,
+    errno.EISDIR: _NAME,
+    errno.ELOOP: _NAME,
+    errno.EIO: "Check the disk, or choose another place.",
+}
+"""What the machine does not let us do, and what to do about it: the person can mend it, so it is told like wrong input,
+without a traceback."""
 
 
 class Verb(Protocol):
@@ -108,7 +120,7 @@ def _remedy(error: Exception) -> str:
             "again (`burnish run` goes on with --resume)."
         )
     if isinstance(error, OSError) and error.errno in REFUSED:
-        return f"{error.filename or 'a file'}: {error.strerror}. Choose another place, or change its permissions."
+        return f"{error.filename or 'a file'}: {error.strerror}. {REFUSED[error.errno]}"
     if isinstance(error, ModuleNotFoundError) and (error.name or "burnish").split(".")[0] != "burnish":
         return f"this command needs the package {error.name!r}: pip install 'burnish[train]'."
     return ""

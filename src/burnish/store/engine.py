@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -33,6 +34,7 @@ _POLL_SECONDS = (0.0005, 0.004)  # SQLite's own busy handler backs off to 100 ms
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs"})
 MOST_IDS = 5000
 """Ids given to one statement; PostgreSQL takes at most 65,535 parameters."""
+_SECRET = re.compile(r"//.*@")  # user and password, kept out of messages
 _SQLITE_CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 4000  # 16 MiB of log: ids are hashes, so fewer, larger checkpoints write each index page less often
 
@@ -136,11 +138,13 @@ def connect(url: str, *, create: bool, wait_seconds: float = WAIT_SECONDS) -> Da
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number, a bracket that is never closed
         raise InputError(
-            f"db: {url!r} is not a database URL. Write sqlite:///burnish.db for a file in this folder, or "
+            f"db: {_SECRET.sub('//***@', url)!r} is not a database URL. Write sqlite:///burnish.db for a file in this folder, or "
             "postgresql://user@host/name."
         ) from None
+    if "\0" in url or "%00" in url:
+        raise InputError(f"db: {_SECRET.sub('//***@', url)!r} holds NUL, which is no text. Remove it.")
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return _connect_sqlite(parsed, create, wait_seconds)
     if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
@@ -211,6 +215,11 @@ def _sqlite_path(url: URL, create: bool) -> Path:
     if not url.database or url.database == ":memory:" or url.database.startswith("file:") or url.query:
         raise InputError(f"db: {str(url)!r} names no plain file. Write sqlite:///burnish.db.")
     path = Path(os.path.abspath(url.database))
+    try:
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # told better below
+            path.stat()
+    except OSError as error:
+        raise InputError(f"db: {path} cannot be a file ({error.strerror}). Name another.") from None
     if path.is_dir():
         raise InputError(f"db: {path} is a folder. Name a file in it, such as sqlite:///{url.database}/burnish.db.")
     if not path.exists():

@@ -87,6 +87,8 @@ def read_objects(path: str | os.PathLike[str], *, max_line_bytes: int = MAX_LINE
         raise InputError(f"{name}: no such file. Check the name.") from None
     except PermissionError:
         raise InputError(f"{name}: may not be read by this user. Change its permissions.") from None
+    except OSError as error:  # a name too long, a file where a folder should be, a circle of links
+        raise InputError(f"{name}: cannot be opened ({error.strerror}). Name a JSONL file.") from None
     return _lines(file, name, max_line_bytes, close=True)
 
 
@@ -109,6 +111,11 @@ def _lines(file: IO[bytes], name: str, limit: int, *, close: bool) -> Iterator[L
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         message = f"the gzip data is damaged after this ({error}). Pack or fetch the file again."
         yield Line(name, number + 1, offset, "", error=message)
+    except OSError as error:
+        after = f" after line {number:,}" if number else ""
+        raise InputError(
+            f"{name}: cannot be read{after} ({error.strerror or error}). Name a JSONL file on a disk that works."
+        ) from error
     finally:
         if close:
             file.close()
