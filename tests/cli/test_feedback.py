@@ -74,6 +74,14 @@ def test_strict_import_stores_nothing_and_exits_2(run, file):
     assert run("import", file(UP), "--strict")[0] == 0
 
 
+@pytest.mark.parametrize("flag", ["--author", "--source"])
+def test_a_flag_no_record_may_have_is_refused_before_anything_is_made(run, file, tmp_path, flag):
+    path = file(UP)
+    with pytest.raises(InputError, match=f"{flag[2:]}: .*without control characters"):
+        run("import", path, flag, "a\tb")
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_import_as_json(run, file):
     path = file(UP, "nonsense")
     out = json.loads(run("import", path, "--json")[1])

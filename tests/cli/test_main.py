@@ -235,6 +235,14 @@ WAITS = PRINTS_FOR_EVER.replace('print("x" * 1000)', 'print("on", flush=True); t
 )
 
 
+def test_control_c_tells_what_whoever_was_at_work_has_noted(verb, capsys):
+    stop = KeyboardInterrupt()
+    stop.add_note("stopped by you; 3 records stored so far.")
+    verb(raising(stop))
+    assert face.main(["try"]) == 3
+    assert capsys.readouterr().err == "burnish: stopped by you; 3 records stored so far.\n"
+
+
 def test_control_c_before_anything_was_saved_is_told_in_a_sentence():
     process = subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

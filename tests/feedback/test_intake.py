@@ -196,23 +196,80 @@ def test_strict_stores_nothing_if_an_id_clashes(store, jsonl):
     assert import_file(store, path, strict=True, on_duplicate="replace").stored == 40
 
 
-def test_strict_notices_a_file_that_changes_while_it_is_read(store, jsonl, monkeypatch):
+def test_strict_counts_bad_lines_and_clashes_together_in_the_order_of_the_file(store, jsonl, monkeypatch):
+    monkeypatch.setattr(intake, "_BATCH", 3)
+    import_file(store, jsonl({**UP, "id": "v"}))
+    rows = [{**UP, "id": f"n{number}"} for number in range(5)]
+    path = jsonl(rows[0], {**DOWN, "id": "v"}, "x", *rows[1:], "x", {**DOWN, "id": "n1"}, name="both.jsonl")
+    for strict in (True, False):
+        result = import_files(store, [path, path], strict=strict)
+        assert (result.stored, result.refused, result.lines) == (0 if strict else 5, 8, 18)
+        assert [problem.line for problem in result.problems] == [2, 3, 8, 9] * 2
+        assert len(records(store)) == (1 if strict else 6)
+
+
+def test_the_first_problems_are_kept_although_a_clash_is_known_later(store, jsonl, monkeypatch):
+    monkeypatch.setattr(intake, "MOST_PROBLEMS", 2)
+    import_file(store, jsonl({**UP, "id": "v"}))
+    result = import_file(store, jsonl({**DOWN, "id": "v"}, "x", "y", "z", name="late.jsonl"))
+    assert (result.refused, [problem.line for problem in result.problems]) == (4, [1, 2])
+
+
+def test_a_strict_import_that_fails_while_reading_stores_nothing(store, jsonl, monkeypatch):
+    def failing(path, **options):
+        yield from read(path)
+        raise InputError("rows.jsonl: cannot be read after line 1")
+
     path = jsonl(UP)
-    check_all = intake._check_all
-
-    def check_then_change(paths, given):
-        checked = check_all(paths, given)
-        path.write_text(path.read_text() + "broken\n")
-        return checked
-
-    monkeypatch.setattr(intake, "_check_all", check_then_change)
-    with pytest.raises(InputError, match="the file changes"):
+    read = intake.read_objects
+    monkeypatch.setattr(intake, "need_files", lambda paths: None)
+    monkeypatch.setattr(intake, "read_objects", failing)
+    with pytest.raises(InputError, match="after line 1"):
         import_file(store, path, strict=True)
     assert records(store) == []
+    with pytest.raises(InputError, match="after line 1"):
+        import_file(store, path)
+    assert len(records(store)) == 1
 
 
-def test_strict_cannot_read_standard_input_twice(store):
-    with pytest.raises(InputError, match="which a pipe cannot"):
+@pytest.mark.parametrize("strict", [False, True])
+def test_whoever_stops_an_import_is_told_what_is_stored(store, jsonl, monkeypatch, strict):
+    monkeypatch.setattr(intake, "_BATCH", 2)
+    path = jsonl(*({**UP, "id": f"n{number}"} for number in range(9)))
+    reading = intake.check
+
+    def stopped(entry):
+        if entry.feedback[0].id == "n5":
+            raise KeyboardInterrupt
+        return reading(entry)
+
+    monkeypatch.setattr(intake, "check", stopped)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        import_file(store, path, strict=strict)
+    (note,) = stop.value.__notes__
+    assert ("nothing was stored" if strict else "; 4 records stored so far. Import the same again") in note
+    assert len(records(store)) == (0 if strict else 4)
+    monkeypatch.setattr(intake, "check", reading)
+    assert import_file(store, path, strict=strict).stored == (9 if strict else 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"author": Author("x" * 257)}, "import: author: 257 characters, but at most 256"),
+        ({"author": Author("a\nb")}, "import: author: .* without control characters"),
+        ({"author": Author(" ")}, "import: author: ' ' is not a name"),
+        ({"source": "x" * 5000}, "import: source: 5,000 characters"),
+    ],
+)
+def test_an_author_or_source_no_record_may_have_is_refused_once(store, jsonl, given, message):
+    for call in (lambda path: import_file(store, path, **given), lambda path: read_entries(path, **given)):
+        with pytest.raises(InputError, match=message):
+            call(jsonl(UP))
+
+
+def test_strict_reads_no_standard_input(store):
+    with pytest.raises(InputError, match="a pipe may take for ever"):
         import_file(store, "-", strict=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -216,6 +217,26 @@ def test_all_or_nothing_stores_nothing_at_the_first_clash(store, rated):
     assert ids_of(store) == ["f9"]
     receipts = list(store.submit_many(entries[:9], batch=3, all_or_nothing=True))
     assert [each.status for each in receipts] == ["stored"] * 9
+
+
+def test_all_or_nothing_names_every_clash_and_holds_nothing_until_its_end(store, rated):
+    store.submit(rated("f2", 1))
+    store.submit(rated("f5", 1))
+    receipts = store.submit_many([rated(f"f{number}", 2) for number in range(8)], batch=3, all_or_nothing=True)
+    seen = list(islice(receipts, 8))
+    assert [each.feedback_id for each in seen if each.status == "conflict"] == ["f2", "f5"]
+    with pytest.raises(InputError, match="'f2'"):
+        next(receipts)
+    receipts = store.submit_many([rated("g1")], all_or_nothing=True)
+    assert next(receipts).status == "stored"
+    receipts.close()
+
+    def veto():
+        raise InputError("not like this")
+
+    with pytest.raises(InputError, match="not like this"):
+        list(store.submit_many([rated("g1")], all_or_nothing=True, before_commit=veto))
+    assert ids_of(store) == ["f2", "f5"]
 
 
 def test_nothing_is_stored_before_receipts_are_drawn(store, rated):

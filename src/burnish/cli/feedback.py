@@ -88,10 +88,12 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from burnish.feedback.intake import import_files, need_files
+    from burnish.feedback.intake import check_given, import_files, need_files
     from burnish.records import Author
     from burnish.store import open_store
 
+    author = Author(args.author)
+    check_given(author, args.source)
     need_files(args.files)
     with open_store(args.db) as store:
         result = import_files(
@@ -99,7 +101,7 @@ def _import(args: argparse.Namespace) -> int:
             args.files,
             strict=args.strict,
             on_duplicate=args.on_duplicate,
-            author=Author(args.author),
+            author=author,
             source=args.source,
         )
     if args.json:

@@ -98,8 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(str(error), WRONG_INPUT)
     except StoppedOnRequest as stopped:
         return _say(str(stopped), STOPPED)
-    except KeyboardInterrupt:
-        return _say("stopped by you before there was anything to save; start the same command again.", STOPPED)
+    except KeyboardInterrupt as stop:  # who was at work may have noted how far it came
+        unsaved = "stopped by you before there was anything to save; start the same command again."
+        return _say(getattr(stop, "__notes__", [unsaved])[0], STOPPED)
     except BrokenPipeError:
         # Whoever read our output has enough (`| head`). Python would complain once more when it closes the pipe.
         with contextlib.suppress(OSError):

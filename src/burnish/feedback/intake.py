@@ -8,6 +8,7 @@ anonymous votes within one file all count, and one file imported for two people 
 from __future__ import annotations
 
 import os
+from bisect import insort
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -20,6 +21,8 @@ from burnish.feedback.rows import Given, to_entry
 from burnish.progress import counted
 from burnish.records import Author
 from burnish.store import Checked, Entry, Line, OnDuplicate, Receipt, check, read_objects
+from burnish.store.entry import KEPT
+from burnish.store.validation import check_origin
 
 if TYPE_CHECKING:
     from burnish.store import Store
@@ -80,7 +83,8 @@ def read_entries(path: FilePath, *, author: Author | None = None, source: str = 
 
     `author` and `source` hold for lines that name none. Raises InputError at once when the file cannot be opened.
     """
-    lines = _read(read_objects(path), Given(author or Author(), source))
+    given = check_given(author, source)
+    lines = _read(read_objects(path), given)
     return (line.problem or line.entry for line in lines)
 
 
@@ -108,33 +112,44 @@ def import_files(
 ) -> ImportResult:
     """Store what the files hold, line by line, in bounded memory.
 
-    `strict`: where any line of any file is wrong or clashes, nothing at all is stored; the files are read twice.
+    `strict`: where any line of any file is wrong or clashes, nothing at all is stored; other writers wait meanwhile.
     `on_duplicate`: an id that stands for other content is refused ("error"), passed over ("skip"), or replaced by a
     record that supersedes it ("replace"). `author` and `source` hold for lines that name none.
-    Raises InputError at once when a file cannot be opened.
+    Raises InputError at once when a file cannot be opened, or when author or source cannot stand in a record.
     """
-    given = Given(author or Author(), source)
+    given = check_given(author, source)
     need_files(paths)
     for path in paths if strict else ():
         if _is_pipe(os.fspath(path)):
             raise InputError(
-                f"{os.fspath(path)}: --strict reads its input twice, which a pipe cannot. Save it to a file."
+                f"{os.fspath(path)}: --strict keeps other writers out while it reads, and a pipe may take for ever. "
+                "Save it to a file."
             )
-    if strict:
-        checked = _check_all(paths, given)
-        if checked.refused:
-            return checked
-    tally = _Tally(store, on_duplicate, strict)
-    entries = tally.passed(_read_all(paths, given, "importing"))
+    tally = _Tally(strict)
+    receipts = store.submit_many(
+        tally.passed(_read_all(paths, given, "importing")),
+        on_duplicate=on_duplicate,
+        batch=_BATCH,
+        all_or_nothing=strict,
+        before_commit=tally.need_no_problem,
+    )
     try:
-        for receipt in store.submit_many(entries, on_duplicate=on_duplicate, batch=_BATCH, all_or_nothing=strict):
-            tally.count(receipt)
-    except InputError as error:
-        clash = tally.line_of(error) if strict else None
-        if clash is None:
-            raise
-        return ImportResult(refused=1, lines=tally.lines, problems=(_problem(clash, str(error)),))
+        with closing(cast(Generator[Receipt, None, None], receipts)):  # closed, a strict one undoes what it did
+            for receipt in receipts:
+                tally.count(receipt)
+    except _RefusedError:
+        pass
+    except KeyboardInterrupt as stop:
+        stop.add_note(tally.so_far())
+        raise
     return tally.result()
+
+
+def check_given(author: Author | None, source: str) -> Given:
+    """Return what holds for lines that name none; raises InputError for what no record may have."""
+    given = Given(author or Author(), source)
+    check_origin("import", given.author, given.source)
+    return given
 
 
 def need_files(paths: Sequence[FilePath]) -> None:
@@ -143,18 +158,6 @@ def need_files(paths: Sequence[FilePath]) -> None:
         if not _is_pipe(os.fspath(path)):
             with closing(cast(Generator[Line, None, None], read_objects(path))) as lines:
                 next(lines, None)  # begun, so that closing it closes the file
-
-
-def _check_all(paths: Sequence[FilePath], given: Given) -> ImportResult:
-    """Read everything and store nothing."""
-    lines, problems, refused = 0, [], 0
-    for read in _read_all(paths, given, "checking"):
-        lines += 1
-        if read.problem is not None:
-            refused += 1
-            if refused <= MOST_PROBLEMS:
-                problems.append(read.problem)
-    return ImportResult(refused=refused, lines=lines, problems=tuple(problems))
 
 
 # --------------------------------------------------------------------------------------------------------- inner parts
@@ -231,29 +234,47 @@ def _problem(line: Line, reason: str) -> Problem:
     return Problem(line.file, line.number, line.offset, reason)
 
 
+class _RefusedError(Exception):
+    """Undoes a strict import."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     """A line whose receipts are still to come."""
 
     line: Line
-    ids: tuple[str, ...]
+    order: int
+    """Its place among all lines of all files."""
+    records: int
     receipts: int = 0
     clash: str = ""
+
+
+@dataclass(slots=True)
+class _Told:
+    """What is told of lines: how many there were, and the first of them in the order of the files."""
+
+    total: int = 0
+    first: list[tuple[int, Problem]] = field(default_factory=list)
+
+    def add(self, order: int, problem: Problem) -> None:
+        self.total += 1
+        insort(self.first, (order, problem), key=lambda each: each[0])  # a clash is known later than a bad line
+        del self.first[MOST_PROBLEMS:]
+
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(problem for _, problem in self.first)
 
 
 @dataclass(slots=True)
 class _Tally:
     """Counts lines as they are read and receipts as they come back, and knows which line a receipt is for."""
 
-    store: Store
-    on_duplicate: OnDuplicate
     strict: bool
     counts: Counter[str] = field(default_factory=Counter)
-    refused: int = 0
     lines: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    noted: int = 0
-    notes: list[Problem] = field(default_factory=list)
+    refused: _Told = field(default_factory=_Told)
+    noted: _Told = field(default_factory=_Told)
     waiting: deque[_Waiting] = field(default_factory=deque)
 
     def passed(self, lines: Iterable[_Read]) -> Iterator[Checked]:
@@ -261,56 +282,50 @@ class _Tally:
         for read in lines:
             self.lines += 1
             if isinstance(read.found, _Good):
-                ids = tuple(record.id for record in read.found.entry.feedback)
-                self.waiting.append(_Waiting(replace(read.line, value=None), ids))
-                if self.strict and len(self.waiting) > 2 * _BATCH:  # receipts come at the end; only the last can clash
-                    self.waiting.popleft()
+                line = replace(read.line, value=None)
+                self.waiting.append(_Waiting(line, self.lines, len(read.found.entry.feedback)))
                 yield read.found.checked
-            elif self.strict:
-                raise InputError(f"{read.found} It was right a moment ago: the file changes. Nothing was stored.")
             else:
-                self._note(read.found)
+                self.refused.add(self.lines, read.found)
 
     def count(self, receipt: Receipt) -> None:
         """Take the next receipt, which is for the line that has waited longest."""
+        here = self.waiting[0]
         if receipt.prompt_kept:
-            self.noted += 1
-            if len(self.notes) < MOST_PROBLEMS:
-                reason = f"prompt_extra: the store has another {receipt.prompt_kept} of this prompt, which stays."
-                self.notes.append(_problem(self.waiting[0].line, reason))
+            reason = f"prompt_extra: the store has another {receipt.prompt_kept} of this prompt, which stays."
+            self.noted.add(here.order, _problem(here.line, reason))
         if receipt.status != "conflict":
             self.counts[receipt.status] += 1
-        elif self.on_duplicate == "skip" and self.store.feedback(receipt.feedback_id) is not None:
+        elif receipt.message == KEPT:
             self.counts["kept"] += 1
         else:
-            self.waiting[0].clash = receipt.message
-        if not self.strict:
-            self._answered(self.waiting[0])
-
-    def _answered(self, here: _Waiting) -> None:
+            here.clash = receipt.message
         here.receipts += 1
-        if here.receipts == len(here.ids):
+        if here.receipts == here.records:
             self.waiting.popleft()
             if here.clash:
-                self._note(_problem(here.line, here.clash))
+                self.refused.add(here.order, _problem(here.line, here.clash))
 
-    def line_of(self, error: InputError) -> Line | None:
-        """The line whose record a store's error names, among the last that were handed over."""
-        said = str(error)
-        return next((each.line for each in self.waiting if any(f"feedback {id!r}:" in said for id in each.ids)), None)
+    def need_no_problem(self) -> None:
+        """Undo all, once all is in, where a line was refused."""
+        if self.refused.total:
+            raise _RefusedError
+
+    def so_far(self) -> str:
+        """Return what to tell somebody who stops an import."""
+        if self.strict:
+            return "stopped by you; nothing was stored (--strict). Start the same command again."
+        stored = counted(self.counts["stored"] + self.counts["replaced"], "record")
+        return f"stopped by you; {stored} stored so far. Import the same again to go on: nothing is stored twice."
 
     def result(self) -> ImportResult:
-        counts = {status: self.counts[status] for status in ("stored", "known", "replaced", "kept")}
+        refused = self.strict and self.refused.total > 0
+        counts = {status: 0 if refused else self.counts[status] for status in ("stored", "known", "replaced", "kept")}
         return ImportResult(
             **counts,
-            refused=self.refused,
+            refused=self.refused.total,
             lines=self.lines,
-            problems=tuple(self.problems),
-            noted=self.noted,
-            notes=tuple(self.notes),
+            problems=self.refused.problems(),
+            noted=0 if refused else self.noted.total,
+            notes=() if refused else self.noted.problems(),
         )
-
-    def _note(self, problem: Problem) -> None:
-        self.refused += 1
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(problem)

@@ -140,8 +140,8 @@ def connect(url: str, *, create: bool, wait_seconds: float = WAIT_SECONDS) -> Da
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: a port that is no number, a bracket that is never closed
         raise InputError(
-            f"db: {_SECRET.sub('//***@', url)!r} is not a database URL. Write sqlite:///burnish.db for a file in this folder, or "
-            "postgresql://user@host/name."
+            f"db: {_SECRET.sub('//***@', url)!r} is not a database URL. Write sqlite:///burnish.db for a file in this "
+            "folder, or postgresql://user@host/name."
         ) from None
     if "\0" in url or "%00" in url:
         raise InputError(f"db: {_SECRET.sub('//***@', url)!r} holds NUL, which is no text. Remove it.")

@@ -14,6 +14,8 @@ Status: TypeAlias = Literal["stored", "known", "replaced", "conflict"]
 
 BESIDE = "beside"
 """Metadata of the first record of a line that holds several kinds: the others. The id of that record stands for all."""
+KEPT = "its id stands for other content, which was kept"
+"""Message of a conflict that was asked for, with "skip"; every other conflict refused its entry."""
 WITHDRAWN = "withdrawn"
 """Kind of a record that only takes another back: nothing of it is ever read out."""
 

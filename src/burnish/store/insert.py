@@ -16,7 +16,7 @@ from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam, fun
 
 from burnish.errors import InputError
 from burnish.store.engine import MOST_IDS, chunks
-from burnish.store.entry import WITHDRAWN, OnDuplicate, Receipt, ids_beside
+from burnish.store.entry import KEPT, WITHDRAWN, OnDuplicate, Receipt, ids_beside
 from burnish.store.schema import (
     COMPLETION_COLUMNS,
     ENVELOPE_COLUMNS,
@@ -206,7 +206,7 @@ class _Ledger:
         if again or any(_said(new) == _said(version) for version in versions[1:]):
             return Receipt(name, "known")
         if on_duplicate == "skip":
-            return Receipt(name, "conflict", "its id stands for other content, which was kept")
+            return Receipt(name, "conflict", KEPT)
         raise InputError(
             f"feedback {name!r}: id: the store holds other content under this id ({_difference(old, new)}). Give it an "
             "id of its own, or ask to skip or to replace duplicates."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, get_args
 
@@ -95,17 +95,20 @@ class Store:
         on_duplicate: OnDuplicate = "error",
         batch: int = 500,
         all_or_nothing: bool = False,
+        before_commit: Callable[[], None] | None = None,
     ) -> Iterator[Receipt]:
         """Yield a receipt for each feedback record, each once it is durable: for imports of any length.
 
         Nothing is stored until the receipts are drawn. Every `batch` entries are one short transaction, so that other
         processes get their turn. With "error" a clashing entry yields `conflict` and is not stored; the others are.
         An invalid entry raises `InputError` after those before it were stored; `check` them first to go on instead.
-        `all_or_nothing` stores all or, at the first clash, nothing and raises; other writers wait until it is done.
+        `all_or_nothing` is one transaction: receipts come before it is committed and hold once the iterator has ended
+        without an error. A clash yields `conflict` too, and at the end undoes everything and raises. Other writers
+        wait meanwhile. `before_commit` is called when all is in; what it raises undoes everything.
         """
         works = (Work(checked(entry), _known_policy(on_duplicate)) for entry in entries)
         if all_or_nothing:
-            return self._submit_whole(works, batch)
+            return self._submit_whole(works, batch, before_commit)
         return self._submit_batches(works, batch)
 
     def _submit_batches(self, works: Iterator[Work], batch: int) -> Iterator[Receipt]:
@@ -128,15 +131,20 @@ class Store:
         if stopped is not None:
             raise stopped
 
-    def _submit_whole(self, works: Iterator[Work], batch: int) -> Iterator[Receipt]:
-        receipts: list[Receipt] = []
+    def _submit_whole(
+        self, works: Iterator[Work], batch: int, before_commit: Callable[[], None] | None
+    ) -> Iterator[Receipt]:
+        clash: InputError | None = None
         with self._database.writing() as connection:
             for group in chunks(works, batch):
-                for outcome in self._inserts.store(connection, group):
+                for work, outcome in zip(group, self._inserts.store(connection, group), strict=True):
                     if isinstance(outcome, InputError):
-                        raise outcome
-                    receipts.extend(outcome)
-        yield from receipts
+                        clash = clash or outcome
+                    yield from _receipts(work, outcome)
+            if before_commit is not None:
+                before_commit()
+            if clash is not None:
+                raise clash
 
     # ---------------------------------------------------------------------------------------------------- feedback out
 

@@ -75,6 +75,16 @@ def checked(entry: Entry | Checked) -> Checked:
     return entry if isinstance(entry, Checked) else check(entry)
 
 
+def check_origin(who: str, author: Author, source: str) -> None:
+    """Raise `InputError` for an author or a source that no record may have, before they are given to many."""
+    if type(author) is not Author or author.kind not in _AUTHOR_KINDS:
+        raise _wrong(who, "author", author, "an Author of kind human, ai or rule")
+    _name(who, "author", author.id, empty=True)
+    if author.id.isspace():
+        raise _wrong(who, "author", author.id, "a name", "Leave it out for anonymous answers.")
+    _name(who, "source", source, empty=True, limit=4096)
+
+
 # ------------------------------------------------------------------------------------------------------ the three rows
 
 
