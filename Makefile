@@ -35,10 +35,10 @@ $(READY): pyproject.toml constraints.txt
 
 run: setup  ## set up, fetch the model and the ratings, run the main job, say where the report is
 	$(BIN)/burnish fetch smollm2-135m minilm ratings
-	$(BIN)/burnish run reviews $(ARGS)
+	$(BIN)/burnish run reviews --resume $(ARGS)
 
 smoke: setup  ## the same loop on a tiny model that it makes itself, under a minute
-	$(BIN)/burnish run smoke $(ARGS)
+	$(BIN)/burnish run smoke --resume $(ARGS)
 
 test: setup  ## set up, run all tests
 	$(BIN)/python -m pytest
@@ -53,7 +53,7 @@ format: setup  ## put the code into its one format
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-docs: setup  ## write the generated pages anew: docs/config.md, docs/cli.md
+docs: setup  ## write the generated pages anew: docs/config.md, docs/cli.md, docs/methods.md
 	$(BIN)/python docs/generate.py
 
 bench: setup  ## measure what benchmarks/ measures; prints figures, asserts none

@@ -89,6 +89,8 @@ def test_verdict(changes, improved, first, also):
             "no better (70.0%) than the baseline words",
         ),
         ({"gold_model": {"pair_accuracy": 0.6}}, "only 60.0% of the time"),
+        ({"gold_model": {"pair_accuracy": None}}, "how far it can be trusted is not known"),
+        ({"reward_model": {"pair_accuracy": None, "baselines": {}}}, "it may know little more than chance"),
         ({"after__truncated": 0.4}, "40.0% of the texts"),
         (
             {

@@ -290,7 +290,7 @@ def test_one_aspect_is_learned_and_the_others_are_told_of(tmp_path, capsys):
     path = write(tmp_path / "mine.jsonl", lines)
     whole = bring(path).evidence
     assert {signal.aspect for part in evidences.PARTS for signal in getattr(whole, part)} == {""}
-    assert "signals on other aspects than 'the whole' are left out" in capsys.readouterr().err
+    assert "'the whole' is learned; left out" in capsys.readouterr().err
     humour = bring(path, aspect="humour").evidence
     assert {signal.aspect for part in evidences.PARTS for signal in getattr(humour, part)} == {"humour"}
     with pytest.raises(InputError, match=r"none \(\d+\), .*--set reward\.aspect=NAME"):

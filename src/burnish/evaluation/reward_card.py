@@ -1,4 +1,4 @@
-"""What a reward model is worth, on texts and people it never saw.
+"""What a reward model is worth, on texts it never saw.
 
 The unit is the text: 20,000 pairs made of 2,000 texts hold no more evidence than 2,000 texts do, so texts are
 resampled and a pair counts as often as both its texts were drawn together.

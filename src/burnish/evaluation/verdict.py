@@ -187,6 +187,10 @@ def _warnings(
             shares = {"ours": formats.percent(reward["pair_accuracy"]), "theirs": formats.percent(theirs)}
             yield say["weak_reward"].format(name=name, **shares)
     judge = (report.get("gold_model") or {}).get("pair_accuracy")
+    if judge is None and _measured(report["difference"].get("gold")):
+        yield say["unmeasured_gold"]
+    if report.get("reward_model") and reward.get("pair_accuracy") is None:
+        yield say["unmeasured_reward"]
     if judge is not None and judge < limits.weak_gold:
         yield say["weak_gold"].format(share=formats.percent(judge))
     cut = report["after"].get("truncated")

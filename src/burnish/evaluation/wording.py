@@ -54,6 +54,12 @@ ENGLISH: Mapping[str, str] = {
         "last measured step ({last}): the run went on past its best. (The judge chooses nothing, so this was not used.)"
     ),
     "weak_reward": "The reward model orders pairs no better ({ours}) than the baseline {name} ({theirs}).",
+    "unmeasured_gold": (
+        "Nobody's answers were left to measure the independent judge on, so how far it can be trusted is not known."
+    ),
+    "unmeasured_reward": (
+        "Nobody's answers were left to measure the reward model on: it may know little more than chance."
+    ),
     "weak_gold": "The independent judge orders pairs as people do only {share} of the time: read its score with care.",
     "cut_share": "{share} of the texts after training were cut off at the length limit.",
     "not_finite": "Not a finite number, so left out: {names}.",

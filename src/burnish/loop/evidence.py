@@ -115,7 +115,7 @@ def _apart(evidence: Evidence) -> Evidence:
     test = tuple(signal for signal in evidence.test if known.isdisjoint(_texts(signal)))
     gold = tuple(signal for signal in evidence.gold if known.isdisjoint(_texts(signal)))
     if dropped := len(evidence.test) + len(evidence.gold) - len(test) - len(gold):
-        progress.say(f"feedback: {dropped:,} signals set aside are on texts that are learned from too: left out")
+        progress.say(f"feedback: left out {dropped:,} of the signals set aside, on texts that are learned from too")
     return replace(evidence, test=test, gold=gold)
 
 
@@ -197,7 +197,7 @@ def _of_one_aspect(signals: Sequence[Signal], wanted: str) -> list[Score | Prefe
         )
     aspect = wanted if wanted in counts else next(iter(counts), "")
     if left_out := sum(counts.values()) - counts[aspect]:
-        progress.say(f"feedback: {left_out:,} signals on other aspects than {aspect or 'the whole'!r} are left out")
+        progress.say(f"feedback: {aspect or 'the whole'!r} is learned; left out {left_out:,} on other aspects")
     return [signal for signal in usable if signal.aspect == aspect]
 
 

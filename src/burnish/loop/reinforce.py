@@ -257,8 +257,7 @@ class Reinforcement:
             with files.publish(target) as temporary:
                 self.policy.save(temporary)
                 (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
-        if self.step:  # before the first step it has learned nothing
-            self.published(lineage)
+        self.published(lineage)
 
     def _why_end(self) -> str:
         looks, rl = self.state.looks, self.recipe.rl

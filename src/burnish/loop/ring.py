@@ -278,7 +278,7 @@ class Ring:
             curve=curve,
             checkpoint=checkpoint.name,
             lineage=self._lineage(feedback, checkpoint),
-            details=self._details(),
+            details=self._details(sides),
         )
         self._write_pairs(sides)
         words = TaskWords(**{**self.task.REPORT, **self._own_words()})
@@ -339,8 +339,9 @@ class Ring:
         ]
         return {"chain": chain, "snapshot": learned["snapshot"]}
 
-    def _details(self) -> dict[str, Any]:
+    def _details(self, sides: dict[str, list[Sample]]) -> dict[str, Any]:
         recipe = self.recipe
+        empty = {side: sum(not sample.text.strip() for sample in found) for side, found in sides.items()}
         return {
             "versions": versions(),
             "machine": machine(),
@@ -349,6 +350,7 @@ class Ring:
             "most new tokens": recipe.sampling.max_new_tokens,
             "test prompts": len(self.prompts["test"]),
             "samples of each": recipe.evaluation.samples,
+            "empty texts, scored by nobody": f"{empty['before']} before, {empty['after']} after",
             "training ended": self.folder.status[f"ended-{recipe.loop.rounds - 1}"],
             "code": __version__,
         }
