@@ -3,7 +3,7 @@ import torch
 
 from burnish.records import Reward
 from burnish.rewards.asked_rating import AskedRating
-from burnish.rewards.learned import LearnedRating
+from burnish.rewards.learned import AskedOnce, LearnedRating
 
 
 class Network:
@@ -45,3 +45,20 @@ def test_through_an_asked_rating_the_empty_stays_unscored(scored):
 
 def test_it_is_a_reward():
     assert isinstance(LearnedRating(Network(), "k_1"), Reward)
+
+
+def test_the_network_is_asked_once_for_the_same_texts_in_a_row(scored):
+    network = Network()
+    reward = AskedOnce(LearnedRating(network, "k_1"))
+    first = scored(reward, ({}, "a"), ({}, "abc"))
+    assert scored(reward, ({}, "a"), ({}, "abc")) == first
+    assert len(network.seen) == 2
+    assert scored(reward, ({}, "abc"), ({}, "a")) != first
+    assert len(network.seen) == 4
+
+
+def test_the_stated_variance_is_what_calibration_found(scored):
+    rating = LearnedRating(Network(), "k_1", slope=0.5, floor=0.25, factor=3.0)
+    (score,) = scored(rating, ({}, "four"))
+    # by hand: heads 2, 3, 4 after the slope: variance 1
+    assert score.variance == pytest.approx(0.25 + 3.0 * 1.0)

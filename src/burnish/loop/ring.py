@@ -34,7 +34,7 @@ from burnish.models.sampler import EngineSampler
 from burnish.plain import snapshot_hash
 from burnish.records import Checkpoint, Prompt, Reward, seed_of, share_of
 from burnish.rewards.asked_rating import AskedRating
-from burnish.rewards.learned import LearnedRating
+from burnish.rewards.learned import AskedOnce, LearnedRating
 from burnish.rewards.on_topic import StaysOnTopic
 
 FEW_SIGNALS = 100  # below which a reward model is hardly better than chance, whatever else is right
@@ -383,9 +383,8 @@ class Ring:
         _need_whole(folder)
         calibration = json.loads((folder / "calibration.json").read_text("utf-8"))
         network = RewardModel.load(folder, dtype=self.recipe.dtype)
-        rating = LearnedRating(
-            network, folder.name, **{name: calibration[name] for name in ("slope", "offset", "floor", "factor")}
-        )
+        fitted = {name: calibration[name] for name in ("slope", "offset", "floor", "factor")}
+        rating = AskedOnce(LearnedRating(network, folder.name, **fitted))
         settings = self.recipe.reward
         careful = AskedRating(rating, settings.uncertainty, settings.penalty, heeds=self.asks)
         return StaysOnTopic(careful, settings.off_topic), AskedRating(rating, "mean", heeds=False)

@@ -27,7 +27,7 @@ from burnish.records import Preference
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the pairwise reward loss; `--set reward.NAME=VALUE`."""
+    """Settings of the pairwise reward loss."""
 
     heads: int = 5
     """K, the members of the ensemble. At least 1; 4 or 5 is the sweet spot (Coste et al.)."""

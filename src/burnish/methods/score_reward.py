@@ -1,6 +1,6 @@
 """Reward model from scores: regression on the mean rating, each item weighted by how sure its mean is.
 
-    loss = 1/2 w (r(completion) - score)^2,   w = 1 / (variance of the score + slack)
+    loss = 1/2 w (r(completion) - score)^2,   w = slack / (variance of the score + slack)
 
 What is unusual: the weight. A mean of twenty ratings and one of two are not equally true; the slack keeps a
 near-certain item from drowning the others (it stands for what no number of raters would explain).
@@ -23,7 +23,7 @@ from burnish.records import Score
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the score regression; `--set score_reward.NAME=VALUE`."""
+    """Settings of the score regression."""
 
     heads: int = 5
     """K, the members of the ensemble. At least 1."""

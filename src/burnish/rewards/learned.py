@@ -8,13 +8,27 @@ from typing import Protocol
 
 from torch import Tensor
 
-from burnish.records import Completion, Prompt, Score
+from burnish.records import Completion, Prompt, Reward, Score
 
 
 class Predictor(Protocol):
     """A network that gives K values for each text (`models.reward_model.RewardModel`)."""
 
     def predict(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> Tensor: ...
+
+
+class AskedOnce:
+    """`Reward` that answers from memory when the same texts are asked about twice in a row."""
+
+    def __init__(self, inner: Reward) -> None:
+        self.inner = inner
+        self._last: tuple[list[Prompt], list[Completion], list[Score]] | None = None
+
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
+        """Return the inner reward's scores."""
+        if self._last is None or self._last[:2] != (list(prompts), list(completions)):
+            self._last = (list(prompts), list(completions), self.inner.score(prompts, completions))
+        return list(self._last[2])
 
 
 @dataclass(frozen=True)
