@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from burnish.cli import feedback
+from burnish.cli.main import main
 from burnish.errors import InputError
 from burnish.records import Checkpoint
 from burnish.store import open_store
@@ -148,6 +149,43 @@ def test_export_goes_to_standard_output_or_a_file_and_comes_back(run, file, tmp_
         run("export", "--kind", "ratings")
 
 
+def test_one_is_told_as_one(run, file, tmp_path, capsys):
+    run("import", file(RATED))
+    assert run("stats")[1].startswith("1 record by 1 named person and 0 anonymous answers\n1 prompt, 1 completion, ")
+
+
+def test_every_verb_shows_progress_and_keeps_quiet_when_asked(db, file, tmp_path, capsys):
+    words = ["--db", db]
+    assert main(["feedback", "import", str(file(UP, RATED)), *words, "--quiet"]) == 0
+    out = str(tmp_path / "out.jsonl")
+    for argv, told in (
+        (["export"], "exporting: done, 2/2 records"),
+        (["export", "--out", out, "--kind", "thumb"], "exporting: done, 1/1 records"),
+        (["stats"], "reading: done, 2/2 records"),
+        (["delete", "--author", "ana", "--yes"], "erasing: done, 1 records"),
+    ):
+        capsys.readouterr()
+        if argv[0] != "delete":
+            assert main(["feedback", *argv, *words, "--quiet"]) == 0
+            assert capsys.readouterr().err == ""
+            assert main(["feedback", *argv, *words, "--json"]) == 0
+            said = capsys.readouterr()
+            assert json.loads(said.err.splitlines()[0])["state"] == "done"
+            if "--out" in argv:
+                assert json.loads(said.out) == {"records": 1, "out": out}
+        assert main(["feedback", *argv, *words]) == 0
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["export", "stats", "delete"])
+def test_help_says_what_a_verb_does_with_examples(verb, capsys):
+    with pytest.raises(SystemExit):
+        main(["feedback", verb, "--help"])
+    out = capsys.readouterr().out
+    assert f"examples\n  burnish feedback {verb}" in out
+    assert len(out.partition("options:")[0].split("\n\n")[1]) > 50
+
+
 def test_stats_tell_counts_people_and_agreement(run, file):
     rows = [
         {**RATED, "completion": text, "rating": rating, "author": f"p{number}"}
@@ -157,7 +195,8 @@ def test_stats_tell_counts_people_and_agreement(run, file):
     run("import", file(*rows, UP, {**UP, "author": ""}))
     status, out = run("stats")
     assert status == 0
-    assert "11 records by 4 named people and 1 anonymous answers" in out
+    assert "11 records by 4 named people and 1 anonymous answer\n" in out
+    assert "1 prompt, 4 completions, 0 superseded, 0 erased, 0 snapshots" in out
     assert "rating" in out
     assert "agreement alpha 0.8" in out
     assert "agreement unknown: only one unit" in out

@@ -111,6 +111,8 @@ def test_json_is_one_object_a_line(things, capsys) -> None:
         (["--verify"], "nothing is cached in"),
         (["--lst"], "--list"),
         (["./nowhere"], "nowhere: no such folder"),
+        ([""], "'': no name of a model or corpus. `burnish fetch --list`"),
+        ([" "], "' ': no name"),
     ],
 )
 def test_wrong_words_leave_with_2_and_a_way_on(things, capsys, words: list[str], said: str) -> None:
@@ -128,6 +130,15 @@ def test_without_the_index_the_first_names_are_still_fetched(things, tmp_path, c
     assert "apples-1" in out
     assert "index.example could not be reached" in err
     assert not (tmp_path / "cache" / "pears-1").exists()
+
+
+def test_a_folder_of_one_s_own_is_called_a_folder(things, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(corpora, "check_model_folder", lambda folder: None)
+    monkeypatch.setattr(corpora.hub, "fetch", lambda name: tmp_path)
+    _, out, _ = burnish(capsys, str(tmp_path))
+    assert out.startswith(f"{tmp_path}: a model in a folder\n")
+    _, out, _ = burnish(capsys, "someone/something")
+    assert out.startswith("someone/something: a model of the Hugging Face hub\n")
 
 
 def test_help_shows_examples(capsys) -> None:

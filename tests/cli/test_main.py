@@ -87,6 +87,8 @@ def test_a_wrong_word_is_named_and_the_nearest_offered(argv, message, capsys):
     assert message in said.err
     assert "--help" in said.err
     assert "Traceback" not in said.err
+    assert said.err.startswith("burnish")
+    assert "burnish: burnish" not in said.err
 
 
 LONG = "x" * 300

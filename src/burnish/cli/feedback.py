@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from burnish import progress
 from burnish.errors import InputError, nearest
 from burnish.progress import counted
 
 if TYPE_CHECKING:
     from burnish.feedback.intake import ImportResult
     from burnish.records import AuthorKind, Feedback
-    from burnish.store import Erasure, Store
+    from burnish.store import Entry, Erasure, Store
 
 DEFAULT_DB = "sqlite:///burnish.db"
 SHOWN_PROBLEMS = 20
@@ -29,6 +31,30 @@ one JSON object a line (a bad line is reported and never takes the good ones wit
   {"prompt": "...", "completion": "...", "spans": [{"start": 0, "end": 5, "label": "wrong"}]}
 Also TRL's prompt/chosen/rejected and prompt/completion/label, with texts or lists of messages.
 """
+
+EXPORT = """\
+Writes one JSON object a line for every answer that stands: replaced and erased ones stay behind.
+What goes out comes in again: importing an export adds nothing to the store it came from."""
+EXPORT_EXAMPLES = """\
+examples
+  burnish feedback export > all.jsonl
+  burnish feedback export --kind rating --kind thumb --out votes.jsonl.gz
+  burnish feedback export --quiet | wc -l"""
+STATS = """\
+Counts answers and people, and says for each kind how far people agree: Krippendorff's alpha
+(1 they always do, 0 as if they had guessed) with its 95% interval."""
+STATS_EXAMPLES = """\
+examples
+  burnish feedback stats
+  burnish feedback stats --db postgresql://user@host/name --json"""
+DELETE = """\
+Erases words for good: they leave the rows and the file, a tombstone stays. Snapshots and
+checkpoints that used them are named, because weights cannot forget. Asks first."""
+DELETE_EXAMPLES = """\
+examples
+  burnish feedback delete --author ana            all that ana said and wrote
+  burnish feedback delete --author gpt --author-kind ai
+  burnish feedback delete --id f_12ab --yes       one answer, without asking"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,16 +75,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     into.add_argument("--source", default="", metavar="NAME", help="where lines come from that do not say so")
     _output(into)
 
-    out = verbs.add_parser("export", help="write feedback as JSONL, in the shapes that import reads")
+    def verb(name: str, help: str, description: str, examples: str) -> argparse.ArgumentParser:
+        return verbs.add_parser(name, help=help, description=description, epilog=examples, formatter_class=raw)
+
+    out = verb("export", "write feedback as JSONL, in the shapes that import reads", EXPORT, EXPORT_EXAMPLES)
     _db(out)
     out.add_argument("--kind", action="append", metavar="KIND", help="only this kind; may be given again")
     out.add_argument("--out", metavar="FILE", help="write here instead of standard output; .gz is packed")
+    _output(out, "progress as JSON lines; with --out, the count as one JSON object on standard output")
 
-    stats = verbs.add_parser("stats", help="how much there is, of which kinds, and how far people agree")
+    stats = verb("stats", "how much there is, of which kinds, and how far people agree", STATS, STATS_EXAMPLES)
     _db(stats)
     _output(stats)
 
-    delete = verbs.add_parser("delete", help="erase a person's words, or one record; models trained on them are named")
+    about = "erase a person's words, or one record; models trained on them are named"
+    delete = verb("delete", about, DELETE, DELETE_EXAMPLES)
     _db(delete)
     which = delete.add_mutually_exclusive_group(required=True)
     which.add_argument("--author", metavar="NAME", help="everything this author said")
@@ -79,8 +110,8 @@ def _db(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+def _output(parser: argparse.ArgumentParser, json_help: str = "one JSON object on standard output") -> None:
+    parser.add_argument("--json", action="store_true", help=json_help)
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -143,9 +174,23 @@ def _export(args: argparse.Namespace) -> int:
     from burnish.store import open_store, write_objects
 
     with open_store(args.db, create=False) as store:
-        count = write_objects(export_rows(store, kinds_wanted=args.kind), args.out)
-    print(f"{count:,} records written{f' to {args.out}' if args.out else ''}.", file=sys.stderr)
+        rows = export_rows(store, kinds_wanted=args.kind)
+        if args.out not in (None, "-") or not sys.stdout.isatty():  # a bar among the rows would make both unreadable
+            kinds = store.stats()["by_kind"]
+            rows = _watched(rows, sum(number for kind, number in kinds.items() if not args.kind or kind in args.kind))
+        count = write_objects(rows, args.out)
+    if args.json and args.out not in (None, "-"):
+        _print_json({"records": count, "out": args.out})
+    else:
+        progress.say(f"{counted(count, 'record')} written{f' to {args.out}' if args.out else ''}.")
     return 0
+
+
+def _watched(rows: Iterable[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
+    with progress.bar(total, "exporting", "records") as bar:
+        for row in rows:
+            yield row
+            bar.advance()
 
 
 # --------------------------------------------------------------------------------------------------------------- stats
@@ -156,26 +201,39 @@ def _stats(args: argparse.Namespace) -> int:
     from burnish.store import open_store
 
     with open_store(args.db, create=False) as store:
-        found = overview(store.entries())
         stored = store.stats()
+        with progress.bar(stored["records"], "reading", "records") as bar:
+            found = overview(_counted_entries(store.entries(), bar))
     kept = {
         name: stored[name] for name in ("prompts", "completions", "superseded", "erased", "snapshots", "checkpoints")
     }
     if args.json:
         _print_json({**found.to_plain(), **kept})
         return 0
-    print(f"{found.records:,} records by {found.people:,} named people and {found.anonymous:,} anonymous answers")
-    print(", ".join(f"{count:,} {name}" for name, count in kept.items()))
+    people = f"{found.people:,} named {'person' if found.people == 1 else 'people'}"
+    print(f"{counted(found.records, 'record')} by {people} and {counted(found.anonymous, 'anonymous answer')}")
+    print(", ".join(_counted_as(name, count) for name, count in kept.items()))
     for kind, count in found.by_kind.items():
         print(f"  {kind:<11} {count:>9,}   {_agreement_in_words(found.agreement.get(kind))}".rstrip())
     return 0
+
+
+def _counted_entries(entries: Iterable[Entry], bar: progress.Bar) -> Iterator[Entry]:
+    for entry in entries:
+        yield entry
+        bar.advance(len(entry.feedback))
+
+
+def _counted_as(name: str, count: int) -> str:
+    """Return `1 prompt`, `2 prompts`, `1 erased`."""
+    return counted(count, name[:-1]) if name.endswith("s") else f"{count:,} {name}"
 
 
 def _agreement_in_words(found: Any) -> str:
     if found is None:
         return ""
     once = f"; {found.dropped:,} more answered once" if found.dropped else ""
-    basis = f"{found.units:,} items with {found.answers:,} answers{once}"
+    basis = f"{counted(found.units, 'item')} with {counted(found.answers, 'answer')}{once}"
     if found.alpha is None:
         return f"agreement unknown: {found.reason} ({basis})"
     interval = f" [{found.low:.3f}, {found.high:.3f}]" if found.ci95 else f" ({found.reason})"
@@ -195,10 +253,12 @@ def _delete(args: argparse.Namespace) -> int:
             what = _which(store.feedback(args.id), args.id)
         if not args.yes:
             _ask(what)
-        if args.author is not None:
-            erased = store.erase_author(args.author, author_kind=args.author_kind)
-        else:
-            erased = store.erase(args.id)
+        with progress.bar(None, "erasing", "records") as bar:
+            if args.author is not None:
+                erased = store.erase_author(args.author, author_kind=args.author_kind)
+            else:
+                erased = store.erase(args.id)
+            bar.advance(erased.records)
     if args.json:
         lineage = {"snapshots": list(erased.snapshots), "checkpoints": list(erased.checkpoints)}
         _print_json({"tombstones": erased.records, **lineage, "purged": erased.purged, "texts_kept": erased.texts_kept})

@@ -89,7 +89,8 @@ def _fetched(name: str, verify: bool) -> dict[str, Any]:
     began = time.monotonic()
     if name not in corpora.names():
         folder = corpora.resolve(name)
-        facts, state = {"name": name, "kind": "model"}, "checked"
+        where = "a model in a folder" if Path(name).expanduser().is_dir() else "a model of the Hugging Face hub"
+        facts, state = {"name": name, "kind": "model", "summary": where}, "checked"
     else:
         facts, before = _facts(corpora.corpus(name)), _made(_place(corpora.corpus(name)))
         folder = corpora.resolve(name, check_content=verify)
@@ -113,7 +114,7 @@ def _show(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, ensure_ascii=False), flush=True)
         return
-    print(f"{facts['name']}: {facts.get('summary', 'a model of the Hugging Face hub')}")
+    print(f"{facts['name']}: {facts['summary']}")
     for label in ("licence", "citation", "package"):
         if label in facts:
             print(f"  {label:<9} {facts[label]}")

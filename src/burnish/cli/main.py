@@ -177,8 +177,9 @@ saved; 1 a defect of ours."""
 
 
 def _say(message: str, status: int) -> int:
+    named = message.startswith("burnish ")  # a parser's message begins with the name of its command
     with contextlib.suppress(OSError):
-        print(f"burnish: {message}", file=sys.stderr, flush=True)
+        print(message if named else f"burnish: {message}", file=sys.stderr, flush=True)
     return status
 
 

@@ -43,6 +43,8 @@ def resolve(name_or_folder: str | Path, *, check_content: bool = False) -> Path:
     Raises `InputError` for what is none of these, or damaged, or cannot be reached.
     """
     given = str(name_or_folder)
+    if not given.strip():
+        raise InputError(f"{given!r}: no name of a model or corpus. `burnish fetch --list` shows those there are.")
     if given in _corpora():
         fetched: Path = corpus(given).fetch(cache.folder(), check_content=check_content)
         return fetched
