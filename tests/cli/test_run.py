@@ -28,7 +28,7 @@ def called(monkeypatch):
 
 def test_every_flag_reaches_the_loop(called):
     words = [
-        "run", "reviews", "--feedback", "mine.jsonl", "--mix", "--model", "folder", "--out", "there", "--seed", "-3",
+        "run", "reviews", "--feedback", "mine.jsonl", "--mix", "--model", "folder", "--out", "there", "--seed", "3",
         "--resume", "--set", "rl.steps=7", "--set", "dtype=float32", "--db", "sqlite:///x.db", "--quiet",
     ]  # fmt: skip
     assert main(words) == 0
@@ -38,7 +38,7 @@ def test_every_flag_reaches_the_loop(called):
         out=Path("there"),
         feedback="mine.jsonl",
         mix=True,
-        seed=-3,
+        seed=3,
         resume=True,
         sets=("rl.steps=7", "dtype=float32"),
         model="folder",
@@ -46,7 +46,7 @@ def test_every_flag_reaches_the_loop(called):
         quiet=True,
     )
     assert task.NAME == "reviews"
-    assert (recipe.seed, recipe.model, recipe.rl.steps, recipe.dtype) == (-3, "folder", 7, "float32")
+    assert (recipe.seed, recipe.model, recipe.rl.steps, recipe.dtype) == (3, "folder", 7, "float32")
 
 
 def test_flags_override_the_file_and_the_file_the_defaults(called, tmp_path):
