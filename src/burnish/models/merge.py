@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from peft import PeftModel
@@ -18,7 +19,9 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
     """
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype="float32")
     try:
-        merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True).merge_and_unload()
+        with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
+            warnings.simplefilter("ignore", FutureWarning)
+            merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True).merge_and_unload()
     except (ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{adapter}: this adapter does not fit the model in {base} ({error}).") from None
     merged.save_pretrained(str(target), safe_serialization=True)
