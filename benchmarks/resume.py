@@ -1,9 +1,9 @@
 """Is a run that was killed and resumed the run that was never interrupted? Bit for bit, and for every file that counts.
 
-python benchmarks/resume.py [--kills N] [--dtype float32|bfloat16] [--folder DIR]
+python benchmarks/resume.py [smoke|reviews] [--kills N] [--dtype float32|bfloat16] [--folder DIR]
 
-One run of the recipe smoke without interruption; another that is killed (kill -9) at N moments drawn by lot and gone on
-with each time. Prints the SHA-256 of what must be equal in both.
+One run without interruption; another that is killed (kill -9) at N moments drawn by lot and gone on with each time. Prints
+the SHA-256 of what must be equal in both. reviews: the real model and people's ratings, every stage cut short.
 """
 
 from __future__ import annotations
@@ -48,26 +48,40 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def command(folder: Path, dtype: str) -> list[str]:
+SHORT = {
+    "smoke": {"rl.save_every": 3},
+    "reviews": {
+        "reward.signals": 320, "gold.epochs": 0.05, "rl.steps": 6, "rl.save_every": 2, "rl.evaluate_every": 3,
+        "rl.prompts_per_step": 2, "rl.validation_prompts": 5, "evaluation.prompts": 20, "evaluation.samples": 2,
+    },
+}  # fmt: skip
+"""Settings of a run that passes through every stage in a few minutes."""
+
+
+def command(folder: Path, recipe: str, dtype: str) -> list[str]:
     """Return the command of one run; the folders of two runs have one name, since completions carry it."""
-    sets = ["--set", f"dtype={dtype}", "--set", "rl.save_every=3"]
-    return [sys.executable, "-m", "burnish", "run", "smoke", "--quiet", "--out", str(folder), *sets]
+    sets = [word for name, value in SHORT[recipe].items() for word in ("--set", f"{name}={value}")]
+    run = [sys.executable, "-m", "burnish", "run", recipe, "--quiet", "--out", str(folder)]
+    return [*run, "--set", f"dtype={dtype}", *sets]
 
 
-def uninterrupted(folder: Path, dtype: str) -> float:
+def uninterrupted(run: list[str]) -> float:
     """Return how many seconds one run takes."""
     began = time.monotonic()
-    subprocess.run(command(folder, dtype), check=True)
+    subprocess.run(run, check=True)
     return time.monotonic() - began
 
 
-def interrupted(folder: Path, dtype: str, kills: int, seconds: float) -> int:
-    """Kill a run at random moments, going on with it each time; return how often it was killed before it was done."""
+def interrupted(run: list[str], folder: Path, kills: int, seconds: float) -> int:
+    """Kill a run at random moments, going on with it each time; return how often it was killed before it was done.
+
+    The moments are drawn so that so many kills spread over the run's own length.
+    """
     draw = random.Random(0)
     for kill in range(kills):
-        process = subprocess.Popen([*command(folder, dtype), "--resume"])
+        process = subprocess.Popen([*run, "--resume"])
         try:
-            status = process.wait(timeout=draw.uniform(0.1, 0.9) * seconds)
+            status = process.wait(timeout=draw.uniform(0.1, 0.9) * seconds * min(1.0, 3 / kills))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -76,13 +90,14 @@ def interrupted(folder: Path, dtype: str, kills: int, seconds: float) -> int:
         else:
             assert status == 0, status
             return kill
-    subprocess.run([*command(folder, dtype), "--resume"], check=True)
+    subprocess.run([*run, "--resume"], check=True)
     return kills
 
 
 def main() -> int:
     """Print the comparison; 0 when all is equal."""
     parser = argparse.ArgumentParser(description="Is a killed and resumed run the run that was never interrupted?")
+    parser.add_argument("recipe", choices=tuple(SHORT), nargs="?", default="smoke")
     parser.add_argument("--kills", type=int, default=6, help="how often to kill it at most (default: 6)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--folder", type=Path, help="where the runs are kept (default: a temporary folder)")
@@ -90,9 +105,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         base = args.folder or Path(temporary)
         whole, cut = base / "whole" / "run", base / "cut" / "run"
-        seconds = uninterrupted(whole, args.dtype)
-        print(f"uninterrupted: {seconds:.0f} s, {args.dtype}", flush=True)
-        kills = interrupted(cut, args.dtype, args.kills, seconds)
+        seconds = uninterrupted(command(whole, args.recipe, args.dtype))
+        print(f"uninterrupted: {seconds:.0f} s, {args.recipe}, {args.dtype}", flush=True)
+        kills = interrupted(command(cut, args.recipe, args.dtype), cut, args.kills, seconds)
         expected, found = essence(whole), essence(cut)
     differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     for name in sorted(expected):
