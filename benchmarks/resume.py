@@ -2,8 +2,8 @@
 
 python benchmarks/resume.py [smoke|reviews] [--kills N] [--dtype float32|bfloat16] [--folder DIR]
 
-One run without interruption; another that is killed (kill -9) at N moments drawn by lot and gone on with each time. Prints
-the SHA-256 of what must be equal in both. reviews: the real model and people's ratings, every stage cut short.
+One run without interruption; another that is killed (kill -9) at N moments drawn by lot and gone on with each time.
+Prints the SHA-256 of what must be equal in both. reviews: the real model and people's ratings, every stage cut short.
 """
 
 from __future__ import annotations
