@@ -100,3 +100,16 @@ def test_wrong_words_are_told_and_nothing_starts(words, message, called, tmp_pat
     assert main(["run", *words]) == 2
     assert message in capsys.readouterr().err
     assert called == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("task = 3", "task = 3; expected the name of a task"), ('task = "smok"', "Did you mean 'smoke'?")],
+)
+def test_a_recipe_file_with_a_wrong_task_is_named(line, said, tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    path.write_text(line, "utf-8")
+    assert main(["run", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert str(path) in told
+    assert said in told

@@ -89,6 +89,18 @@ class _HelpConfig(argparse.Action):
         parser.exit()
 
 
+def _task_of(given: dict[str, Any], path: Path) -> str:
+    """Return the task that a recipe file names. Raises InputError naming the file."""
+    from burnish import tasks
+    from burnish.errors import InputError, nearest
+
+    name = given.get("task", "reviews")
+    if not isinstance(name, str) or name not in tasks.names():
+        hint = nearest(str(name), tasks.names())
+        raise InputError(f"{path}: task = {json.dumps(name, default=str)}; expected the name of a task.{hint}")
+    return name
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the loop; everything that takes time or torch is imported only here."""
     from burnish import config, tasks
@@ -98,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.recipe)
     is_file = path.suffix == ".toml"
     given = config.parse_toml(path) if is_file else {}
-    task = tasks.load(str(given.get("task", "reviews")) if is_file else args.recipe)
+    task = tasks.load(_task_of(given, path) if is_file else args.recipe)
     options = RunOptions(
         recipe=args.recipe,
         out=args.out,
