@@ -132,7 +132,7 @@ class RlSettings:
     """Prompts a window."""
     group_size: int = 8
     """Completions a prompt."""
-    learning_rate: float = 2e-4
+    learning_rate: float = 3e-4
     """Peak learning rate of the adapter."""
     warmup_steps: int = 4
     """Steps over which it rises."""
@@ -150,7 +150,7 @@ class RlSettings:
     """Steps between saved states that --resume goes on from."""
     kl_budget_nats: float = 12.0
     """Training stops when the KL of a completion exceeds this; checkpoints beyond it are never chosen."""
-    kl_target_nats: float = 5.0
+    kl_target_nats: float = 4.0
     """The KL coefficient is moved to keep the KL near this; 0 keeps it fixed."""
     kl_horizon: int = 200
     """How many completions it takes the coefficient to follow."""
@@ -209,7 +209,7 @@ class GrpoSettings:
     """Ratio below 1 - clip_low earns nothing more. In (0, 1)."""
     clip_high: float = 0.28
     """Ratio above 1 + clip_high earns nothing more (DAPO's "clip higher"). Above 0."""
-    beta: float = 0.03
+    beta: float = 0.05
     """Weight of the KL to the untouched model, reward units per nat; 0 asks for no reference at all."""
     kl: Literal["exact", "k1", "k2", "k3"] = "exact"
     """How the KL is put into the loss: exact, k2 (same gradient in expectation), k1 and k3 (see maths/kl.py)."""

@@ -45,7 +45,7 @@ class Config:
     """Ratio below 1 - clip_low earns nothing more. In (0, 1)."""
     clip_high: float = 0.28
     """Ratio above 1 + clip_high earns nothing more (DAPO's "clip higher"). Above 0."""
-    beta: float = 0.03
+    beta: float = 0.05
     """Weight of the KL to the untouched model, reward units per nat; 0 asks for no reference at all."""
     kl: KLKind = "exact"
     """How the KL is put into the loss: exact, k2 (same gradient in expectation), k1 and k3 (see maths/kl.py)."""
