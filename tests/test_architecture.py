@@ -17,7 +17,7 @@ IDS = [str(path.relative_to(SOURCE)) for path in FILES]
 
 FLOORS: tuple[set[str], ...] = (
     {"errors"},
-    {"locks"},
+    {"locks", "memory"},
     {"records", "config", "files", "progress"},
     {"plain", "maths"},
     {"models", "store", "corpora"},
@@ -51,6 +51,7 @@ WITHOUT_TORCH = {
     "config",
     "files",
     "locks",
+    "memory",
     "progress",
     "store",
     "feedback",

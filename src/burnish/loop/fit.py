@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from burnish import progress
+from burnish import memory, progress
 from burnish.errors import StoppedOnRequest
 from burnish.loop import savepoint
 from burnish.maths.batch import Batch, Outputs
@@ -21,6 +21,7 @@ from burnish.training.optimiser import OptimiserConfig
 from burnish.training.trainer import Slice, Trainer
 
 STATED_ORDER = 0.9  # P(preferred) where an order was stated and no chance with it: never taken for certainty
+GIVE_BACK_EVERY = 10  # steps; it takes a few hundredths of a second
 CHUNK = 16  # batches whose texts are sorted by length together: little padding, still a random order
 
 
@@ -133,6 +134,8 @@ def fit(
             batch, inputs = _batch(rows, items, settings)
             metrics = trainer.advance(batch, [Slice(torch.arange(len(batch)), inputs)])
             bar.advance(1, f"loss {metrics['loss']:.3f}")
+            if trainer.step % GIVE_BACK_EVERY == 0:
+                memory.give_back()
             due = trainer.step % settings.save_every == 0 or trainer.step == len(windows)
             if due:
                 _save(network, trainer, folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from burnish import files
+from burnish import files, memory
 from burnish.errors import InputError, StoppedOnRequest
 
 STATUS = "status.json"
@@ -67,6 +67,7 @@ class RunFolder:
             self._count()
             self._since = None
             self.update()
+            memory.give_back()
 
     def _count(self) -> None:
         if self._since:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from burnish import files, progress
+from burnish import files, memory, progress
 from burnish.evaluation.text import distinct_2, words
 from burnish.loop import measure, savepoint
 from burnish.loop.log import TrainingLog
@@ -170,6 +170,7 @@ class Reinforcement:
         self.state.kl = self.state.kl.after(metrics.get("kl_nats", float("nan")), count)
         self.state.length = self.state.length.after(float(lengths.mean()))
         self.step += 1
+        memory.give_back()
         metrics |= self._told(window, batch, lengths)
         return metrics | {"seconds": time.monotonic() - began, "seconds_sampling": sampled}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -167,7 +166,6 @@ class Ring:
             work=self.path / "state" / f"reward-{number}", check_stop=self._check_stop,
         )  # fmt: skip
         self._published(made)
-        gc.collect()
 
     def _train(self, number: int) -> None:
         parent = self._promoted(number - 1) if number else None
