@@ -107,6 +107,13 @@ def bootstrap_weight(seed: int, key: str, head: int) -> float:
     return float(count)
 
 
+def _times(settings: FitSettings, key: str) -> list[float]:
+    """Return how often an item counts for each head; one head alone has nobody to differ from and sees everything."""
+    if settings.heads == 1:
+        return [1.0]
+    return [bootstrap_weight(settings.seed, key, head) for head in range(settings.heads)]
+
+
 def fit(
     network: Fitted, items: Sequence[Item], scores: list[_Row], pairs: list[_Row], settings: FitSettings,
     *, units_per_logit: float, folder: Path, check_stop: Callable[[bool], None], what: str,
@@ -183,9 +190,7 @@ def _windows(items: Sequence[Item], scores: list[_Row], pairs: list[_Row], setti
 def _batch(rows: Sequence[_Row], items: Sequence[Item], settings: FitSettings) -> tuple[Batch, list[Any]]:
     width = len(rows[0].items)
     numbers = [i for row in rows for i in row.items]
-    weights_NK = torch.tensor(
-        [[row.weight * bootstrap_weight(settings.seed, row.key, k) for k in range(settings.heads)] for row in rows]
-    )
+    weights_NK = torch.tensor([[row.weight * times for times in _times(settings, row.key)] for row in rows])
     targets_N = torch.tensor([row.target for row in rows])
     batch = Batch(
         completion_mask_BT=torch.ones(len(numbers), 1, dtype=torch.bool),
