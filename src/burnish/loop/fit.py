@@ -21,7 +21,7 @@ from burnish.training.optimiser import OptimiserConfig
 from burnish.training.trainer import Slice, Trainer
 
 STATED_ORDER = 0.9  # P(preferred) where an order was stated and no chance with it: never taken for certainty
-GIVE_BACK_EVERY = 10  # steps; it takes a few hundredths of a second
+GIVE_BACK_EVERY = 40  # steps: asking for the pages anew takes a fifth of a step
 CHUNK = 16  # batches whose texts are sorted by length together: little padding, still a random order
 
 

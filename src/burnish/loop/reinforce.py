@@ -170,7 +170,6 @@ class Reinforcement:
         self.state.kl = self.state.kl.after(metrics.get("kl_nats", float("nan")), count)
         self.state.length = self.state.length.after(float(lengths.mean()))
         self.step += 1
-        memory.give_back()
         metrics |= self._told(window, batch, lengths)
         return metrics | {"seconds": time.monotonic() - began, "seconds_sampling": sampled}
 
@@ -214,6 +213,7 @@ class Reinforcement:
 
     def _look(self) -> None:
         """Sample the validation prompts, keep the adapter, and see whether to go on. Only the proxy is asked."""
+        memory.give_back()  # not at every step: asking for the pages anew took a fifth of it
         rl = self.recipe.rl
         sampling = sampling_of(self.recipe)
         seed = seed_of(self.recipe.seed, "validation")
