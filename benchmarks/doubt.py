@@ -88,7 +88,7 @@ def main() -> None:
         print(f"{name:44} correlation {spearmanr(doubt, error)[0]:+.3f}  mean error {error.mean():.3f}", flush=True)
 
     tell("spread of the run's own heads", rated.std(1, ddof=1), rated.mean(1))
-    for name, places in (("top layer", [3] * MEMBERS), ("one of the last four depths each", [0, 1, 2, 3])):
+    for name, places in (("top layer", [3] * MEMBERS), ("a depth each", [0, 1, 2, 3])):
         members = np.stack(
             [ridge(x[:, d], y, draw.poisson(1, len(y)).astype(float))(x_test[:, d]) for d in places], axis=1
         )
