@@ -26,9 +26,13 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 # ---------------------------------------------------------------------------------------------------- identities
 
 
+# made once: json.dumps would make one for every call, and every record has several ids
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: object) -> str:
     """Return the one JSON text of a value: keys sorted, no spaces, UTF-8 kept; refuses NaN and infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def content_id(prefix: str, value: object) -> str:
