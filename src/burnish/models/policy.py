@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -200,6 +201,11 @@ class Policy:
     def save(self, folder: Path) -> None:
         """Write the adapter in peft's layout, with the tokenizer beside it."""
         self.model.save_pretrained(str(folder), safe_serialization=True)
+        path = folder / "adapter_config.json"
+        described = json.loads(path.read_text("utf-8"))
+        if isinstance(described.get("target_modules"), list):  # a set in peft: its order changes with every process
+            described["target_modules"].sort()
+        path.write_text(json.dumps(described, indent=2, sort_keys=True), "utf-8")
         self.tokenizer.save_pretrained(str(folder))
 
     def load_adapter_file(self, file: Path) -> None:
