@@ -19,7 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {"errors"},
     {"locks", "memory"},
     {"records", "config", "files", "progress"},
-    {"plain", "maths"},
+    {"plain", "maths", "machine"},
     {"models", "store", "corpora"},
     {"feedback", "judges"},
     {"methods", "rewards"},

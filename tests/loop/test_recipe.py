@@ -29,7 +29,7 @@ BAD = [
     "grpo.beta=-0.1",
     "grpo.truncation_penalty=-1",
     "grpo.minibatches=0",
-    "grpo.minibatches=3",  # a window has two slices
+    "grpo.minibatches=7",  # a window has six prompts, so at most six slices
     "grpo.beta=0",  # and the KL is to be kept near a target
     "rl.steps=0",
     "rl.group_size=1",
@@ -53,9 +53,23 @@ def test_out_of_range(given):
     assert given.split("=")[0] in str(raised.value)
 
 
-@pytest.mark.parametrize("given", [["grpo.beta=0", "rl.kl_target_nats=0"], ["grpo.minibatches=2"], ["rl.kl_horizon=1"]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["grpo.beta=0", "rl.kl_target_nats=0"],
+        ["rl.kl_horizon=1"],
+        ["grpo.minibatches=6"],
+        ["grpo.minibatches=2", "rl.prompts_per_slice=3"],
+        ["dtype=auto", "threads=0", "rl.prompts_per_slice=0"],
+    ],
+)
 def test_in_range(given):
     config.load(Recipe, {}, given, where="reviews")
+
+
+def test_a_window_has_as_many_slices_as_it_is_trained_on_in_turn():
+    with pytest.raises(InputError, match=r"grpo\.minibatches: 3 is more than the slices of a window"):
+        config.load(Recipe, {}, ["grpo.minibatches=3", "rl.prompts_per_slice=3"], where="reviews")
 
 
 def numbers(settings: Any, path: str = "") -> list[str]:

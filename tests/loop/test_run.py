@@ -138,7 +138,7 @@ def test_nothing_can_be_made_below_a_file(tmp_path, capsys):
         (["smok"], "Did you mean 'smoke'?"),
         (["smoke", "--set", "rl.stesp=3"], "Did you mean 'rl.steps'?"),
         (["smoke", "--fedback", "x"], "Did you mean '--feedback'?"),
-        (["smoke", "--set", "dtype=float16"], 'one of "bfloat16", "float32"'),
+        (["smoke", "--set", "dtype=float16"], 'one of "auto", "bfloat16", "float32"'),
     ],
 )
 def test_a_slip_of_the_pen_is_told_with_the_nearest_word(words, said, tmp_path, monkeypatch, capsys):

@@ -138,8 +138,8 @@ class RlSettings:
     """Steps over which it rises."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     """What it does then; linear and cosine fall to a tenth at the last step."""
-    prompts_per_slice: int = 3
-    """Prompts (with their whole groups) that go through the model together: memory against speed."""
+    prompts_per_slice: int = 0
+    """Prompts with their groups that go through the model together: memory against speed. 0 fits the machine."""
     evaluate_every: int = 6
     """Steps between looks at the validation prompts, each of which keeps a checkpoint to choose from."""
     validation_prompts: int = 20
@@ -164,9 +164,10 @@ class RlSettings:
     """Looks at the validation prompts without a better reward before training stops."""
 
     def __post_init__(self) -> None:
-        whole = ("steps", "prompts_per_step", "prompts_per_slice", "evaluate_every", "validation_prompts",
-                 "validation_samples", "save_every", "kl_horizon", "patience")  # fmt: skip
+        whole = ("steps", "prompts_per_step", "evaluate_every", "validation_prompts", "validation_samples",
+                 "save_every", "kl_horizon", "patience")  # fmt: skip
         _within(self, **dict.fromkeys(whole, (1, MANY)), group_size=(2, math.inf), learning_rate=(SOME, 10))
+        _within(self, prompts_per_slice=(0, MANY))
         _within(self, warmup_steps=(0, math.inf), kl_budget_nats=(SOME, math.inf), kl_target_nats=(0, math.inf))
         _within(self, length_gain=(0, math.inf), least_distinct=(0, 1), most_length_change=(0, math.inf))
 
@@ -233,10 +234,11 @@ class Recipe:
     """The task whose prompts, feedback and judge are used."""
     model: str = "smollm2-135m"
     """The model to train: a name known to `burnish fetch`, a folder, a hub id."""
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """Number format of products; losses, norms and optimiser state are float32 in both."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Number format of products; losses, norms and optimiser state are float32 in both. auto: bfloat16 where this
+    machine multiplies it faster, else float32."""
     threads: int = 0
-    """Threads of a product; 0 takes as many as there are cores. A resumed run must use the same number."""
+    """Threads of a product. 0 fits the machine: its cores, fewer while others are at work. A run keeps its number."""
     seed: int = 0
     """Every random choice follows from it."""
     adapter: AdapterSettings = field(default_factory=AdapterSettings)
@@ -255,8 +257,8 @@ class Recipe:
             raise InputError(
                 "grpo.beta: 0 asks for no KL term, so rl.kl_target_nats has nothing to move. Set it to 0 too."
             )
-        if self.grpo.minibatches > -(-self.rl.prompts_per_step // self.rl.prompts_per_slice):
+        if self.grpo.minibatches > -(-self.rl.prompts_per_step // max(1, self.rl.prompts_per_slice)):
             raise InputError(
                 f"grpo.minibatches: {self.grpo.minibatches} is more than the slices of a window. "
-                "Lower rl.prompts_per_slice."
+                "Lower rl.prompts_per_slice, or raise rl.prompts_per_step."
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from typing import Any
 
 from burnish import __version__, config, files, progress
 from burnish.errors import InputError
-from burnish.loop import ready
+from burnish.loop import fitted, ready
 from burnish.loop.folder import STATUS, RunFolder
 from burnish.loop.recipe import Recipe
+from burnish.machine import system
 
 CONFIG = "config.toml"
 
@@ -105,7 +105,7 @@ def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
     folder.mkdir(parents=True, exist_ok=True)
     with files.run_lock(folder):
         found = RunFolder(folder)
-        options = _begin(folder, recipe, options, found)
+        options, recipe = _begin(folder, recipe, options, found)
         progress.say(plan(recipe, task, folder))
         with found.listening():
             # torch is imported only now: a wrong flag is told at once
@@ -139,15 +139,20 @@ def _check_folder(folder: Path, options: RunOptions) -> None:
         raise InputError(f"{folder} holds {what}. Go on with --resume, or choose another folder with --out.")
 
 
-def _begin(folder: Path, recipe: Recipe, options: RunOptions, found: RunFolder) -> RunOptions:
-    """Write the settings down, or compare them with those the run began with; return the options it has."""
+def _begin(folder: Path, recipe: Recipe, options: RunOptions, found: RunFolder) -> tuple[RunOptions, Recipe]:
+    """Fit the settings to the machine and write them down, or compare them with those the run began with.
+
+    Returns the options and the settings that the run has.
+    """
     path = folder / CONFIG
     if not (options.resume and path.exists()):
+        recipe = fitted.to_machine(recipe)
         write_config(folder, recipe, options)
         found.update(options={"feedback": options.feedback, "mix": options.mix})
-        return options
+        return options, recipe
     before = config.build(Recipe, config.parse_toml(path), where=str(path))
-    changed = _changes(before, recipe)
+    recipe = fitted.settled(recipe, before)  # what was left to the machine is what the machine gave when it began
+    changed = _changes(fitted.settled(before, recipe), recipe)
     began = {"feedback": options.feedback, "mix": options.mix, **found.status.get("options", {})}
     if options.feedback is not None and (options.feedback, options.mix) != (began["feedback"], began["mix"]):
         changed.append(f"--feedback ({_said(began)} -> {_said({'feedback': options.feedback, 'mix': options.mix})})")
@@ -156,7 +161,8 @@ def _begin(folder: Path, recipe: Recipe, options: RunOptions, found: RunFolder) 
             f"--resume: {', '.join(changed)} differ from {path}. A run goes on with the settings it began with; "
             "leave these flags out, or take another --out."
         )
-    return dataclasses.replace(options, feedback=began["feedback"], mix=began["mix"])
+    began_with = dataclasses.replace(options, feedback=began["feedback"], mix=began["mix"])
+    return began_with, fitted.to_machine(recipe)  # only in a folder that says "auto" is anything left to fit
 
 
 def _said(feedback: Mapping[str, Any]) -> str:
@@ -187,7 +193,7 @@ def _threads(recipe: Recipe, found: RunFolder) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    now = recipe.threads or len(os.sched_getaffinity(0))
+    now = recipe.threads
     began = found.status.get("threads", now)
     if began != now:
         progress.say(
@@ -244,7 +250,7 @@ def versions() -> dict[str, str]:
 
 def machine() -> str:
     """Return the processor and its cores in words."""
-    return f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
+    return f"{platform.machine()}, {len(system.usable())} cores, {platform.system()}"
 
 
 def counts(signals: Sequence[object]) -> dict[str, int]:

@@ -1,0 +1,238 @@
+"""`burnish doctor`: is this machine fit for burnish, how fast is it, and which settings follow from that."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from burnish.machine.description import Machine
+    from burnish.machine.fit import Choice, Fit
+
+DESCRIPTION = """\
+Measures this machine in a few seconds (matrix products by number format and threads, memory,
+what other processes take) and tells which settings `burnish run` takes from that, and why.
+Then it looks whether everything a run needs is here, and says what to do about what is not.
+
+What is measured on a quiet machine is remembered for two weeks; this measures it again."""
+
+EPILOG = """\
+exit status   0 when burnish can run here, though perhaps slowly; 2 when something must be mended first
+
+examples
+  burnish doctor
+  burnish doctor --json > machine.json"""
+
+PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn")
+NEEDED = ("torch", "transformers", "peft", "scikit-learn")
+"""Without these nothing can be trained."""
+LEAST_DISK, LEAST_MEMORY = 2**30, 2 * 2**30
+"""Bytes that a run writes at most, with what it fetches; bytes that the smallest real model and its training take."""
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Here:
+    """What is installed and fetched."""
+
+    python: str
+    burnish: str
+    packages: dict[str, str | None]
+    """Version of each; None: not installed."""
+    sqlite: str | None
+    """Version of a SQLite that several processes may share; None: there is none."""
+    sqlite_fault: str
+    cache: str
+    fetched: dict[str, bool]
+    """For each model and corpus known by name."""
+    free_disk_bytes: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flags of `burnish doctor`."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("--json", action="store_true", help="everything as one JSON object on standard output")
+    parser.add_argument("--quiet", action="store_true", help="no progress; what was found is still printed")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, look around, print; everything that takes time or torch is imported only here."""
+    from burnish import corpora, progress
+    from burnish.machine import kept
+    from burnish.machine.fit import fit
+
+    progress.say("measuring this machine, which takes a few seconds ...")
+    machine = kept.measured(corpora.folder())
+    found, here = fit(machine), look()
+    faults = list(faults_of(machine, here))
+    notes = [*found.warnings, *notes_of(machine, here)]
+    if args.json:
+        plain = {"fit": not faults, "faults": faults, "notes": notes, "settings": dataclasses.asdict(found)}
+        print(json.dumps({**plain, "machine": dataclasses.asdict(machine), "here": dataclasses.asdict(here)}))
+    else:
+        show(machine, found, here, faults, notes)
+    return 2 if faults else 0
+
+
+def look() -> Here:
+    """Return what is installed and fetched."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from burnish import __version__, corpora, files
+    from burnish.errors import InputError
+    from burnish.store.engine import sqlite_driver
+
+    packages: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = None
+    try:
+        sqlite, fault = str(sqlite_driver().sqlite_version), ""
+    except InputError as error:
+        sqlite, fault = None, str(error)
+    cache = corpora.folder()
+    places = {name: cache / f"{name}-{corpora.corpus(name).FORMAT}" for name in corpora.names()}
+    free = min(files.free_bytes(cache), files.free_bytes(Path.cwd()))
+    fetched = {name: place.exists() for name, place in places.items()}
+    return Here(platform.python_version(), __version__, packages, sqlite, fault, str(cache), fetched, free)
+
+
+# ------------------------------------------------------------------------------------------------ what must be mended
+
+
+def faults_of(machine: Machine, here: Here) -> Iterator[str]:
+    """Yield what keeps burnish from running here, each with what to do."""
+    missing = [name for name in NEEDED if here.packages.get(name) is None]
+    if missing:
+        yield f"not installed: {', '.join(missing)}. Nothing can be trained: pip install 'burnish[train]'."
+    if here.sqlite is None:
+        yield here.sqlite_fault
+    if here.free_disk_bytes < LEAST_DISK:
+        yield (
+            f"disk: {here.free_disk_bytes / _GIB:.1f} GiB are free in {here.cache} or the working folder; a run writes "
+            f"up to {LEAST_DISK / _GIB:.0f} GiB. Free some, or set BURNISH_CACHE and --out to another volume."
+        )
+    memory = machine.system.memory_bytes
+    if memory is not None and memory < LEAST_MEMORY:
+        yield (
+            f"memory: this process may use {memory / _GIB:.1f} GiB; SmolLM2-135M and its training take "
+            f"{LEAST_MEMORY / _GIB:.0f} GiB or more. Give the machine or the container more."
+        )
+
+
+def notes_of(machine: Machine, here: Here) -> Iterator[str]:
+    """Yield what makes a run slow, or begin with a download."""
+    full, half = (machine.speed.gflops(dtype, 1) for dtype in ("float32", "bfloat16"))
+    if full and half and half < full:
+        yield "bfloat16: this processor has no fast products of it, so a run takes two to three times as long."
+    if machine.speed.gpu is not None:
+        yield f"GPU: {machine.speed.gpu.name} is there; `burnish run` computes on the processor."
+    lacking = [name for name, is_here in here.fetched.items() if not is_here]
+    if lacking:
+        yield f"not fetched: {', '.join(lacking)}. `burnish run` does it, or: burnish fetch {' '.join(lacking)}"
+
+
+# ------------------------------------------------------------------------------------------------------------ the page
+
+
+def show(machine: Machine, found: Fit, here: Here, faults: list[str], notes: list[str]) -> None:
+    """Print everything as tables, and what to do about what is wrong below them."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    for table in (machine_table(machine), speed_table(machine), settings_table(found), here_table(here)):
+        if table.row_count:
+            console.print(table)
+            console.print()
+    for mark, lines in (("!!", faults), ("note:", notes)):
+        for line in lines:
+            console.print(f"{mark} {line}")
+    slow = ", though not at its best" if notes else ""
+    console.print("Something must be mended first." if faults else f"burnish can run here{slow}.")
+
+
+def machine_table(machine: Machine) -> Table:
+    """Return what the machine is and how busy it is."""
+    system, load, gpu = machine.system, machine.load, machine.speed.gpu
+    table = _table("this machine", "", "")
+    flags = f"; {' '.join(system.flags)}" if system.flags else ""
+    table.add_row("processor", f"{system.processor or 'unknown'} ({system.name}{flags})")
+    physical = "" if system.physical_cores is None else f", {system.physical_cores} physical"
+    quota = "" if system.quota_cores is None else f"; a control group grants {system.quota_cores:.1f}"
+    table.add_row("cores", f"{system.logical_cores} in all; usable here {system.usable_cores}{physical}{quota}")
+    table.add_row("memory", f"{_gib(system.memory_bytes)}, of which {_gib(load.free_bytes)} free")
+    who = f", most of it {load.busiest}" if load.busiest else ""
+    busy = "unknown" if load.busy_cores is None else f"{load.busy_cores:.2f} cores{who}"
+    table.add_row("taken by others", busy)
+    memory = "" if gpu is None or gpu.memory_bytes is None else f", {_gib(gpu.memory_bytes)}"
+    table.add_row("GPU", "none" if gpu is None else f"{gpu.name} ({gpu.kind}{memory})")
+    return table
+
+
+def speed_table(machine: Machine) -> Table:
+    """Return what was measured for each number of threads; without rows when nothing was."""
+    speed, load = machine.speed, machine.load
+    sizes = sorted({each.size for each in speed.products})
+    size = f"{sizes[-1]} x {sizes[-1]}, " if sizes else ""
+    table = _table(f"matrix products ({size}10⁹ operations a second)", "threads", "float32", "bfloat16", "small ones")
+    small = {each.threads: each.microseconds for each in load.small}
+    for threads in sorted({each.threads for each in speed.products}):
+        rates = [speed.gflops(dtype, threads) for dtype in ("float32", "bfloat16")]
+        taken = f"{small[threads]:,.0f} µs each" if threads in small else ""
+        table.add_row(str(threads), *("" if rate is None else f"{rate:,.0f}" for rate in rates), taken)
+    if speed.copy_gb_s is not None:
+        table.caption = f"copying within memory: {speed.copy_gb_s:,.0f} GB read and written a second"
+        table.caption_justify = "left"
+    return table
+
+
+def settings_table(found: Fit) -> Table:
+    """Return the settings that follow, each with its reason."""
+    table = _table("what `burnish run` takes from this, unless you set it", "setting", "value", "why")
+    rows: dict[str, Choice] = {
+        "dtype": found.dtype,
+        "threads": found.threads,
+        "rl.prompts_per_slice": found.prompts_per_slice,
+        "completions drawn together": found.rollout_rows,
+    }
+    for name, choice in rows.items():
+        table.add_row(name, str(choice.value), choice.reason)
+    return table
+
+
+def here_table(here: Here) -> Table:
+    """Return what is installed and fetched."""
+    table = _table("what is here", "", "")
+    table.add_row("burnish", f"{here.burnish}, Python {here.python}")
+    table.add_row("packages", ", ".join(f"{name} {version or 'MISSING'}" for name, version in here.packages.items()))
+    table.add_row("SQLite", f"{here.sqlite}, safe to share" if here.sqlite else "none that is safe to share")
+    table.add_row("cache", here.cache)
+    for name, is_here in here.fetched.items():
+        table.add_row("", f"{name}: {'fetched' if is_here else 'not fetched'}")
+    table.add_row("disk", f"{_gib(here.free_disk_bytes)} free")
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.show_header = any(columns)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number and len(columns) == 4 else "left")
+    return table
+
+
+def _gib(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / _GIB:,.1f} GiB"
