@@ -181,7 +181,8 @@ def token_bytes(size: Size, dtype: str) -> int:
     """Return what one token takes in a training step: the activations that the backward pass needs.
 
     A layer keeps the inputs of its seven products, its norms, the rotated queries and keys, and the parts of its
-    feed-forward layer.
+    feed-forward layer. For SmolLM2-135M this says 0.92 MB in bfloat16 and 1.84 in float32; steps of
+    566 to 3,396 tokens took 0.75 and 2.0.
     """
     return size.layers * BYTES[dtype] * (12 * size.hidden + 4 * size.keys + 5 * size.feed_forward)
 

@@ -56,7 +56,7 @@ def rate(dtype: str, threads: int, size: int) -> Rate:
                 break
             size //= 2
         taken = _several(lambda: torch.mm(a, b, out=out))
-    return Rate(dtype, threads, size, round(2 * size**3 / statistics.median(taken) / 1e9, 1))
+    return Rate(dtype, threads, size, _short(2 * size**3 / statistics.median(taken) / 1e9))
 
 
 def copy_rate(threads: int) -> float:
@@ -66,7 +66,7 @@ def copy_rate(threads: int) -> float:
     with _threads(threads):
         target.copy_(source)
         taken = _several(lambda: target.copy_(source))
-    return round(2 * _COPY_BYTES / statistics.median(taken) / 1e9, 1)
+    return _short(2 * _COPY_BYTES / statistics.median(taken) / 1e9)
 
 
 def gpu() -> Gpu | None:
@@ -106,7 +106,12 @@ def small_products(counts: Sequence[int]) -> tuple[Small, ...]:
                     torch.nn.functional.linear(a, b)
                     done[threads] += 1
                 taken[threads] += passed
-    return tuple(Small(threads, round(1e6 * taken[threads] / done[threads], 1)) for threads in counts)
+    return tuple(Small(threads, _short(1e6 * taken[threads] / done[threads])) for threads in counts)
+
+
+def _short(number: float) -> float:
+    """Return three digits of a number: more are noise."""
+    return float(f"{number:.3g}")
 
 
 def _numbers(rows: int, columns: int, seed: int) -> Tensor:
