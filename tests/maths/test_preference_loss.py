@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.maths.preference_loss import soft_bradley_terry, squared_error
+from burnish.maths.preference_loss import implicit_reward, smoothed, soft_bradley_terry, squared_error
 
 DOUBLE = torch.float64
 
@@ -68,3 +68,18 @@ def test_a_prediction_that_is_not_a_number_where_nothing_is_known_does_no_harm()
     predicted = torch.tensor([[torch.nan, 2.0]], requires_grad=True)
     squared_error(predicted, torch.tensor([[torch.nan, 1.0]])).sum().backward()
     assert predicted.grad.tolist() == [[0.0, 1.0]]
+
+
+def test_an_implicit_reward_is_beta_times_the_log_ratio():
+    found = implicit_reward(torch.tensor([-3.0, -5.0]), torch.tensor([-4.0, -5.0]), 0.5)
+    assert found.tolist() == [0.5, 0.0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 1), st.floats(0, 0.45))
+def test_robust_undoes_what_flipped_labels_do_and_no_flips_change_nothing(p, e):
+    true = torch.tensor([p], dtype=DOUBLE)
+    observed = smoothed(true, e, "conservative")
+    assert 0 <= float(observed) <= 1
+    assert float(smoothed(observed, e, "robust")) == pytest.approx(p, abs=1e-9)
+    assert float(smoothed(true, 0.0, "robust")) == float(smoothed(true, 0.0, "conservative")) == p

@@ -1,0 +1,104 @@
+"""DPO: learn from preferences without a reward model; the policy is its own, through its ratio to the reference.
+
+    m    = beta * [ (log pi(c) - log ref(c)) - (log pi(r) - log ref(r)) ]            c chosen, r rejected
+    loss = - q log sigma(m) - (1 - q) log sigma(-m)                                  weighted mean over pairs
+    q    = p                                       p: the probability that people really prefer c
+    q    = p (1 - e) + (1 - p) e                   smoothing="conservative", e = label_smoothing
+    q    = (p - e) / (1 - 2e)                      smoothing="robust"
+
+Sources: DPO, arXiv 2305.18290, equation 7; conservative DPO: Mitchell, "A note on DPO with noisy preferences", 2023;
+robust DPO, arXiv 2403.00409 (unbiased when a share e of the labels is flipped).
+
+What is unusual: p comes from how many people said what, as in `reward`; "robust" and "conservative" are the same loss
+at another q, since the loss is linear in it. Robust's q may leave [0, 1]: then nothing holds the pair, and its loss falls
+without end as the margin grows.
+
+Use it when there are pairs and no time to sample: a step costs a forward and a backward pass, and a forward pass of the
+reference. It fails when the pairs are far from what the policy says (it lowers both completions: watch `chosen_reward`
+fall below 0 while `pair_accuracy` rises), and when chosen ones are longer (it learns length).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from burnish.errors import InputError
+from burnish.maths.batch import Batch, Outputs
+from burnish.maths.policy_loss import masked_sum
+from burnish.maths.preference_loss import Smoothing, implicit_reward, smoothed, soft_bradley_terry
+from burnish.methods import Needs
+from burnish.records import Preference
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of DPO."""
+
+    beta: float = 0.1
+    """How dear distance from the reference is: logits per nat. Above 0; small moves far, large stays near."""
+    smoothing: Smoothing = "conservative"
+    """What label_smoothing does: conservative (targets moved towards 1/2), robust (unbiased under flipped labels)."""
+    label_smoothing: float = 0.0
+    """Share of labels that are thought to be flipped, in [0, 0.5); 0 is plain DPO."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.beta) and self.beta > 0):
+            raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise InputError(f"label_smoothing: {self.label_smoothing} is not in [0, 0.5). Use 0 for plain DPO.")
+
+
+def needs(config: Config) -> Needs:
+    """Preferences whose two rows stay together, and the reference's view."""
+    return Needs(eats=(Preference,), views=("reference",), together=True)
+
+
+def targets(batch: Batch, config: Config) -> Batch:
+    """Return the batch with the window's denominator, scalars["weight"]: the sum over pairs. Pure, no gradient."""
+    return replace(batch, scalars={**batch.scalars, "weight": float(_weights(batch)[0::2].sum())})
+
+
+def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return each row's share of the window's mean loss, (B,); rows 2i and 2i+1 are chosen and rejected of pair i.
+
+    batch.probability_B: p, 1 without it. batch.weights_BK, its first column: weight of each pair, 1 without it.
+    batch.scalars["weight"]: see `targets`.
+    Raises ValueError when the two rows of a pair are not of one group: they came apart.
+    """
+    if len(batch) % 2 or not torch.equal(batch.group_B[0::2], batch.group_B[1::2]):
+        raise ValueError("dpo: rows 2i and 2i + 1 are not one pair; slice whole pairs (`needs(...).together`).")
+    assert outputs.logprobs_BT is not None
+    assert outputs.reference_logprobs_BT is not None
+    mask_BT = batch.completion_mask_BT
+    reward_B = implicit_reward(
+        masked_sum(outputs.logprobs_BT, mask_BT), masked_sum(outputs.reference_logprobs_BT, mask_BT), config.beta
+    )
+    chosen_N, rejected_N = reward_B[0::2], reward_B[1::2]
+    probability_N = torch.ones_like(chosen_N) if batch.probability_B is None else batch.probability_B[0::2]
+    q_N = smoothed(probability_N, config.label_smoothing, config.smoothing)
+    loss_N = soft_bradley_terry(chosen_N[:, None], rejected_N[:, None], q_N)[:, 0]
+    share_N = loss_N * (_weights(batch)[0::2] / (batch.scalars["weight"] or 1.0)).to(loss_N.dtype)
+    share_B = torch.stack([share_N, torch.zeros_like(share_N)], dim=1).reshape(-1)
+    return share_B, _metrics(chosen_N.detach(), rejected_N.detach(), probability_N)
+
+
+def _metrics(chosen_N: Tensor, rejected_N: Tensor, probability_N: Tensor) -> dict[str, Tensor]:
+    right_N = ((chosen_N > rejected_N) == (probability_N > 0.5)).float()
+    right_N = right_N.masked_fill(probability_N == 0.5, torch.nan)  # a tie has no right order
+    values = {
+        "pair_accuracy": right_N,
+        "margin": chosen_N - rejected_N,
+        "chosen_reward": chosen_N,
+        "rejected_reward": rejected_N,
+    }
+    return {name: value_N.repeat_interleave(2) for name, value_N in values.items()}
+
+
+def _weights(batch: Batch) -> Tensor:
+    if batch.weights_BK is None:
+        return torch.ones(len(batch), dtype=torch.float64)
+    return batch.weights_BK[:, 0].double()
