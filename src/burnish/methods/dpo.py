@@ -10,8 +10,8 @@ Sources: DPO, arXiv 2305.18290, equation 7; conservative DPO: Mitchell, "A note 
 robust DPO, arXiv 2403.00409 (unbiased when a share e of the labels is flipped).
 
 What is unusual: p comes from how many people said what, as in `reward`; "robust" and "conservative" are the same loss
-at another q, since the loss is linear in it. Robust's q may leave [0, 1]: then nothing holds the pair, and its loss falls
-without end as the margin grows.
+at another q, since the loss is linear in it. Robust's q may leave [0, 1]: then nothing holds the pair, and its loss
+falls without end as the margin grows.
 
 Use it when there are pairs and no time to sample: a step costs a forward and a backward pass, and a forward pass of the
 reference. It fails when the pairs are far from what the policy says (it lowers both completions: watch `chosen_reward`
