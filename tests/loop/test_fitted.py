@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from burnish import config, corpora, progress
+from burnish.cli.main import main
 from burnish.errors import InputError
 from burnish.loop import fitted, ready
 from burnish.loop import run as loop
@@ -117,6 +118,16 @@ def test_the_models_own_size_counts(monkeypatch, tmp_path):
         assert fitted.size_of(replace(OPEN, model=str(folder))).hidden == 48
     assert fitted.size_of(replace(OPEN, model=str(tmp_path))) == fitted.SMOLLM2_135M
     assert fitted.size_of(OPEN) == fitted.SMOLLM2_135M
+
+
+def test_a_dry_run_measures_nothing_and_says_that_it_is_still_open(at, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    looks = at(QUIET)
+    assert main(["run", "reviews", "--dry-run"]) == 0
+    said = capsys.readouterr()
+    assert 'dtype = "auto"\nthreads = 0\n' in said.out
+    assert "smollm2-135m (number format fitted to the machine)" in said.err
+    assert looks == []
 
 
 # --------------------------------------------------------------------------------------------------- written and kept

@@ -183,15 +183,15 @@ def speed_table(machine: Machine) -> Table:
     """Return what was measured for each number of threads; without rows when nothing was."""
     speed, load = machine.speed, machine.load
     sizes = sorted({each.size for each in speed.products})
-    size = f"{sizes[-1]} x {sizes[-1]}, " if sizes else ""
-    table = _table(f"matrix products ({size}10⁹ operations a second)", "threads", "float32", "bfloat16", "small ones")
+    size = f" of {sizes[-1]} x {sizes[-1]}" if sizes else ""
+    table = _table(f"products{size}, GFLOP/s", "threads", "float32", "bfloat16", "small products")
     small = {each.threads: each.microseconds for each in load.small}
     for threads in sorted({each.threads for each in speed.products}):
         rates = [speed.gflops(dtype, threads) for dtype in ("float32", "bfloat16")]
         taken = f"{small[threads]:,.0f} µs each" if threads in small else ""
         table.add_row(str(threads), *("" if rate is None else f"{rate:,.0f}" for rate in rates), taken)
     if speed.copy_gb_s is not None:
-        table.caption = f"copying within memory: {speed.copy_gb_s:,.0f} GB read and written a second"
+        table.caption = f"copying within memory: {speed.copy_gb_s:,.0f} GB/s"
         table.caption_justify = "left"
     return table
 

@@ -230,9 +230,10 @@ def plan(recipe: Recipe, task: ModuleType, folder: Path) -> str:
     takes = f"about {time} with SmolLM2-135M on a quiet 2-core machine; less with more cores"
     if recipe.model == "tiny":
         takes = "under a minute on a quiet 2-core machine"
+    number_format = "number format fitted to the machine" if recipe.dtype == fitted.AUTO else recipe.dtype
     return (
         f"{task.NAME}: {task.SUMMARY}\n"
-        f"  model {recipe.model} ({recipe.dtype}), seed {recipe.seed}, {recipe.loop.rounds} round(s) into {folder}\n"
+        f"  model {recipe.model} ({number_format}), seed {recipe.seed}, {recipe.loop.rounds} round(s) into {folder}\n"
         f"  1. learn a reward from at most {recipe.reward.signals:,} signals\n"
         f"  2. {rl.steps} steps of {rl.prompts_per_step * rl.group_size} completions; "
         f"3. {recipe.evaluation.prompts} test prompts x {recipe.evaluation.samples}, before and after\n"
