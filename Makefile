@@ -12,7 +12,7 @@ TORCH_FROM ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke test check format docs bench clean
+.PHONY: help setup run smoke test check format docs bench peers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,11 @@ docs: setup  ## write the generated pages anew: docs/config.md, docs/cli.md, doc
 
 bench: setup  ## measure what benchmarks/ measures; prints figures, asserts none
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+
+peers: setup  ## make .peers/, the environment of TRL and others that `burnish bench` measures beside burnish (once)
+	@[ -x .peers/bin/python ] || $(BIN)/python -m venv .peers
+	.peers/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_FROM) $(TORCH)
+	.peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 
 clean:  ## remove caches and build leftovers; runs and fetched models stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

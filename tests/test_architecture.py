@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 IDS = [str(path.relative_to(SOURCE)) for path in FILES]
 
 FLOORS: tuple[set[str], ...] = (
-    {"errors"},
+    {"errors", "peers"},
     {"locks", "memory"},
     {"records", "config", "files", "progress"},
     {"plain", "maths", "machine"},
@@ -25,16 +25,20 @@ FLOORS: tuple[set[str], ...] = (
     {"methods", "rewards"},
     {"training", "evaluation"},
     {"loop", "tasks", "conformance"},
-    {"studio", "gateway"},
+    {"studio", "gateway", "bench"},
     {"cli"},
 )
-"""From the ground up; docs/rooms.md says what each room is for. The ground floor has steps of its own."""
+"""From the ground up; docs/rooms.md says what each room is for. The ground floor has steps of its own.
+
+`peers` is `bench/peers/`: run by another environment's Python, it must not import anything of ours."""
 
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 ONLY_IN = {
-    "transformers": {"models"},
-    "peft": {"models"},
+    "transformers": {"models", "peers"},
+    "peft": {"models", "peers"},
+    "trl": {"peers"},
+    "datasets": {"peers"},
     "sqlalchemy": {"store"},
     "alembic": {"store"},
     "pysqlite3": {"store"},
@@ -71,7 +75,8 @@ LINES_AT_MOST = 500
 
 def room_of(path: Path) -> str:
     """Return the first folder or module below `burnish`; empty for the package's own `__init__`."""
-    first = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    first, *more = path.relative_to(SOURCE).parts
+    first = "peers" if (first, more[:1]) == ("bench", ["peers"]) else first.removesuffix(".py")
     return {"__init__": "", "__main__": "cli"}.get(first, first)
 
 
@@ -158,6 +163,8 @@ def test_imports_are_absolute_and_point_down(path):
         ("rewards/x.py", "import joblib"),
         ("rewards/x.py", "from burnish.attic import x"),
         ("__init__.py", "from burnish.records import Prompt"),
+        ("bench/peers/trl_grpo.py", "from burnish.records import Prompt"),
+        ("bench/run.py", "import transformers"),
     ],
 )
 def test_the_test_above_can_fail(place, line):
