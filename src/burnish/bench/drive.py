@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -32,8 +33,13 @@ class Child:
             env=dict(environment) if environment is not None else None,
             text=True,
         )
-        self.facts = self._talk(job)
+        self.facts: dict[str, Any] = {}
         """What it said when it was ready: threads, versions."""
+        try:
+            self.facts = self._talk(job)
+        except BaseException:  # an interrupt too: nobody else knows of the child yet
+            self.close()
+            raise
 
     def ask(self, turn: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the child measured for this turn."""
@@ -46,7 +52,8 @@ class Child:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.log):
             assert stream is not None
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # what it never read
+                stream.close()
 
     def _talk(self, line: Mapping[str, Any]) -> dict[str, Any]:
         assert self.process.stdin is not None

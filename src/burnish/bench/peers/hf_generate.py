@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, ContinuousBatchingConfig, GenerationConfig
 
+ROWS, BATCH_TOKENS = 64, 1024
+"""Completions, and prompt tokens, that continuous batching takes at once; left alone it fills most of the memory."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -67,6 +69,12 @@ def _continuous(model: Any, tokenizer: Any, wanted: Sequence[tuple[str, int]]) -
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     found = model.generate_batch(
-        inputs=[_ids(tokenizer, text) for text, _ in wanted], generation_config=config, progress_bar=False
+        inputs=[_ids(tokenizer, text) for text, _ in wanted],
+        generation_config=config,
+        continuous_batching_config=ContinuousBatchingConfig(
+            num_blocks=ROWS, max_batch_tokens=BATCH_TOKENS, max_requests_per_batch=ROWS
+        ),
+        persistent_manager=True,  # its cache is made once, not at every call, and for the largest
+        progress_bar=False,
     )
     return sum(len(each.generated_tokens) for each in found.values())
