@@ -50,6 +50,12 @@ def prompt_from_plain(plain: Mapping[str, Any]) -> Prompt:
     return Prompt(**{**plain, "messages": messages})
 
 
+def sampling_from_plain(plain: Mapping[str, Any]) -> Sampling:
+    """Return the sampling settings that `to_plain` wrote."""
+    bias = tuple((int(token), float(bias)) for token, bias in plain.get("logit_bias", ()))
+    return Sampling(**{**plain, "stop": tuple(plain.get("stop", ())), "logit_bias": bias})
+
+
 def completion_from_plain(plain: Mapping[str, Any]) -> Completion:
     """Return the completion that `to_plain` wrote."""
     values = dict(plain)
@@ -57,7 +63,7 @@ def completion_from_plain(plain: Mapping[str, Any]) -> Completion:
         if values.get(name) is not None:
             values[name] = tuple(values[name])
     if values.get("sampling") is not None:
-        values["sampling"] = Sampling(**{**values["sampling"], "stop": tuple(values["sampling"].get("stop", ()))})
+        values["sampling"] = sampling_from_plain(values["sampling"])
     if "finish_reason" in values:
         values["finish_reason"] = FinishReason(values["finish_reason"])
     return Completion(**values)

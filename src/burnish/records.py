@@ -106,6 +106,10 @@ class Sampling:
     """Only the k likeliest tokens may be drawn; 0 means all."""
     top_p: float = 1.0
     """Only the likeliest tokens that hold this probability together may be drawn; 1 means all."""
+    min_p: float = 0.0
+    """Only tokens at least this share as likely as the likeliest may be drawn; 0 means all."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token id, what is added to its logit): -100 forbids a token, a few make it likelier."""
     max_new_tokens: int = 64
     """A completion that has not ended by then is truncated (`FinishReason.LENGTH`)."""
     stop: tuple[str, ...] = ()
@@ -120,6 +124,10 @@ class Sampling:
             raise InputError(f"sampling.top_p: {self.top_p} is not in (0, 1]. Use 1 to keep every token.")
         if self.top_k < 0:
             raise InputError(f"sampling.top_k: {self.top_k} is negative. Use 0 to keep every token.")
+        if not 0 <= self.min_p <= 1:
+            raise InputError(f"sampling.min_p: {self.min_p} is not in [0, 1]. Use 0 to keep every token.")
+        if not all(token >= 0 and math.isfinite(bias) for token, bias in self.logit_bias):
+            raise InputError("sampling.logit_bias: a token id is negative or a bias is no number. Use -100 to forbid.")
         if self.max_new_tokens < 1:
             raise InputError(f"sampling.max_new_tokens: {self.max_new_tokens} is not positive.")
         if "" in self.stop:

@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 import torch
 
-from burnish.models.packing import pack
+from burnish.models import packing
+from burnish.models.packing import lay, pack
 from burnish.models.policy import Policy
 from burnish.records import Completion, Prompt
 
@@ -17,24 +18,34 @@ FLAT = [(prompt, completion) for prompt, group in zip(PROMPTS, COMPLETIONS, stri
 
 
 def test_the_layout_by_hand():
-    rows = pack([[5, 6], [7]], [[[8, 9], [10]], [[11]]])
-    assert rows.input_ids_RL.tolist() == [[5, 6, 8, 9, 10], [7, 11, 0, 0, 0]]
-    assert rows.position_ids_RL[0].tolist() == [0, 1, 2, 3, 2]  # each completion goes on where the prompt ends
-    assert rows.position_ids_RL[1, :2].tolist() == [0, 1]
-    assert rows.visible_RLL[0].int().tolist() == [
-        [1, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0],
-        [1, 1, 1, 0, 0],
-        [1, 1, 1, 1, 0],
-        [1, 1, 0, 0, 1],  # not the other completion
+    packed = pack([[5, 6], [7]], [[[8, 9], [10]], [[11]]])
+    assert packed.tokens_N.tolist() == [5, 6, 8, 9, 10, 7, 11]
+    # each completion goes on where its prompt ends, each prompt begins anew
+    assert packed.layout.positions_N.tolist() == [0, 1, 2, 3, 2, 0, 1]
+    (block,) = packed.layout.blocks
+    assert (block.start, block.end) == (0, 7)
+    assert block.visible_LL.int().tolist() == [
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0, 0],
+        [1, 1, 0, 0, 1, 0, 0],  # not the other completion
+        [0, 0, 0, 0, 0, 1, 0],  # not the other group
+        [0, 0, 0, 0, 0, 1, 1],
     ]
-    assert rows.visible_RLL[1, :2].int().tolist() == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
-    assert rows.visible_RLL[1].any(-1).all()  # a place that sees nothing would be NaN
-    assert not rows.visible_RLL[1, :2, 2:].any()  # and no padding is ever seen
     # the state that predicts a completion's first token is the prompt's last, its second the first's, ...
-    assert rows.source_N.tolist() == [1, 2, 1, 5 + 0]
-    assert rows.token_N.tolist() == [8, 9, 10, 11]
-    assert rows.lengths_B == [2, 1, 1]
+    assert packed.source_M.tolist() == [1, 2, 1, 5]
+    assert packed.token_M.tolist() == [8, 9, 10, 11]
+    assert packed.lengths_B == [2, 1, 1]
+    assert packed.layout.last_U.tolist() == [4, 6]
+
+
+def test_short_neighbours_share_a_block_and_long_ones_do_not(monkeypatch):
+    monkeypatch.setattr(packing, "TOGETHER", 6)
+    blocks = lay([[2, 1], [3], [2, 2, 2], [7], [1], [1, 1]]).blocks
+    assert [(block.start, block.end) for block in blocks] == [(0, 6), (6, 12), (12, 19), (19, 22)]
+    assert [block.visible_LL is None for block in blocks] == [False, False, True, False]
+    assert lay([]).blocks == ()
 
 
 def test_unflatten_gives_rows_with_zero_beyond_the_end_and_lets_gradients_through():
@@ -49,7 +60,7 @@ def test_unflatten_gives_rows_with_zero_beyond_the_end_and_lets_gradients_throug
 def test_an_empty_completion_has_no_tokens_and_moves_no_other():
     rows = pack([[5, 6]], [[[8], [], [9]]])
     assert rows.lengths_B == [1, 0, 1]
-    assert rows.source_N.tolist() == [1, 1]
+    assert rows.source_M.tolist() == [1, 1]
     assert rows.unflatten(torch.ones(2)).tolist() == [[1], [0], [1]]
 
 
@@ -73,7 +84,7 @@ def test_packed_log_probs_are_the_unpacked_ones(trained):
 
 def test_packed_gradients_are_the_unpacked_ones(trained):
     rows = pack(PROMPTS, COMPLETIONS)
-    pull = torch.randn(len(rows.token_N), generator=torch.Generator().manual_seed(0))
+    pull = torch.randn(len(rows.token_M), generator=torch.Generator().manual_seed(0))
 
     def gradients(logprobs: torch.Tensor) -> dict[str, torch.Tensor]:
         parameters = trained.parameters()
@@ -116,6 +127,6 @@ def test_a_group_is_packed_from_the_samplers_own_tokens(policy):
     letters = [policy.tokenizer(letter, add_special_tokens=False)["input_ids"][0] for letter in "good"]
     assert good != letters
     completion = Completion(prompt.id, "good", token_ids=tuple(letters))
-    assert policy.pack([prompt], [[completion]]).token_N.tolist() == letters
+    assert policy.pack([prompt], [[completion]]).token_M.tolist() == letters
     with pytest.raises(ValueError, match="no token ids"):
         policy.pack([prompt], [[dataclasses.replace(completion, token_ids=None)]])

@@ -6,8 +6,9 @@ from scipy.stats import chisquare
 
 from burnish.maths.batch import length_mask
 from burnish.models import sampler
+from burnish.models.draw import draw, inverse_cdf
 from burnish.models.policy import Policy
-from burnish.models.sampler import EngineSampler, draw, inverse_cdf
+from burnish.models.sampler import EngineSampler
 from burnish.records import Completion, FinishReason, Prompt, Sampling
 
 PROMPTS = [Prompt.of(text) for text in ("hi", "the good and the bad lamp", "a", "one more, longer than the rest")]

@@ -23,10 +23,16 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from burnish import progress
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
+from burnish.models import general
+from burnish.models.decoder.attention import PackedAttention
+from burnish.models.decoder.forward import Decoder
+from burnish.models.decoder.packed import PackedProducts
+from burnish.models.decoder.shape import UnknownShape
 from burnish.models.head import TokenStatistics, token_statistics
-from burnish.models.packing import PackedRows, pack
+from burnish.models.packing import Packed, pack
 from burnish.records import Completion, Prompt
 
 logging.disable_progress_bar()  # burnish.progress says what is being done
@@ -37,7 +43,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class PolicyInputs:
     """What a slice of a window shows the policy."""
 
-    rows: PackedRows
+    rows: Packed
     temperature: float
     width: int
     """T of the whole window."""
@@ -52,6 +58,39 @@ class Policy:
         self.name = name
         self.dtype = dtype
         self.end_ids = _end_ids(model, tokenizer)
+        self._decoder: tuple[Any, str | None, Decoder | None] | None = None
+        self._packed: PackedProducts | None = None
+
+    @property
+    def decoder(self) -> Decoder | None:
+        """Our own arithmetic over the model's weights; None for a model that takes the general path."""
+        layer = self._adapted_layer()
+        name = layer.active_adapters[0] if layer else None
+        if self._decoder is None or self._decoder[0] is not self.model or self._decoder[1] != name:
+            try:
+                self._decoder = self.model, name, Decoder(self.model)
+            except UnknownShape as unknown:
+                progress.say(f"model: {self.name} takes the general path, which is slower: {unknown}")
+                self._decoder = self.model, name, None
+        return self._decoder[2]
+
+    def packed(self) -> PackedProducts | None:
+        """Return the weights as decoding wants them, made on first use; None where that is not possible."""
+        decoder = self.decoder
+        if decoder is None or not PackedProducts.possible(decoder):
+            return None
+        if self._packed is None or self._packed.decoder is not decoder:
+            self._packed = PackedProducts(decoder)
+        return self._packed
+
+    @property
+    def adapter_name(self) -> str | None:
+        """Name of the adapter that is trained; None for a bare model, and while the adapter is off."""
+        layer = self._adapted_layer()
+        return layer.active_adapters[0] if layer and not layer.disable_adapters else None
+
+    def _adapted_layer(self) -> Any:
+        return next((module for module in self.model.modules() if isinstance(module, BaseTunerLayer)), None)
 
     @classmethod
     def load(cls, folder: Path, *, name: str = "", dtype: str = "float32") -> Policy:
@@ -110,19 +149,25 @@ class Policy:
         else:
             yield
 
-    def pack(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> PackedRows:
+    def pack(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> Packed:
         """Return packed rows of sampled completions (their own token ids: never re-tokenised, trap T35)."""
         tokens = [[_tokens(completion) for completion in group] for group in completions]
         return pack([self.encode(prompt) for prompt in prompts], tokens)
 
-    def statistics(self, rows: PackedRows, *, temperature: float, reference: bool) -> TokenStatistics:
+    def statistics(self, rows: Packed, *, temperature: float, reference: bool) -> TokenStatistics:
         """Return statistics of each completion token; gradients flow to the adapter when it is being trained."""
         untouched = None
         if reference:
-            with torch.no_grad(), self.adapter_off():
-                untouched = self._hidden(rows)
-        weight = self.model.get_output_embeddings().weight.detach()
-        return token_statistics(self._hidden(rows), weight, rows.token_N, reference=untouched, temperature=temperature)
+            with torch.no_grad():
+                untouched = self._hidden(rows, adapter=False)
+        return self._statistics(self._hidden(rows), rows, temperature, untouched)
+
+    def _statistics(
+        self, hidden: Tensor, rows: Packed, temperature: float, reference: Tensor | None = None
+    ) -> TokenStatistics:
+        cap = getattr(self.model.config, "final_logit_softcapping", None)
+        weight = self.model.get_output_embeddings().weight
+        return token_statistics(hidden, weight, rows.token_M, reference=reference, temperature=temperature, cap=cap)
 
     def outputs(self, inputs: PolicyInputs, *, reference: bool = False) -> Outputs:
         """Return the same, as rows of completions (B, T), zero beyond each one's end."""
@@ -142,36 +187,27 @@ class Policy:
         )
 
     @torch.no_grad()
-    def divergence(
-        self, rows: PackedRows, *, temperature: float, adapter: bool = True
-    ) -> tuple[list[float], list[float]]:
+    def divergence(self, rows: Packed, *, temperature: float, adapter: bool = True) -> tuple[list[float], list[float]]:
         """Return, for each completion, KL(policy || untouched) at the sampling temperature and the untouched model's
         negative log-likelihood at temperature 1, in nats, summed over tokens. Without the adapter the KL is 0."""
-        weight = self.model.get_output_embeddings().weight.detach()
-        with self.adapter_off():
-            untouched = self._hidden(rows)
-        plain = token_statistics(untouched, weight, rows.token_N)
+        untouched = self._hidden(rows, adapter=False)
+        plain = self._statistics(untouched, rows, 1.0)
         nll = [-float(part.sum()) for part in torch.split(plain.logprobs, rows.lengths_B)]
         if not adapter:
             return [0.0] * len(nll), nll
-        found = token_statistics(self._hidden(rows), weight, rows.token_N, reference=untouched, temperature=temperature)
+        found = self._statistics(self._hidden(rows), rows, temperature, untouched)
         assert found.kl is not None
         return [float(part.sum()) for part in torch.split(found.kl, rows.lengths_B)], nll
 
-    def _hidden(self, rows: PackedRows) -> Tensor:
-        """Return (N, H): the final state that predicts each completion token."""
-        causal = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
-        visible = torch.zeros(rows.visible_RLL.shape, dtype=self.dtype).masked_fill_(~rows.visible_RLL, -torch.inf)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16), _plain_casts(self.model):
-            states = causal.model(
-                input_ids=rows.input_ids_RL,
-                position_ids=rows.position_ids_RL,
-                attention_mask=visible[:, None],
-                use_cache=False,
-            ).last_hidden_state
-        flat = states.reshape(-1, states.shape[-1])
-        chosen: Tensor = flat[rows.source_N]
-        return chosen.to(self.dtype)
+    def _hidden(self, rows: Packed, *, adapter: bool = True) -> Tensor:
+        """Return (M, H): the final state that predicts each completion token."""
+        if self.decoder is None:
+            with contextlib.nullcontext() if adapter else self.adapter_off():
+                return general.hidden_states(self.model, rows, self.dtype)
+        decoder, name = self.decoder, self.adapter_name
+        attend = PackedAttention(decoder.shape, rows.layout, decoder.dtype)
+        read = decoder.adapter(name) if adapter and name else None
+        return decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read)[rows.source_M]
 
     def state(self) -> dict[str, Tensor]:
         """Return the trained tensors by name, for a checkpoint."""
@@ -233,20 +269,6 @@ def _tokens(completion: Completion) -> list[int]:
     if completion.token_ids is None:
         raise InputError(f"completion {completion.id} has no token ids: it was not sampled here, or words were masked.")
     return list(completion.token_ids)
-
-
-@contextlib.contextmanager
-def _plain_casts(model: Any) -> Iterator[None]:
-    """Keep peft from casting activations to the adapter's float32: autocast casts the small matrices instead."""
-    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
-    before = [layer.cast_input_dtype_enabled for layer in layers]
-    for layer in layers:
-        layer.cast_input_dtype_enabled = False
-    try:
-        yield
-    finally:
-        for layer, value in zip(layers, before, strict=True):
-            layer.cast_input_dtype_enabled = value
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

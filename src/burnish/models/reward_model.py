@@ -1,8 +1,8 @@
 """A reward model on a causal language model: lower layers frozen and computed once, upper layers and K heads trained.
 
 The text is put into a template that ends where the model is about to say what it thinks ("... opinion of it is very");
-the state of the last token goes through K linear heads. Saved merged, as `LlamaForSequenceClassification` with K labels
-and fewer layers, so that `transformers` reads it as it is.
+the state of the last token goes through K linear heads. Saved merged, as the family's `ForSequenceClassification` with
+K labels and fewer layers, so that `transformers` reads it as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
+from burnish.models.decoder.attention import PackedAttention
+from burnish.models.decoder.forward import Decoder
+from burnish.models.decoder.shape import UnknownShape
+from burnish.models.packing import Layout, lay
 from burnish.models.policy import DTYPES
 
 ROWS = 64
@@ -70,8 +74,19 @@ class RewardModel:
         self.lower = backbone.layers[: config.frozen]
         self.upper: Any = backbone.layers[config.frozen : config.layers]
         self.norm: Any = backbone.norm.float()
+        self._decoder: Decoder | None = None
         hidden = int(backbone.config.hidden_size)
         self.score = nn.Linear(hidden, config.heads, bias=False)
+
+    @property
+    def decoder(self) -> Decoder:
+        """The backbone's arithmetic; made on first use, when the adapter stands."""
+        if self._decoder is None:
+            try:
+                self._decoder = Decoder(self.backbone)
+            except UnknownShape as unknown:
+                raise InputError(f"reward_model: the model cannot be the trunk of a reward model: {unknown}") from None
+        return self._decoder
 
     @classmethod
     def fresh(cls, folder: Path, config: RewardModelConfig, *, dtype: str, seed: int) -> RewardModel:
@@ -85,9 +100,6 @@ class RewardModel:
                     r=config.rank, lora_alpha=2 * config.rank, target_modules=r".*\.(\w+_proj)", lora_dropout=0.0
                 )
                 model.upper = inject_adapter_in_model(lora, nn.ModuleDict({"layers": model.upper}))["layers"]
-                for module in model.upper.modules():
-                    if isinstance(module, BaseTunerLayer):
-                        module.cast_input_dtype_enabled = False  # autocast casts the small matrices instead
         for name, parameter in model.upper.named_parameters():
             if "lora_" in name or config.trains == "top":
                 parameter.data = parameter.data.float()
@@ -147,23 +159,23 @@ class RewardModel:
         """Return (length, H) states after the frozen layers, one for each text; each batch calls `advance(rows)`."""
         found: list[Tensor] = [torch.empty(0)] * len(encoded)
         for part in by_length(encoded, ROWS):
-            ids = nn.utils.rnn.pad_sequence([torch.tensor(encoded[i]) for i in part], batch_first=True)
+            ids = torch.tensor([token for i in part for token in encoded[i]])
             lengths = [len(encoded[i]) for i in part]
-            states = self._run(self.lower, self.backbone.embed_tokens(ids), lengths)
-            for row, i in enumerate(part):
-                found[i] = states[row, : lengths[row]].clone()
+            states = self._run(range(self.config.frozen), self.decoder.embed(ids), lay([[n] for n in lengths]))
+            for i, state in zip(part, torch.split(states, lengths), strict=True):
+                found[i] = state.clone()
             if advance:
                 advance(len(part))
         return found
 
     def outputs(self, inputs: Sequence[Tensor], *, reference: bool = False) -> Outputs:
         """Return rewards (B, K) for the texts whose activations these are."""
-        lengths = [len(each) for each in inputs]
-        # a clone, because tensors made under inference mode cannot be saved for backward
-        states = nn.utils.rnn.pad_sequence([each.clone() for each in inputs], batch_first=True)
-        states = self._run(self.upper, states, lengths)
-        last = states[torch.arange(len(lengths)), torch.tensor(lengths) - 1].float()
-        return Outputs(rewards_BK=self.score(self.norm(last)))
+        layout = lay([[len(each)] for each in inputs])
+        # a copy, because tensors made under inference mode cannot be saved for backward
+        states = torch.cat([each.clone() for each in inputs])
+        states = self._run(range(self.config.frozen, self.config.layers), states, layout)
+        last = states[layout.last_U].float()
+        return Outputs(rewards_BK=self.score(self.decoder.norm(last, self.norm.weight)))
 
     @torch.no_grad()
     def predict(self, texts: Sequence[str], prompts: Sequence[str] | None = None, advance: Any = None) -> Tensor:
@@ -178,15 +190,11 @@ class RewardModel:
                 advance(len(part))
         return found
 
-    def _run(self, layers: Any, states: Tensor, lengths: list[int]) -> Tensor:
-        """Return states after these layers; padding is on the right and a causal mask keeps it out of sight."""
-        rotary = self.backbone.rotary_emb(states, torch.arange(states.shape[1])[None])
-        width = states.shape[1]
-        mask = torch.full((width, width), -torch.inf, dtype=self.dtype).triu(1)[None, None]
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            for layer in layers:
-                states = layer(states, attention_mask=mask, position_embeddings=rotary)
-        return states
+    def _run(self, layers: range, states: Tensor, layout: Layout) -> Tensor:
+        """Return states (N, H) after these layers of texts that lie flat."""
+        decoder = self.decoder
+        attend = PackedAttention(decoder.shape, layout, self.dtype)
+        return decoder.run(states.to(self.dtype), layout.positions_N, attend, decoder.adapter(), layers=layers)
 
     def save(self, folder: Path) -> None:
         """Write a merged copy of the model in Hugging Face layout, with `reward_model.json` beside it."""
@@ -198,7 +206,7 @@ class RewardModel:
         save_file(saved, folder / "model.safetensors", metadata={"format": "pt"})
         config = self.backbone.config.to_dict()
         config |= {
-            "architectures": ["LlamaForSequenceClassification"],
+            "architectures": [type(self.backbone).__name__.removesuffix("Model") + "ForSequenceClassification"],
             "num_hidden_layers": self.config.layers,
             "id2label": {str(k): f"reward_{k}" for k in range(self.config.heads)},
             "label2id": {f"reward_{k}": k for k in range(self.config.heads)},

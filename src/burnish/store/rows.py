@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from burnish.plain import sampling_from_plain
 from burnish.records import (
     Author,
     Completion,
@@ -12,7 +13,6 @@ from burnish.records import (
     FinishReason,
     Message,
     Prompt,
-    Sampling,
 )
 from burnish.store.validation import Row
 
@@ -34,7 +34,7 @@ def completion_of(row: Row) -> Completion:
         None if logprobs is None else tuple(json.loads(logprobs)),
         checkpoint_id,
         model,
-        None if sampling is None else _sampling(json.loads(sampling)),
+        None if sampling is None else sampling_from_plain(json.loads(sampling)),
         FinishReason(finish_reason),
         run,
         round_,
@@ -71,7 +71,3 @@ def feedback_of(row: Row) -> Feedback:
 
 def _mapping(text: str) -> dict[str, Any]:
     return {} if text == "{}" else dict(json.loads(text))
-
-
-def _sampling(plain: dict[str, Any]) -> Sampling:
-    return Sampling(**{**plain, "stop": tuple(plain.get("stop", ()))})

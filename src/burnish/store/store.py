@@ -11,8 +11,8 @@ from typing import Any, get_args
 from sqlalchemy import insert, select
 
 from burnish.errors import InputError, nearest
-from burnish.plain import to_plain
-from burnish.records import AuthorKind, Checkpoint, Completion, Feedback, Prompt, Sampling, Signal, canonical_json
+from burnish.plain import sampling_from_plain, to_plain
+from burnish.records import AuthorKind, Checkpoint, Completion, Feedback, Prompt, Signal, canonical_json
 from burnish.store import erase, read, snapshots
 from burnish.store.engine import WAIT_SECONDS, Database, chunks, connect
 from burnish.store.entry import Entry, Erasure, OnDuplicate, Receipt, SnapshotInfo
@@ -263,7 +263,7 @@ def _receipts(work: Work, outcome: Outcome) -> Iterator[Receipt]:
 def _checkpoint(plain: dict[str, Any]) -> Checkpoint:
     values = dict(plain)
     with contextlib.suppress(KeyError):
-        values["sampling"] = Sampling(**{**plain["sampling"], "stop": tuple(plain["sampling"].get("stop", ()))})
+        values["sampling"] = sampling_from_plain(plain["sampling"])
     if "sources" in values:
         values["sources"] = tuple(values["sources"])
     return Checkpoint(**values)

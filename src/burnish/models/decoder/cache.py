@@ -1,0 +1,109 @@
+"""Keys and values of what was said before, one row for each completion that is being decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from burnish.models.decoder.attention import attend
+from burnish.models.decoder.shape import Shape
+
+FEW_ROWS = 8
+"""Below so many rows one fused call is faster than two products."""
+STEP = 32
+"""Rows grow and are looked at in multiples of so many places: products of few different shapes."""
+
+
+class Cache:
+    """Room for `rows` completions; those in use are 0 .. count - 1. Doubles as the attention of their next tokens."""
+
+    def __init__(self, shape: Shape, rows: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.shape = shape
+        self.rows = rows
+        self.count = 0
+        self.lengths_R = torch.zeros(rows, dtype=torch.int64, device=device)
+        # keys stand across, (rows, kv_heads, head_dim, places): as the product of queries and keys reads them
+        flat, empty = (rows, shape.kv_heads, shape.head_dim, 0), (rows, shape.kv_heads, 0, shape.head_dim)
+        self.keys = [torch.zeros(flat, dtype=dtype, device=device) for _ in shape.layers]
+        self.values = [torch.zeros(empty, dtype=dtype, device=device) for _ in shape.layers]
+        self.masks: dict[int | None, Tensor] = {}
+
+    @property
+    def places(self) -> int:
+        """Tokens that a row has room for."""
+        return self.values[0].shape[2]
+
+    def add(self, prompt: Sequence[tuple[Tensor, Tensor]], times: int, room: int) -> range:
+        """Put a prompt's (keys, values), each (T, kv_heads, head_dim), into the next rows; return their numbers."""
+        length = len(prompt[0][0])
+        self._grow(length + room)
+        part = slice(self.count, self.count + times)
+        for keys, values, (k, v) in zip(self.keys, self.values, prompt, strict=True):
+            keys[part, :, :, :length], values[part, :, :length] = k.permute(1, 2, 0), v.transpose(0, 1)
+        self.lengths_R[part] = length
+        self.count += times
+        return range(part.start, part.stop)
+
+    def drop(self, row: int) -> int:
+        """Free a row by moving the last one into it; return the number of the row that moved (perhaps its own)."""
+        last = self.count - 1
+        if row != last:
+            length = int(self.lengths_R[last])
+            for keys, values in zip(self.keys, self.values, strict=True):
+                keys[row, :, :, :length] = keys[last, :, :, :length]
+                values[row, :, :length] = values[last, :, :length]
+            self.lengths_R[row] = length
+        self.count = last
+        return last
+
+    def _grow(self, places: int) -> None:
+        if places <= self.places:
+            return
+        wide = -(-places // STEP) * STEP
+        rows, used, old = self.rows, self.count, self.places
+        for layer, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
+            self.keys[layer] = keys.new_zeros(rows, self.shape.kv_heads, self.shape.head_dim, wide)
+            self.values[layer] = values.new_zeros(rows, self.shape.kv_heads, wide, self.shape.head_dim)
+            self.keys[layer][:used, :, :, :old], self.values[layer][:used, :, :old] = keys[:used], values[:used]
+
+    def begin(self) -> Tensor:
+        """Return the positions (count,) of the tokens about to come, and make ready for them."""
+        self.positions_B = self.lengths_R[: self.count].clone()
+        self.width = min(-(-(int(self.positions_B.max()) + 1) // STEP) * STEP, self.places)
+        self.number_B = torch.arange(self.count, device=self.positions_B.device)
+        self.masks = {}
+        return self.positions_B
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return what each row's new token (B, heads, head_dim) takes from its own past, itself included."""
+        keys, values, shape = self.keys[layer], self.values[layer], self.shape
+        keys[self.number_B, :, :, self.positions_B], values[self.number_B, :, self.positions_B] = k, v
+        rows, width = len(q), self.width
+        # the queries that share a key stand as a short text of their own: each key is read once for all of them
+        q = q.reshape(rows, shape.kv_heads, -1, shape.head_dim)
+        past = keys[:rows, :, :, :width], values[:rows, :, :width]
+        mask = self._mask(shape.layers[layer].window, q.shape[2])
+        if rows < FEW_ROWS or shape.attention_cap is not None:
+            return attend(shape, q, past[0].mT, past[1], mask).reshape(rows, -1)
+        # two batched products: torch's fused attention is twice as slow with so few queries a key
+        batched = (rows * shape.kv_heads, q.shape[2], width)
+        scores = torch.baddbmm(mask.reshape(batched), q.flatten(0, 1) * shape.scale, past[0].flatten(0, 1))
+        return torch.bmm(torch.softmax(scores, dim=-1), past[1].flatten(0, 1)).reshape(rows, -1)
+
+    def end(self) -> None:
+        """Count the tokens that came."""
+        self.lengths_R[: self.count] += 1
+
+    def _mask(self, window: int | None, repeat: int) -> Tensor:
+        """Return (B, kv_heads, repeat, width), additive."""
+        if window not in self.masks:
+            place = torch.arange(self.width, device=self.positions_B.device)[None]
+            hidden = place > self.positions_B[:, None]
+            if window is not None:
+                hidden |= place <= self.positions_B[:, None] - window
+            mask = torch.zeros(hidden.shape, dtype=self.values[0].dtype, device=hidden.device)
+            mask = mask.masked_fill_(hidden, -torch.inf)[:, None, None]
+            self.masks[window] = mask.expand(-1, self.shape.kv_heads, repeat, -1).contiguous()
+        return self.masks[window]

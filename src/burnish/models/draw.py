@@ -1,0 +1,112 @@
+"""One token for each row of logits, by inverse CDF: temperature, top-k, top-p, min-p, bias; and its log-prob.
+
+A draw must not cost more than the model. The exponential trick of `torch.multinomial` makes a random number for every
+token of the vocabulary; here one number a row is enough, and one pass of exp. Truncation needs the few likeliest tokens
+only, so the vocabulary is sorted no further than that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from burnish.records import Sampling
+
+BLOCK = 256
+"""Tokens a block of the two-level inverse CDF."""
+LIKELIEST = 512
+"""Tokens looked at for top-p before the whole vocabulary is sorted."""
+
+
+def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sampling]) -> tuple[Tensor, Tensor]:
+    """Return one token for each row and its log-prob under the distribution it was drawn from.
+
+    logits_BV: float32; uniforms_B: float64 in [0, 1), one for each row; sampling: one for all rows, or one for each.
+    Temperature 0 takes the likeliest token; its log-prob is then the model's own at temperature 1. The order is
+    bias, temperature, top-k, top-p, min-p, each on what the one before left, as in `transformers`.
+    """
+    if isinstance(sampling, Sampling):
+        return _draw(logits_BV, uniforms_B, sampling)
+    kinds = dict.fromkeys(sampling)
+    if len(kinds) == 1:
+        return _draw(logits_BV, uniforms_B, sampling[0])
+    token_B = torch.empty(len(logits_BV), dtype=torch.int64, device=logits_BV.device)
+    logprob_B = logits_BV.new_empty(len(logits_BV))
+    for kind in kinds:
+        rows = torch.tensor([row for row, each in enumerate(sampling) if each == kind], device=logits_BV.device)
+        token_B[rows], logprob_B[rows] = _draw(logits_BV[rows], uniforms_B[rows], kind)
+    return token_B, logprob_B
+
+
+def _draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    if sampling.logit_bias:
+        tokens, biases = zip(*sampling.logit_bias, strict=True)
+        logits_BV = logits_BV.clone()
+        logits_BV[:, list(tokens)] += torch.tensor(biases, dtype=logits_BV.dtype, device=logits_BV.device)
+    if sampling.temperature == 0:
+        token_B = logits_BV.argmax(-1)
+        return token_B, torch.log_softmax(logits_BV, -1).gather(1, token_B[:, None])[:, 0]
+    scaled_BV = _truncate(logits_BV / sampling.temperature, sampling)
+    top_B1 = scaled_BV.amax(-1, keepdim=True)
+    weights_BV = (scaled_BV - top_B1).exp_()
+    token_B, total_B = _inverse_cdf(weights_BV, uniforms_B)
+    logprob_B = (scaled_BV.gather(1, token_B[:, None]) - top_B1)[:, 0].double() - total_B.log()
+    return token_B, logprob_B.to(logits_BV.dtype)
+
+
+def inverse_cdf(weights_BV: Tensor, uniforms_B: Tensor) -> Tensor:
+    """Return the first token whose cumulated share exceeds the uniform number, (B,) int64; weights need not sum to 1.
+
+    Two levels (blocks, then inside the block), so that it costs one pass and rounding stays below 1e-6.
+    """
+    return _inverse_cdf(weights_BV, uniforms_B)[0]
+
+
+def _inverse_cdf(weights_BV: Tensor, uniforms_B: Tensor) -> tuple[Tensor, Tensor]:
+    vocabulary = weights_BV.shape[1]
+    if vocabulary % BLOCK:
+        weights_BV = torch.nn.functional.pad(weights_BV, (0, -vocabulary % BLOCK))
+    blocked = weights_BV.view(len(weights_BV), -1, BLOCK)
+    blocks = blocked.sum(-1).double().cumsum(-1)
+    wanted = uniforms_B[:, None] * blocks[:, -1:]
+    block = torch.searchsorted(blocks, wanted, right=True).clamp(max=blocks.shape[1] - 1)
+    before = torch.where(block > 0, blocks.gather(1, (block - 1).clamp(min=0)), torch.zeros_like(wanted))
+    inside = blocked.gather(1, block[:, :, None].expand(-1, -1, BLOCK))[:, 0].double().cumsum(-1)
+    place = torch.searchsorted(inside, wanted - before, right=True)
+    # rounding may run off a block's end: fall back to its last token that can be drawn at all
+    last = BLOCK - 1 - (inside.diff(dim=1, prepend=torch.zeros_like(wanted)) > 0).flip(1).to(torch.int8).argmax(1, True)
+    return (block * BLOCK + torch.minimum(place, last))[:, 0], blocks[:, -1]
+
+
+def _truncate(logits_BV: Tensor, sampling: Sampling) -> Tensor:
+    """Return logits with -inf where the sampling allows no draw; tokens as likely as the last one allowed stay."""
+    vocabulary = logits_BV.shape[1]
+    if 0 < sampling.top_k < vocabulary:
+        lowest = logits_BV.topk(sampling.top_k, dim=-1).values[:, -1:]
+        logits_BV = logits_BV.masked_fill(logits_BV < lowest, -torch.inf)
+    if sampling.top_p < 1:
+        logits_BV = logits_BV.masked_fill(logits_BV < _nucleus_edge(logits_BV, sampling.top_p), -torch.inf)
+    if sampling.min_p > 0:
+        lowest = logits_BV.amax(-1, keepdim=True) + math.log(sampling.min_p)
+        logits_BV = logits_BV.masked_fill(logits_BV < lowest, -torch.inf)
+    return logits_BV
+
+
+def _nucleus_edge(logits_BV: Tensor, top_p: float) -> Tensor:
+    """Return (B, 1): the logit of the last token of the smallest set that holds probability top_p.
+
+    Source: nucleus sampling, arXiv 1904.09751.
+    """
+    total_B1 = logits_BV.double().logsumexp(-1, keepdim=True)
+    count = min(LIKELIEST, logits_BV.shape[1])
+    while True:
+        ordered = logits_BV.topk(count, dim=-1).values
+        held = (ordered.double() - total_B1).exp().cumsum(-1)
+        if count == logits_BV.shape[1] or bool((held[:, -1] >= top_p).all()):
+            # the first place where top_p is held; where rounding keeps it just below, the last place
+            last = (held < top_p).sum(-1, keepdim=True).clamp(max=count - 1)
+            return ordered.gather(1, last)
+        count = min(count * 16, logits_BV.shape[1])

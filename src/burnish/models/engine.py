@@ -1,0 +1,260 @@
+"""Continuous batching: many requests decoded together, each leaving when it is done and another taking its place.
+
+    submit -> waiting -> (prompt prefilled once for all its completions) -> one row of the cache -> done
+
+A step decodes one token for every row. Rows that end are replaced from the queue in the same step, so the batch stays
+full until the queue is empty. Which requests share a batch changes no result but by rounding: each has its own random
+numbers, and attention sees its own row alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from burnish.models.decoder.attention import PackedAttention
+from burnish.models.decoder.cache import Cache
+from burnish.models.decoder.forward import Decoder, Multiply, multiply
+from burnish.models.decoder.packed import PackedProducts
+from burnish.models.decoder.weights import Adapter, mixed
+from burnish.models.draw import draw
+from burnish.models.packing import pack
+from burnish.records import FinishReason, Sampling
+
+PREFILL_TOKENS = 1024
+"""Prompt tokens computed together; more fill the products no better and take memory."""
+STOP_TOKENS = 64
+"""Tokens looked back at for a stop text."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion that is wanted."""
+
+    prompt: tuple[int, ...]
+    sampling: Sampling
+    seed: int
+    adapter: str | None = None
+    """Name of the adapter to speak with; None: the untouched model."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One token of one request, and, with its last, why it ended."""
+
+    request: int
+    token: int
+    logprob: float
+    finish: FinishReason | None = None
+
+
+@dataclass
+class _Group:
+    """Waiting requests with the same prompt and adapter; the prompt is computed once for all."""
+
+    prompt: tuple[int, ...]
+    adapter: str | None
+    numbers: deque[int] = field(default_factory=deque)
+    past: list[tuple[Tensor, Tensor]] | None = None
+    logits: Tensor | None = None
+
+
+@dataclass
+class _Row:
+    """A request that is being decoded."""
+
+    number: int
+    request: Request
+    uniforms: Tensor
+    tokens: list[int] = field(default_factory=list)
+
+
+class Engine:
+    """Decodes requests with one set of weights; adapters are read at `refresh`, so weights may train in between."""
+
+    def __init__(
+        self, decoder: Decoder, ends: frozenset[int], text_of: Callable[[Sequence[int]], str], *, rows: int,
+        packed: PackedProducts | None = None,
+    ) -> None:  # fmt: skip
+        self.decoder = decoder
+        self.packed = packed
+        self.multiply: Multiply = packed or multiply
+        self.logits_of = packed.logits if packed else decoder.logits
+        self.ends = ends
+        self.text_of = text_of
+        self.rows = rows
+        device = decoder.output.device
+        self.cache = Cache(decoder.shape, rows, decoder.dtype, device)
+        self.adapters: dict[str, Adapter | None] = {}
+        self.waiting: deque[_Group] = deque()
+        self.active: list[_Row] = []
+        self.requests: dict[int, Request] = {}
+        self.next_number = 0
+        self.logits: Tensor | None = None
+        """(rows in use, V): what each row's next token is drawn from."""
+
+    # ------------------------------------------------------------------------------------------------- requests
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; return its number."""
+        number, self.next_number = self.next_number, self.next_number + 1
+        self.requests[number] = request
+        last = self.waiting[-1] if self.waiting else None
+        if last is None or (last.prompt, last.adapter) != (request.prompt, request.adapter):
+            last = _Group(request.prompt, request.adapter)
+            self.waiting.append(last)
+        last.numbers.append(number)
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Forget a request, waiting or being decoded; an unknown number or one that is done is nobody's loss."""
+        self.requests.pop(number, None)
+        for group in self.waiting:
+            if number in group.numbers:
+                group.numbers.remove(number)
+        self.waiting = deque(group for group in self.waiting if group.numbers)
+        for place, row in enumerate(self.active):
+            if row.number == number:
+                self._leave([place])
+                return
+
+    @property
+    def busy(self) -> bool:
+        """Whether any request is waiting or being decoded."""
+        return bool(self.waiting or self.active)
+
+    @torch.inference_mode()
+    def refresh(self, *names: str) -> None:
+        """Read these adapters as they are now (trap T34: sampling must see what training wrote)."""
+        self.adapters = {name: self.decoder.adapter(name) for name in names}
+        if self.packed:
+            self.packed.read(list(self.adapters.values()))
+
+    # ---------------------------------------------------------------------------------------------------- a step
+
+    @torch.inference_mode()
+    def step(self) -> list[Drawn]:
+        """Admit what fits, then draw one token for every row; return the tokens."""
+        self._admit()
+        if not self.active or self.logits is None:
+            return []
+        uniforms_B = torch.stack([row.uniforms[len(row.tokens)] for row in self.active])
+        token_B, logprob_B = draw(self.logits, uniforms_B, [row.request.sampling for row in self.active])
+        drawn = [
+            self._take(row, token, logprob)
+            for row, token, logprob in zip(self.active, token_B.tolist(), logprob_B.tolist(), strict=True)
+        ]
+        self._leave([place for place, each in enumerate(drawn) if each.finish is not None])
+        self._forward()
+        return drawn
+
+    def run(self) -> Iterator[Drawn]:
+        """Yield tokens until nothing is left to do; requests may be submitted and cancelled in between."""
+        while self.busy:
+            yield from self.step()
+
+    def _take(self, row: _Row, token: int, logprob: float) -> Drawn:
+        row.tokens.append(token)
+        sampling = row.request.sampling
+        text = self.text_of(row.tokens[-STOP_TOKENS:]) if sampling.stop else ""
+        return Drawn(row.number, token, logprob, finish_of(sampling, row.tokens, self.ends, text))
+
+    def _leave(self, places: Sequence[int]) -> None:
+        """Free rows; the last one moves into each hole, from the back, so that no hole is filled by another."""
+        if not places or self.logits is None:
+            return
+        order = list(range(len(self.active)))
+        for place in sorted(places, reverse=True):
+            self.requests.pop(self.active[place].number, None)
+            last = self.cache.drop(place)
+            order[place], self.active[place] = order[last], self.active[last]
+            order.pop()
+            self.active.pop()
+        self.logits = self.logits[order] if order else None
+
+    def _forward(self) -> None:
+        """Compute the logits that each row's next token is drawn from."""
+        if not self.active:
+            return
+        decoder, device = self.decoder, self.cache.lengths_R.device
+        tokens_B = torch.tensor([row.tokens[-1] for row in self.active], device=device)
+        names = [None, *self.adapters]
+        wanted = [names.index(row.request.adapter) for row in self.active]
+        adapter = mixed([None, *self.adapters.values()], wanted)
+        states = decoder.states(tokens_B, self.cache.begin(), self.cache, adapter, multiply=self.multiply)
+        self.cache.end()
+        self.logits = self.logits_of(states)
+
+    # ------------------------------------------------------------------------------------------------- admission
+
+    def _admit(self) -> None:
+        """Give free rows to those that wait, in their order."""
+        while self.waiting and len(self.active) < self.rows:
+            group = self.waiting[0]
+            if group.past is None:
+                self._prefill()
+            assert group.past is not None
+            assert group.logits is not None
+            count = min(self.rows - len(self.active), len(group.numbers))
+            taken = [group.numbers.popleft() for _ in range(count)]
+            room = max(self.requests[number].sampling.max_new_tokens for number in taken)
+            self.cache.add(group.past, count, room)
+            for number in taken:
+                request = self.requests[number]
+                self.active.append(_Row(number, request, uniforms_of(request)))
+            fresh = group.logits.expand(count, -1)
+            self.logits = fresh if self.logits is None else torch.cat([self.logits, fresh])
+            if not group.numbers:
+                self.waiting.popleft()
+
+    def _prefill(self) -> None:
+        """Compute the prompts at the head of the queue, as many of one adapter as go together."""
+        head = self.waiting[0]
+        groups, total = list[_Group](), 0
+        for group in self.waiting:
+            if group.past is None and group.adapter == head.adapter:
+                total += len(group.prompt)
+                if groups and total > PREFILL_TOKENS:
+                    break
+                groups.append(group)
+        decoder = self.decoder
+        packed = pack([group.prompt for group in groups], [[] for _ in groups])
+        layout = packed.layout
+        attention = _Keeping(PackedAttention(decoder.shape, layout, decoder.dtype))
+        adapter = self.adapters[head.adapter] if head.adapter is not None else None
+        states = decoder.states(packed.tokens_N, layout.positions_N, attention, adapter, multiply=self.multiply)
+        logits = self.logits_of(states[layout.last_U])
+        ends = (layout.last_U + 1).tolist()
+        for number, (group, end) in enumerate(zip(groups, ends, strict=True)):
+            start = end - len(group.prompt)
+            group.past = [(k[start:end], v[start:end]) for k, v in attention.kept]
+            group.logits = logits[number]
+
+
+class _Keeping:
+    """Attention over packed texts that keeps every layer's keys and values."""
+
+    def __init__(self, attention: PackedAttention) -> None:
+        self.attention = attention
+        self.kept: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        self.kept.append((k, v))
+        return self.attention(layer, q, k, v)
+
+
+def finish_of(sampling: Sampling, tokens: Sequence[int], ends: frozenset[int], text: str) -> FinishReason | None:
+    """Return why a completion that stands at these tokens has ended, None when it has not; text: of the last few."""
+    if tokens[-1] in ends or any(stop in text for stop in sampling.stop):
+        return FinishReason.STOP
+    return FinishReason.LENGTH if len(tokens) >= sampling.max_new_tokens else None
+
+
+def uniforms_of(request: Request) -> Tensor:
+    """Return the request's own random numbers: whatever it shares a batch with, they are the same."""
+    generator = torch.Generator().manual_seed(request.seed)
+    return torch.rand(request.sampling.max_new_tokens, generator=generator, dtype=torch.float64)

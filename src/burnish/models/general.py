@@ -1,0 +1,124 @@
+"""The general path: any causal model that `transformers` can run, with its own cache, a batch at a time.
+
+Slower than `models.engine`, which knows one family's arithmetic; the log says when it is taken. Prompts are padded on
+the left, finished rows stay until the batch is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+
+from burnish.models.draw import draw
+from burnish.models.engine import STOP_TOKENS, Drawn, Request, finish_of, uniforms_of
+from burnish.models.packing import Packed
+
+
+class GeneralEngine:
+    """Takes the same requests as `Engine`."""
+
+    def __init__(self, model: Any, ends: frozenset[int], text_of: Callable[[Sequence[int]], str], *, rows: int) -> None:
+        self.model = model
+        self.ends = ends
+        self.text_of = text_of
+        self.rows = rows
+        self.waiting: dict[int, Request] = {}
+        self.next_number = 0
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; return its number."""
+        number, self.next_number = self.next_number, self.next_number + 1
+        self.waiting[number] = request
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Forget a request that waits or is being decoded."""
+        self.waiting.pop(number, None)
+
+    @torch.inference_mode()
+    def run(self) -> Iterator[Drawn]:
+        """Yield tokens until nothing is left to do."""
+        while self.waiting:
+            first = next(iter(self.waiting.values()))
+            part = [n for n, request in self.waiting.items() if request.adapter == first.adapter][: self.rows]
+            if first.adapter is None and hasattr(self.model, "disable_adapter"):
+                with self.model.disable_adapter():
+                    yield from self._batch(part)
+            else:
+                yield from self._batch(part)
+
+    def _batch(self, numbers: Sequence[int]) -> Iterator[Drawn]:
+        requests = [self.waiting[number] for number in numbers]
+        width = max(len(request.prompt) for request in requests)
+        ids = torch.tensor([[0] * (width - len(r.prompt)) + list(r.prompt) for r in requests])
+        mask = torch.tensor([[0] * (width - len(r.prompt)) + [1] * len(r.prompt) for r in requests])
+        uniforms = [uniforms_of(request) for request in requests]
+        tokens: list[list[int]] = [[] for _ in requests]
+        going = [True] * len(requests)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)  # from the mask, never from the width (trap T5)
+        past: Any = None
+        while any(going):
+            found = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
+            )
+            past = found.past_key_values
+            uniforms_B = torch.stack([u[min(len(t), len(u) - 1)] for u, t in zip(uniforms, tokens, strict=True)])
+            token_B, logprob_B = draw(found.logits[:, -1].float(), uniforms_B, [r.sampling for r in requests])
+            for row, (token, logprob) in enumerate(zip(token_B.tolist(), logprob_B.tolist(), strict=True)):
+                going[row] = going[row] and numbers[row] in self.waiting
+                if going[row]:
+                    tokens[row].append(token)
+                    text = self.text_of(tokens[row][-STOP_TOKENS:]) if requests[row].sampling.stop else ""
+                    finish = finish_of(requests[row].sampling, tokens[row], self.ends, text)
+                    going[row] = finish is None
+                    if finish is not None:
+                        self.waiting.pop(numbers[row], None)
+                    yield Drawn(numbers[row], token, logprob, finish)
+            ids, positions = token_B[:, None], positions[:, -1:] + 1
+            mask = torch.cat([mask, torch.ones(len(mask), 1, dtype=mask.dtype)], dim=1)
+
+
+def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
+    """Return (M, H): the final state that predicts each completion token, by the model's own code.
+
+    Blocks of the packed texts become padded rows with a mask of their own.
+    """
+    lengths = [block.end - block.start for block in packed.layout.blocks]
+    ids_RL, positions_RL = (
+        nn.utils.rnn.pad_sequence(list(torch.split(each, lengths)), batch_first=True)
+        for each in (packed.tokens_N, packed.layout.positions_N)
+    )
+    longest = ids_RL.shape[1]
+    hidden_RLL = torch.ones(len(lengths), longest, longest, dtype=torch.bool, device=ids_RL.device).triu(1)
+    for row, (block, length) in enumerate(zip(packed.layout.blocks, lengths, strict=True)):
+        if block.visible_LL is not None:
+            hidden_RLL[row, :length, :length] = ~block.visible_LL
+    mask = torch.zeros(hidden_RLL.shape, dtype=dtype, device=ids_RL.device).masked_fill_(hidden_RLL, -torch.inf)
+    backbone = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
+    with torch.autocast(ids_RL.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16), _plain_casts(model):
+        states = backbone(
+            input_ids=ids_RL, position_ids=positions_RL, attention_mask=mask[:, None], use_cache=False
+        ).last_hidden_state
+    flat = torch.cat([states[row, :length] for row, length in enumerate(lengths)])
+    chosen: Tensor = flat[packed.source_M]
+    return chosen.to(dtype)
+
+
+@contextlib.contextmanager
+def _plain_casts(model: Any) -> Iterator[None]:
+    """Keep peft from casting activations to the adapter's float32: autocast casts the small matrices instead."""
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    before = [layer.cast_input_dtype_enabled for layer in layers]
+    for layer in layers:
+        layer.cast_input_dtype_enabled = False
+    try:
+        yield
+    finally:
+        for layer, value in zip(layers, before, strict=True):
+            layer.cast_input_dtype_enabled = value
