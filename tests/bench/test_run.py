@@ -97,3 +97,18 @@ def test_both_sides_get_the_same_job(tmp_path):
         key: value for key, value in ours.items() if key != "dtype"
     }
     assert "PYTHONPATH" not in sides["trl float32"][2]
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "labels"),
+    [
+        (("bfloat16", "float32"), ["generate bfloat16", "generate float32", "continuous bfloat16"]),
+        (("float32",), ["generate float32"]),
+    ],
+)
+def test_continuous_batching_is_tried_in_bfloat16(tmp_path, dtypes, labels):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    options = Options(peer="transformers", peer_dtypes=dtypes, peers=tmp_path)
+    found = [label for label, _ in run._jobs(run.plan.bench("generate"), tmp_path, options)]
+    assert found == ["burnish", *(f"transformers {label}" for label in labels)]

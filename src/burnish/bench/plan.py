@@ -31,7 +31,8 @@ class Bench:
     peer: str
     """Whom it is compared with: trl or transformers; empty: nobody."""
     scripts: Mapping[str, Sequence[Mapping[str, Any]]]
-    """The peer's scripts by name, each with the jobs (beside model and dtype) it is run with."""
+    """The peer's scripts by name, each with the jobs it is run with, beside model and dtype; one that names a dtype is
+    run in that one alone (continuous batching is the slower on a CPU by far: trying it once is enough)."""
     same_tokens: bool = False
     """Both sides draw equally many tokens, so the time of a token is compared."""
     trains: bool = False
@@ -46,7 +47,7 @@ BENCHES: Mapping[str, Bench] = {
             "generate",
             "sampling, batches of 1, 16 and 64 rows, 64 tokens each",
             "transformers",
-            {"hf_generate": ({"mode": "generate"}, {"mode": "continuous"})},
+            {"hf_generate": ({"mode": "generate"}, {"mode": "continuous", "dtype": "bfloat16"})},
             same_tokens=True,
         ),
         Bench(

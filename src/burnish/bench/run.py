@@ -139,6 +139,8 @@ def _jobs(
     for script, variants in bench.scripts.items():
         for variant in variants:
             for dtype in options.peer_dtypes:
+                if variant.get("dtype", dtype) != dtype:
+                    continue
                 label = " ".join(filter(None, (bench.peer, variant.get("mode", ""), dtype)))
                 yield label, (command, {**job, **variant, "side": script, "dtype": dtype}, around)
 
