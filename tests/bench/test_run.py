@@ -103,10 +103,10 @@ def test_both_sides_get_the_same_job(tmp_path):
     ("dtypes", "labels"),
     [
         (("bfloat16", "float32"), ["generate bfloat16", "generate float32", "continuous bfloat16"]),
-        (("float32",), ["generate float32"]),
+        (("float32",), ["generate float32", "continuous float32"]),
     ],
 )
-def test_continuous_batching_is_tried_in_bfloat16(tmp_path, dtypes, labels):
+def test_continuous_batching_is_tried_in_one_number_format(tmp_path, dtypes, labels):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     options = Options(peer="transformers", peer_dtypes=dtypes, peers=tmp_path)

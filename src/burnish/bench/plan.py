@@ -31,8 +31,8 @@ class Bench:
     peer: str
     """Whom it is compared with: trl or transformers; empty: nobody."""
     scripts: Mapping[str, Sequence[Mapping[str, Any]]]
-    """The peer's scripts by name, each with the jobs it is run with, beside model and dtype; one that names a dtype is
-    run in that one alone (continuous batching is the slower on a CPU by far: trying it once is enough)."""
+    """The peer's scripts by name, each with the jobs it is run with, beside model and dtype. `one_dtype`: it takes
+    minutes (mixed) or is the slower by far (continuous batching on a CPU), so it is run in our number format alone."""
     same_tokens: bool = False
     """Both sides draw equally many tokens, so the time of a token is compared."""
     trains: bool = False
@@ -47,14 +47,14 @@ BENCHES: Mapping[str, Bench] = {
             "generate",
             "sampling, batches of 1, 16 and 64 rows, 64 tokens each",
             "transformers",
-            {"hf_generate": ({"mode": "generate"}, {"mode": "continuous", "dtype": "bfloat16"})},
+            {"hf_generate": ({"mode": "generate"}, {"mode": "continuous", "one_dtype": True})},
             same_tokens=True,
         ),
         Bench(
             "mixed",
             "sampling 256 completions of 8 to 128 tokens for 32 prompts",
             "transformers",
-            {"hf_generate": ({"mode": "generate"},)},
+            {"hf_generate": ({"mode": "generate", "one_dtype": True},)},
             same_tokens=True,
         ),
         Bench(

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--peer-dtype",
         choices=("both", "bfloat16", "float32"),
         default="both",
-        help="number format of the peer; of both, the faster counts (default: both)",
+        help="number format of the peer; of both, the faster counts (default: both; mixed: ours)",
     )
     parser.add_argument(
         "--json", dest="file", metavar="FILE", type=Path, help="write the result here as JSON; - prints it"
