@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from burnish.models.engine import Engine, Request
+from burnish.models.general import GeneralEngine
 from burnish.models.policy import Policy
-from burnish.models.sampler import EngineSampler
-from burnish.records import Completion, Prompt, Sampling
+from burnish.models.sampler import ROWS, EngineSampler
+from burnish.records import Prompt, Sampling, seed_of
 
 
 def load(job: Mapping[str, Any]) -> Policy:
@@ -28,21 +30,27 @@ def sampled(job: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[str, A
 
     def step(turn: Mapping[str, Any]) -> dict[str, Any]:
         done[0] += 1
-        prompts = [Prompt.of(text) for text in turn["prompts"]]
-        groups = draw(sampler, prompts, turn["limits"], n=turn["n"], seed=done[0])
+        prompts, limits = [Prompt.of(text) for text in turn["prompts"]], turn["limits"]
+        if len(set(limits)) > 1:
+            return {"tokens": draw_mixed(policy, prompts, limits, n=turn["n"], seed=done[0])}
+        groups = sampler.sample(prompts, Sampling(max_new_tokens=limits[0]), n=turn["n"], seed=done[0])
         return {"tokens": sum(len(each.token_ids or ()) for group in groups for each in group)}
 
     return step
 
 
-def draw(
-    sampler: EngineSampler, prompts: Sequence[Prompt], limits: Sequence[int], *, n: int, seed: int
-) -> list[list[Completion]]:
-    """Return n completions for each prompt, those of prompt i of limits[i] tokens at most."""
-    if len(set(limits)) == 1:
-        return sampler.sample(prompts, Sampling(max_new_tokens=limits[0]), n=n, seed=seed)
-    return [
-        group
-        for prompt, limit in zip(prompts, limits, strict=True)
-        for group in sampler.sample([prompt], Sampling(max_new_tokens=limit), n=n, seed=seed)
-    ]
+def draw_mixed(policy: Policy, prompts: Sequence[Prompt], limits: Sequence[int], *, n: int, seed: int) -> int:
+    """Draw n completions for each prompt, those of prompt i of limits[i] tokens; return how many tokens that were.
+
+    All go to the engine at once, in the order of the prompts: where one has ended, the next takes its place.
+    """
+    engine: Engine | GeneralEngine
+    if policy.decoder is None:
+        engine = GeneralEngine(policy.model, policy.end_ids, policy.decode, rows=ROWS)
+    else:
+        engine = Engine(policy.decoder, policy.end_ids, policy.decode, rows=ROWS, packed=policy.packed())
+    for prompt, limit in zip(prompts, limits, strict=True):
+        asked, sampling = tuple(policy.encode(prompt)), Sampling(max_new_tokens=limit)
+        for number in range(n):
+            engine.submit(Request(asked, sampling, seed_of(seed, prompt.id, number)))
+    return sum(1 for _ in engine.run())
