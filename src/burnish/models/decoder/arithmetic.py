@@ -1,7 +1,8 @@
 """Norm, gated activation and rotary positions, each with a backward pass that keeps little and copies nothing twice.
 
 Autograd's own backward of these few lines keeps five tensors where one will do; on a CPU, where they are bound by
-memory, that is what they cost. Checked against autograd and finite differences in tests/models/test_arithmetic.py.
+memory, that is what they cost. Checked against autograd and finite differences in
+tests/models/decoder/test_arithmetic.py.
 """
 
 from __future__ import annotations

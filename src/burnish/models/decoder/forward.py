@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from burnish.models.decoder.arithmetic import gated, rms_norm, rotate
-from burnish.models.decoder.shape import Shape
+from burnish.models.decoder.shape import Shape, UnknownShape
 from burnish.models.decoder.weights import Adapter, Layer, LowRank, Product
 
 
@@ -55,6 +55,10 @@ class Decoder:
         self.embed = backbone.embed_tokens
         self.final_norm = backbone.norm.weight
         self.rotary = backbone.rotary_emb
+        output = self.model.get_output_embeddings()  # None where the model is a backbone
+        if type(output) not in (torch.nn.Linear, type(None)) or not isinstance(self.embed, torch.nn.Embedding):
+            kinds = f"{type(self.embed).__name__} and {type(output).__name__}"
+            raise UnknownShape(f"its embedding and output matrix are {kinds}, not plain ones without an adapter")
 
     @property
     def output(self) -> Tensor:

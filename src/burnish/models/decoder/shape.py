@@ -60,6 +60,8 @@ class Shape:
             raise UnknownShape(f"its activation is {activation!r}, not one of {', '.join(ACTIVATIONS)}")
         if getattr(config, "use_bidirectional_attention", False):
             raise UnknownShape("its attention looks both ways")
+        if turned := _turned_by_length(config):
+            raise UnknownShape(f"its positions turn by how long the longest text of a batch is ({turned})")
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return cls(
             heads=config.num_attention_heads,
@@ -74,6 +76,13 @@ class Shape:
             logit_cap=getattr(config, "final_logit_softcapping", None),
             layers=tuple(_layer(config, number) for number in range(config.num_hidden_layers)),
         )
+
+
+def _turned_by_length(config: Any) -> str:
+    """Return the name of such a kind of positions, "" when there is none: a row must not hang on its company."""
+    said: Any = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    tables = said.values() if all(isinstance(each, dict) for each in said.values()) else [said]
+    return next((kind for each in tables if (kind := each.get("rope_type", "")) in ("dynamic", "longrope")), "")
 
 
 def _layer(config: Any, number: int) -> LayerShape:

@@ -45,7 +45,8 @@ class Product:
                 raise UnknownShape(f"a projection is a {type(base).__name__}, not a plain linear layer")
         for module, base in zip(modules, self.bases, strict=True):
             if module is not base and not hasattr(module, "lora_A"):
-                raise UnknownShape(f"its adapter is of kind {type(module).__name__}, not LoRA")
+                kind = f"{type(module).__module__}.{type(module).__name__}"  # peft calls every kind's layer "Linear"
+                raise UnknownShape(f"its adapter is a {kind}, not LoRA")
         self.rows = [base.weight.shape[0] for base in self.bases]
         self._weight = self.bases[0].weight.detach() if len(modules) == 1 else self._fuse()
 
