@@ -63,7 +63,7 @@ def test_it_is_written_with_its_pictures_and_the_same_twice(tmp_path):
     written = page.write(results, tmp_path / "docs")
     assert [path.name for path in written] == ["benchmarks.svg", "growth.svg", "benchmarks.md"]
     first = {path.name: path.read_bytes() for path in written}
-    assert b"4.0 times faster" in first["benchmarks.svg"]
+    assert b"4.0 times as fast" in first["benchmarks.svg"]
     assert all(f"({name}.svg)".encode() in first["benchmarks.md"] for name in ("benchmarks", "growth"))
     assert {path.name: path.read_bytes() for path in page.write(results, tmp_path / "docs")} == first
 

@@ -147,7 +147,7 @@ def _number(value: float) -> str:
 
 def _how(results: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
-        "| bench | command | repetitions | 2048³, GFLOP/s | busy cores before | time |",
+        "| bench | command | repetitions | 2048³, GFLOP/s | load before | time |",
         "|---|---|---|---|---|---|",
     ]
     for name, found in results.items():
@@ -192,12 +192,12 @@ def bars(sides: Sequence[Row]) -> Figure:
             axes.barh(place + 0.18, 1, height=0.3, color=look.RULE)
             axes.barh(place - 0.18, 1 / row.found["ratio"], height=0.3, color=look.ACCENT)
             axes.text(
-                1 / row.found["ratio"] + 0.012, place - 0.18, f"{row.found['ratio']:.1f} times faster", va="center",
+                1 / row.found["ratio"] + 0.012, place - 0.18, f"{row.found['ratio']:.1f} times as fast", va="center",
                 fontsize=9, color=look.ACCENT,
             )  # fmt: skip
             axes.text(1.012, place + 0.18, row.found["peer"]["what"], va="center", fontsize=8.5, color=look.MUTED)
         axes.set_yticks(range(len(sides)), [_folded(row.work) for row in reversed(sides)])
-        axes.set(xlim=(0, 1.45), xlabel="time, the peer's = 1")
+        axes.set(xlim=(0, max(1.45, *(1.3 / row.found["ratio"] for row in sides))), xlabel="time, the peer's = 1")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     return figure
 
