@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from burnish.errors import InputError
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.cache import Cache
 from burnish.models.decoder.forward import Decoder, Multiply, multiply
@@ -100,7 +101,10 @@ class Engine:
     # ------------------------------------------------------------------------------------------------- requests
 
     def submit(self, request: Request) -> int:
-        """Queue a request; return its number."""
+        """Queue a request; return its number. Raises InputError when its adapter was not read by `refresh`."""
+        if request.adapter is not None and request.adapter not in self.adapters:
+            known = ", ".join(map(repr, self.adapters)) or "none"
+            raise InputError(f"engine: adapter {request.adapter!r} was not read (known: {known}). Refresh it first.")
         number, self.next_number = self.next_number, self.next_number + 1
         self.requests[number] = request
         last = self.waiting[-1] if self.waiting else None
@@ -110,6 +114,7 @@ class Engine:
         last.numbers.append(number)
         return number
 
+    @torch.inference_mode()
     def cancel(self, number: int) -> None:
         """Forget a request, waiting or being decoded; an unknown number or one that is done is nobody's loss."""
         self.requests.pop(number, None)
@@ -129,8 +134,16 @@ class Engine:
 
     @torch.inference_mode()
     def refresh(self, *names: str) -> None:
-        """Read these adapters as they are now (trap T34: sampling must see what training wrote)."""
-        self.adapters = {name: self.decoder.adapter(name) for name in names}
+        """Read these adapters as they are now (trap T34: sampling must see what training wrote).
+
+        Raises InputError for one that no layer has: the untouched model would speak in its place.
+        """
+        found = {name: self.decoder.adapter(name) for name in names}
+        if missing := next((name for name, adapter in found.items() if adapter is None), None):
+            raise InputError(
+                f"engine: no layer has an adapter {missing!r}. Add it to the model before sampling with it."
+            )
+        self.adapters = found
         if self.packed:
             self.packed.read(list(self.adapters.values()))
 

@@ -26,12 +26,14 @@ class PackedProducts:
         self.decoder = decoder
         self.packed = {id(product): _pack(product.weight) for layer in decoder.layers for product in layer.products}
         self.output = _pack(decoder.output)
-        self.low: dict[int, tuple[Tensor, Tensor]] = {}
+        self.low: dict[int, tuple[LowRank, Any, Any]] = {}  # holds what it knows by its id, which is then no other's
 
     @staticmethod
     def possible(decoder: Decoder) -> bool:
         """Return whether this machine's torch multiplies so, and finds what it finds plainly."""
         weight = decoder.layers[0].out.weight
+        if weight.requires_grad:  # the packed copy would not see what training writes
+            return False
         if weight.device.type != "cpu" or weight.dtype not in (torch.bfloat16, torch.float32):
             return False
         try:
@@ -44,7 +46,7 @@ class PackedProducts:
     def read(self, adapters: list[Adapter | None]) -> None:
         """Pack these adapters' matrices, and forget the last ones'."""
         parts = [part for adapter in adapters if adapter for layer in adapter for part in layer if part is not None]
-        self.low = {id(part): (_pack(part.down), _pack(part.up)) for part in parts if part.columns is None}
+        self.low = {id(part): (part, _pack(part.down), _pack(part.up)) for part in parts if part.columns is None}
 
     def __call__(self, product: Product, low: LowRank | None, x: Tensor, plus: Tensor | None = None) -> Tensor:
         """Return x W^T + b + low(x) + plus, (N, out)."""
@@ -54,8 +56,8 @@ class PackedProducts:
         y = _linear(x, packed, product.bias, plus)
         if low is None:
             return y
-        matrices = self.low.get(id(low))
-        return low(y, x) if matrices is None else _linear(_linear(x, matrices[0], None), matrices[1], None, y)
+        found = self.low.get(id(low))
+        return low(y, x) if found is None else _linear(_linear(x, found[1], None), found[2], None, y)
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits (N, V), float32."""
