@@ -28,7 +28,8 @@ def light_modules() -> list[str]:
     """Return every module of the rooms that must start at once, as far as they exist."""
     names = [module.name for module in pkgutil.walk_packages(burnish.__path__, "burnish.")]
     light = [name for name in names if name.split(".")[1] in LIGHT_ROOMS and not name.endswith(".__main__")]
-    return ["burnish", "burnish.loop.recipe", "burnish.machine.fit", "burnish.machine.kept", *light]
+    others = ["loop.recipe", "machine.fit", "machine.kept", "bench.run", "bench.page"]
+    return ["burnish", *(f"burnish.{name}" for name in others), *light]
 
 
 def loaded_by(code: str, watched: tuple[str, ...]) -> list[str]:

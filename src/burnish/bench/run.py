@@ -64,7 +64,7 @@ def python_of(peers: Path) -> Path:
 
 
 def measure(name: str, options: Options) -> dict[str, Any]:
-    """Return the JSON of one bench; its keys are told in docs/decisions/003-bench.md."""
+    """Return the JSON of one bench; `burnish bench --help` tells its keys."""
     check(name, options)
     folder = corpora.resolve(options.model)
     found = _growth(folder, options) if name == "growth" else _side_by_side(plan.bench(name), folder, options)
