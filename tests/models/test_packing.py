@@ -22,30 +22,28 @@ def test_the_layout_by_hand():
     assert packed.tokens_N.tolist() == [5, 6, 8, 9, 10, 7, 11]
     # each completion goes on where its prompt ends, each prompt begins anew
     assert packed.layout.positions_N.tolist() == [0, 1, 2, 3, 2, 0, 1]
-    (block,) = packed.layout.blocks
-    assert (block.start, block.end) == (0, 7)
-    assert block.visible_LL.int().tolist() == [
-        [1, 0, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0, 0],
-        [1, 1, 0, 0, 1, 0, 0],  # not the other completion
-        [0, 0, 0, 0, 0, 1, 0],  # not the other group
-        [0, 0, 0, 0, 0, 1, 1],
-    ]
     # the state that predicts a completion's first token is the prompt's last, its second the first's, ...
     assert packed.source_M.tolist() == [1, 2, 1, 5]
     assert packed.token_M.tolist() == [8, 9, 10, 11]
     assert packed.lengths_B == [2, 1, 1]
     assert packed.layout.last_U.tolist() == [4, 6]
+    # a prompt with one completion is plain text and stands with the prompts; the others go on from theirs
+    texts, completions = packed.layout.rows
+    assert texts.token_RT.tolist() == [[0, 1], [5, 6]]
+    assert texts.prompt_GP is None
+    assert completions.token_RT.tolist() == [[4, 0], [2, 3]]
+    assert completions.length_R.tolist() == [1, 2]
+    assert completions.prompt_GP.tolist() == [[0, 1]]
+    assert completions.group_R.tolist() == [0, 0]
 
 
-def test_short_neighbours_share_a_block_and_long_ones_do_not(monkeypatch):
-    monkeypatch.setattr(packing, "TOGETHER", 6)
-    blocks = lay([[2, 1], [3], [2, 2, 2], [7], [1], [1, 1]]).blocks
-    assert [(block.start, block.end) for block in blocks] == [(0, 6), (6, 12), (12, 19), (19, 22)]
-    assert [block.visible_LL is None for block in blocks] == [False, False, True, False]
-    assert lay([]).blocks == ()
+def test_parts_of_unlike_length_do_not_share_rows_and_every_token_stands_once(monkeypatch):
+    monkeypatch.setattr(packing, "SHORT", 4)
+    layout = lay([[9, 3, 40], [3], [2, 2, 2], [10], [4], [1, 1]])
+    assert [sorted(rows.length_R.tolist()) for rows in layout.rows] == [[2, 2, 3, 4], [9, 10], [2, 2, 3], [40]]
+    flat = torch.cat([rows.token_RT.flatten() for rows in layout.rows])
+    assert flat[layout.place_N].tolist() == list(range(len(layout.place_N)))
+    assert lay([]).rows == ()
 
 
 def test_unflatten_gives_rows_with_zero_beyond_the_end_and_lets_gradients_through():

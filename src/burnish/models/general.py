@@ -87,18 +87,17 @@ class GeneralEngine:
 def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
     """Return (M, H): the final state that predicts each completion token, by the model's own code.
 
-    Blocks of the packed texts become padded rows with a mask of their own.
+    Groups of the packed texts become padded rows with a mask of their own.
     """
-    lengths = [block.end - block.start for block in packed.layout.blocks]
+    lengths = [sum(group) for group in packed.layout.groups]
     ids_RL, positions_RL = (
         nn.utils.rnn.pad_sequence(list(torch.split(each, lengths)), batch_first=True)
         for each in (packed.tokens_N, packed.layout.positions_N)
     )
     longest = ids_RL.shape[1]
     hidden_RLL = torch.ones(len(lengths), longest, longest, dtype=torch.bool, device=ids_RL.device).triu(1)
-    for row, (block, length) in enumerate(zip(packed.layout.blocks, lengths, strict=True)):
-        if block.visible_LL is not None:
-            hidden_RLL[row, :length, :length] = ~block.visible_LL
+    for row, group in enumerate(packed.layout.groups):
+        hidden_RLL[row, : lengths[row], : lengths[row]] = ~_visible(group)
     mask = torch.zeros(hidden_RLL.shape, dtype=dtype, device=ids_RL.device).masked_fill_(hidden_RLL, -torch.inf)
     backbone = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
     with torch.autocast(ids_RL.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16), _plain_casts(model):
@@ -108,6 +107,13 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
     flat = torch.cat([states[row, :length] for row, length in enumerate(lengths)])
     chosen: Tensor = flat[packed.source_M]
     return chosen.to(dtype)
+
+
+def _visible(group: Sequence[int]) -> Tensor:
+    """Return (L, L), query may see key: the past of one's own part, oneself included, and the prompt."""
+    part = torch.arange(len(group)).repeat_interleave(torch.tensor(group))
+    past = torch.ones(len(part), len(part), dtype=torch.bool).tril()
+    return past & ((part[:, None] == part[None, :]) | (part[None, :] == 0))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@
     positions  [ 0..p-1 | p..          | p..          | ... | 0..         | ... ]
 
 A completion's token attends to its prompt and to its own past. The prompt is computed once for its whole group, and
-there is no padding at all. Packed log-probs equal unpacked ones (trap T7: tests/models/test_packing.py).
+there is no padding at all but inside attention, where parts of like length stand as rows side by side. Packed log-probs
+equal unpacked ones (trap T7: tests/models/test_packing.py).
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TOGETHER = 256
-"""Short neighbours share a block of attention up to this many tokens: fewer calls, little masked away."""
+STRETCH = 1.5
+"""Parts share rows of attention when the longest is at most so many times the shortest; or when all are short:"""
+SHORT = 48
 
 
 @dataclass(frozen=True)
-class Block:
-    """Neighbouring groups that attention takes together: tokens start .. end."""
+class Rows:
+    """R parts of like length, as rows of T places; a completion's part sees its prompt, P places, before its own past.
 
-    start: int
-    end: int
-    visible_LL: Tensor | None
-    """bool: query may see key; None: every token sees all before it."""
+    Places beyond a part's end hold token 0 and are never seen.
+    """
+
+    token_RT: Tensor
+    """Number in N of the token at each place."""
+    length_R: Tensor
+    prompt_GP: Tensor | None
+    """Number in N of the tokens of the G prompts these parts go on from; None: they begin their text."""
+    prompt_length_G: Tensor | None
+    group_R: Tensor | None
+    """Which of the G prompts each part goes on from."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +43,13 @@ class Layout:
     """Where N tokens of U groups stand."""
 
     positions_N: Tensor
-    blocks: tuple[Block, ...]
+    rows: tuple[Rows, ...]
+    place_N: Tensor
+    """Where each token stands when the rows are flattened and put one after another."""
     last_U: Tensor
-    """Place in N of each group's last token: where a text without completions is read off."""
-
-
-def lay(groups: Sequence[Sequence[int]]) -> Layout:
-    """Return the layout of groups, each the lengths of its prompt and of its completions."""
-    positions = [
-        torch.arange(start, start + length)
-        for prompt, *completions in groups
-        for start, length in [(0, prompt), *((prompt, each) for each in completions)]
-    ]
-    ends = torch.tensor([sum(group) for group in groups], dtype=torch.int64).cumsum(0)
-    return Layout(torch.cat([ends[:0], *positions]), tuple(_blocks(groups)), ends - 1)
+    """Number in N of each group's last token: where a text without completions is read off."""
+    groups: tuple[tuple[int, ...], ...]
+    """Lengths of each group's prompt and completions."""
 
 
 @dataclass(frozen=True)
@@ -98,34 +100,66 @@ def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[Sequen
     )
 
 
-def _blocks(groups: Sequence[Sequence[int]]) -> Iterator[Block]:
-    """Yield blocks of neighbouring groups; a group is the lengths of its prompt and of its completions."""
-    start, held = 0, list[Sequence[int]]()
-    for group in groups:
-        size = sum(map(sum, held))
-        if held and size + sum(group) > TOGETHER:
-            yield Block(start, start + size, _visible(held))
-            start, held = start + size, []
-        held.append(group)
-    if held:
-        yield Block(start, start + sum(map(sum, held)), _visible(held))
+@dataclass(frozen=True)
+class _Part:
+    """A run of tokens that attention takes as one row."""
+
+    start: int
+    length: int
+    prompt: _Part | None = None
 
 
-def _visible(groups: Sequence[Sequence[int]]) -> Tensor | None:
-    """Return (L, L): the past of one's own part, oneself included, and the prompt of one's group."""
-    if len(groups) == 1 and len(groups[0]) <= 2:
-        return None  # a prompt and one completion are plain text
-    sizes = torch.tensor([size for group in groups for size in group])
-    part = torch.arange(len(sizes)).repeat_interleave(sizes)
-    prompt_of = torch.tensor([at for at, group in zip(_starts(groups), groups, strict=True) for _ in group])
-    past = torch.ones(len(part), len(part), dtype=torch.bool).tril()
-    own_prompt = prompt_of[part]
-    return past & ((part[:, None] == part[None, :]) | (own_prompt[:, None] == part[None, :]))
+def lay(groups: Sequence[Sequence[int]]) -> Layout:
+    """Return the layout of groups, each the lengths of its prompt and of its completions."""
+    parts: list[_Part] = []
+    at = 0
+    for prompt, *completions in groups:
+        # a prompt with its only completion is plain text: one part
+        whole = prompt + completions[0] if len(completions) == 1 else prompt
+        first = _Part(at, whole)
+        parts.append(first)
+        at += whole
+        for length in completions if len(completions) > 1 else []:
+            parts.append(_Part(at, length, first))
+            at += length
+    positions = [torch.arange(part.length) + (0 if part.prompt is None else part.prompt.length) for part in parts]
+    rows = [_rows(alike) for alike in _alike([part for part in parts if part.length])]
+    place_N, offset = torch.zeros(at, dtype=torch.int64), 0
+    for each in rows:
+        valid = torch.arange(each.token_RT.shape[1])[None] < each.length_R[:, None]
+        place_N[each.token_RT[valid]] = offset + valid.flatten().nonzero()[:, 0]
+        offset += each.token_RT.numel()
+    ends = torch.tensor([sum(group) for group in groups], dtype=torch.int64).cumsum(0)
+    return Layout(
+        torch.cat([ends[:0], *positions]), tuple(rows), place_N, ends - 1, tuple(tuple(group) for group in groups)
+    )
 
 
-def _starts(groups: Sequence[Sequence[int]]) -> list[int]:
-    """Return the number of each group's first part."""
-    found = [0]
-    for group in groups[:-1]:
-        found.append(found[-1] + len(group))
-    return found
+def _alike(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+    """Yield parts of like length together: those that begin a text, then those that go on from a prompt."""
+    for going_on in (False, True):
+        some = sorted((p for p in parts if (p.prompt is not None) is going_on), key=lambda p: (p.length, p.start))
+        while some:
+            limit = max(some[0].length * STRETCH, SHORT)
+            count = sum(part.length <= limit for part in some)
+            yield some[:count]
+            some = some[count:]
+
+
+def _rows(parts: Sequence[_Part]) -> Rows:
+    lengths = torch.tensor([part.length for part in parts])
+    prompts = list(dict.fromkeys(part.prompt for part in parts if part.prompt is not None))
+    number = {prompt: g for g, prompt in enumerate(prompts)}
+    return Rows(
+        token_RT=_numbers(parts),
+        length_R=lengths,
+        prompt_GP=_numbers(prompts) if prompts else None,
+        prompt_length_G=torch.tensor([prompt.length for prompt in prompts]) if prompts else None,
+        group_R=torch.tensor([number[part.prompt] for part in parts if part.prompt]) if prompts else None,
+    )
+
+
+def _numbers(parts: Sequence[_Part]) -> Tensor:
+    """Return (R, T): the tokens' numbers, 0 beyond each part's end."""
+    each = [torch.arange(part.start, part.start + part.length) for part in parts]
+    return torch.nn.utils.rnn.pad_sequence(each, batch_first=True)

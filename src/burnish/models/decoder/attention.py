@@ -1,58 +1,74 @@
-"""Attention in its two uses: over packed texts, with gradients, and of one new token over what was said before."""
+"""Attention over texts that lie flat, and the one formula that all uses share.
+
+Parts of like length are set out as rows (`models.packing.Rows`), and a completion's row sees its prompt's keys before
+its own: n completions of t tokens after a prompt of p cost n t (p + t), not (p + n t)^2.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from burnish.models.decoder.shape import Shape
-from burnish.models.packing import Block, Layout
+from burnish.models.packing import Layout, Rows
+
+SHORT = 256
+"""Keys up to which batched products are taken in place of torch's fused attention."""
 
 
 class PackedAttention:
-    """Every token sees what its block lets it see; layer by layer, differentiable."""
+    """Every token sees its own past, and a completion's token its prompt; layer by layer, differentiable."""
 
     def __init__(self, shape: Shape, layout: Layout, dtype: torch.dtype) -> None:
         self.shape = shape
-        self.blocks = layout.blocks
-        self.positions_N = layout.positions_N
+        self.layout = layout
         self.dtype = dtype
         self.masks: dict[int | None, list[Tensor | None]] = {}
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        masks = self._masks(self.shape.layers[layer].window)
-        found = []
-        for block, mask in zip(self.blocks, masks, strict=True):
-            part = slice(block.start, block.end)
-            queries, keys, values = (each[part].transpose(0, 1)[None] for each in (q, k, v))
-            found.append(attend(self.shape, queries, keys, values, mask))
-        mixed = found[0] if len(found) == 1 else torch.cat(found, dim=2)
-        return mixed[0].transpose(0, 1).reshape(len(q), -1)
-
-    def _masks(self, window: int | None) -> list[Tensor | None]:
-        """Return each block's additive mask (L, L), None where it is the causal one."""
+        rows, window = self.layout.rows, self.shape.layers[layer].window
         if window not in self.masks:
-            self.masks[window] = [self._mask(block, window) for block in self.blocks]
-        return self.masks[window]
+            self.masks[window] = [self._mask(each, window) for each in rows]
+        mixed = []
+        spread = zip(_spread(q, self.layout), _spread(k, self.layout), _spread(v, self.layout), strict=True)
+        for each, (q_RT, k_RT, v_RT), mask in zip(rows, spread, self.masks[window], strict=True):
+            if each.prompt_GP is not None:
+                k_RT, v_RT = _after_prompt(k_RT, k, each), _after_prompt(v_RT, v, each)
+            mixed.append(_attend_rows(self.shape, q_RT, k_RT, v_RT, mask))
+        return _gather(self.layout, *mixed).reshape(len(q), -1)
 
-    def _mask(self, block: Block, window: int | None) -> Tensor | None:
-        visible = block.visible_LL
-        positions = self.positions_N[block.start : block.end]
-        if window is not None and int(positions.max()) >= window:
-            near = positions[:, None] - positions[None, :] < window
-            causal = torch.ones_like(near).tril() if visible is None else visible
-            visible = causal & near
-        if visible is None:
-            return None
-        return torch.zeros(visible.shape, dtype=self.dtype, device=visible.device).masked_fill_(~visible, -torch.inf)
+    def _mask(self, rows: Rows, window: int | None) -> Tensor | None:
+        """Return the additive mask (R or 1, 1, T, P + T), None where it is the causal one."""
+        place_T = torch.arange(rows.token_RT.shape[1], device=rows.token_RT.device)
+        hidden = (place_T[None, :] > place_T[:, None])[None]
+        if rows.prompt_GP is None:
+            if window is None or len(place_T) <= window:
+                return None
+            hidden = hidden | (place_T[:, None] - place_T[None, :] >= window)[None]
+        else:
+            assert rows.prompt_length_G is not None
+            place_P = torch.arange(rows.prompt_GP.shape[1], device=place_T.device)
+            length_R = rows.prompt_length_G[rows.group_R]
+            before = (place_P[None] >= length_R[:, None])[:, None].expand(-1, len(place_T), -1)
+            if window is not None:
+                distance = length_R[:, None, None] + place_T[None, :, None] - place_P[None, None, :]
+                before = before | (distance >= window)
+                hidden = hidden | (place_T[:, None] - place_T[None, :] >= window)[None]
+            hidden = torch.cat([before, hidden.expand(len(before), -1, -1)], dim=-1)
+        mask = torch.zeros(hidden.shape, dtype=self.dtype, device=hidden.device)
+        return mask.masked_fill_(hidden, -torch.inf)[:, None]
 
 
 def attend(shape: Shape, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Return softmax(q k^T scale + mask) v, (B, heads, L, head_dim); no mask: every token sees all before it.
 
     q (B, heads, L, head_dim), k and v (B, heads or kv_heads, keys, head_dim), mask additive, (B or 1, 1, L, keys).
-
     Source: scaled dot-product attention, arXiv 1706.03762; grouped queries, arXiv 2305.13245; the cap on scores is
     Gemma 2's (arXiv 2408.00118), which torch's fused attention does not know.
     """
@@ -66,3 +82,92 @@ def attend(shape: Shape, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -
     if mask is None:
         mask = torch.full(scores.shape[-2:], -torch.inf, device=scores.device).triu(1)
     return torch.softmax(scores + mask, dim=-1).to(v.dtype) @ v
+
+
+def _attend_rows(shape: Shape, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Return (R, T, heads, head_dim) for queries (R, T, heads, head_dim), keys and values (R, P + T, kv_heads, ...)."""
+    if k.shape[1] > SHORT or shape.attention_cap is not None or q.device.type != "cpu":
+        return attend(shape, q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask).transpose(1, 2)
+    rows, length, heads, size = q.shape
+    kv, keys = k.shape[2], k.shape[1]
+    if mask is None:
+        mask = torch.full((length, keys), -torch.inf, dtype=q.dtype).triu_(1)[None, None]
+    # queries that share a key stand side by side: (R * kv_heads, repeat * T, head_dim)
+    mask = mask[:, :, None].expand(rows, kv, heads // kv, -1, -1).reshape(rows * kv, -1, keys)
+    q = q.unflatten(2, (kv, -1)).permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, size)  # type: ignore[no-untyped-call]
+    k, v = (each.transpose(1, 2).reshape(rows * kv, keys, size) for each in (k, v))
+    found = _short(q * shape.scale, k, v, mask)
+    return found.view(rows, kv, -1, length, size).permute(0, 3, 1, 2, 4).reshape(rows, length, heads, size)
+
+
+class _Short(Function):
+    """softmax(q k^T + mask) v by batched products, (B, L, head_dim): for short texts, where torch's fused attention
+    takes several times as long, its backward most of all. Keeps the weights (B, L, keys)."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        weights = torch.softmax(torch.baddbmm(mask, q, k.mT), dim=-1)
+        ctx.save_for_backward(q, k, v, weights)
+        return torch.bmm(weights, v)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q, k, v, weights = ctx.saved_tensors
+        of_weights = torch.bmm(gradient, v.mT)
+        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+        return torch.bmm(of_scores, k), torch.bmm(of_scores.mT, q), torch.bmm(weights.mT, gradient), None
+
+
+def _after_prompt(own_RT: Tensor, all_N: Tensor, rows: Rows) -> Tensor:
+    """Return (R, P + T, ...): each row's own keys (or values) after those of its prompt."""
+    assert rows.prompt_GP is not None
+    assert rows.group_R is not None
+    prompts = all_N.index_select(0, rows.prompt_GP.flatten()).view(*rows.prompt_GP.shape, *all_N.shape[1:])
+    return torch.cat([prompts.index_select(0, rows.group_R), own_RT], dim=1)
+
+
+class _Spread(Function):
+    """(N, ...) -> (R, T, ...) of every set of rows. Each token stands in one place, so backward is a selection."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layout: Layout) -> tuple[Tensor, ...]:
+        ctx.layout = layout
+        return tuple(
+            x.index_select(0, rows.token_RT.flatten()).view(*rows.token_RT.shape, *x.shape[1:]) for rows in layout.rows
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _from_rows(gradients, ctx.layout), None
+
+
+class _Gather(Function):
+    """The other way round: what stands beyond a part's end is left behind and has no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, layout: Layout, *sets: Tensor) -> Tensor:
+        ctx.layout = layout
+        return _from_rows(sets, layout)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        found: list[Tensor | None] = [None]
+        for rows in ctx.layout.rows:
+            shape = rows.token_RT.shape
+            spread = gradient.index_select(0, rows.token_RT.flatten()).view(*shape, *gradient.shape[1:])
+            beyond = torch.arange(shape[1], device=spread.device)[None] >= rows.length_R[:, None]
+            found.append(spread.masked_fill_(beyond[..., None, None], 0))
+        return tuple(found)
+
+
+def _from_rows(sets: tuple[Tensor, ...], layout: Layout) -> Tensor:
+    flat = [each.reshape(-1, *each.shape[2:]) for each in sets]
+    return (flat[0] if len(flat) == 1 else torch.cat(flat)).index_select(0, layout.place_N)
+
+
+_short: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = _Short.apply
+_spread: Callable[[Tensor, Layout], tuple[Tensor, ...]] = _Spread.apply
+_gather: Callable[..., Tensor] = _Gather.apply
