@@ -15,6 +15,7 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
+from burnish.errors import InputError
 from burnish.models.draw import draw
 from burnish.models.engine import STOP_TOKENS, Drawn, Request, finish_of, uniforms_of
 from burnish.models.packing import Packed
@@ -32,7 +33,12 @@ class GeneralEngine:
         self.next_number = 0
 
     def submit(self, request: Request) -> int:
-        """Queue a request; return its number."""
+        """Queue a request; return its number. Raises InputError when its adapter is not the model's active one."""
+        layer = next((module for module in self.model.modules() if isinstance(module, BaseTunerLayer)), None)
+        active = layer.active_adapters if layer else []
+        if request.adapter is not None and request.adapter not in active:
+            known = ", ".join(map(repr, active)) or "none"
+            raise InputError(f"general path: adapter {request.adapter!r} is not active (active: {known}). Activate it.")
         number, self.next_number = self.next_number, self.next_number + 1
         self.waiting[number] = request
         return number

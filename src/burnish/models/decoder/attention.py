@@ -34,13 +34,17 @@ class PackedAttention:
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         rows, window = self.layout.rows, self.shape.layers[layer].window
         if window not in self.masks:
-            self.masks[window] = [self._mask(each, window) for each in rows]
+            self.masks[window] = [self._side_by_side(each, self._mask(each, window)) for each in rows]
         mixed = []
         spread = zip(_spread(q, self.layout), _spread(k, self.layout), _spread(v, self.layout), strict=True)
         for each, (q_RT, k_RT, v_RT), mask in zip(rows, spread, self.masks[window], strict=True):
             if each.prompt_GP is not None:
                 k_RT, v_RT = _after_prompt(k_RT, k, each), _after_prompt(v_RT, v, each)
-            mixed.append(_attend_rows(self.shape, q_RT, k_RT, v_RT, mask))
+            if mask is not None and mask.ndim == 3:
+                mixed.append(_attend_side_by_side(self.shape, q_RT, k_RT, v_RT, mask))
+            else:
+                found = attend(self.shape, q_RT.transpose(1, 2), k_RT.transpose(1, 2), v_RT.transpose(1, 2), mask)
+                mixed.append(found.transpose(1, 2))
         return _gather(self.layout, *mixed).reshape(len(q), -1)
 
     def _mask(self, rows: Rows, window: int | None) -> Tensor | None:
@@ -64,6 +68,17 @@ class PackedAttention:
         mask = torch.zeros(hidden.shape, dtype=self.dtype, device=hidden.device)
         return mask.masked_fill_(hidden, -torch.inf)[:, None]
 
+    def _side_by_side(self, rows: Rows, mask: Tensor | None) -> Tensor | None:
+        """Return the mask of short rows as batched products want it (three dimensions), any other as it is."""
+        shape, (count, length) = self.shape, rows.token_RT.shape
+        keys = length if rows.prompt_GP is None else length + rows.prompt_GP.shape[1]
+        if keys > SHORT or shape.attention_cap is not None or rows.token_RT.device.type != "cpu":
+            return mask
+        if mask is None:
+            mask = torch.full((length, keys), -torch.inf, dtype=self.dtype).triu_(1)[None, None]
+        wide = mask[:, :, None].expand(count, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
+        return wide.reshape(count * shape.kv_heads, -1, keys)
+
 
 def attend(shape: Shape, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Return softmax(q k^T scale + mask) v, (B, heads, L, head_dim); no mask: every token sees all before it.
@@ -84,39 +99,37 @@ def attend(shape: Shape, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -
     return torch.softmax(scores + mask, dim=-1).to(v.dtype) @ v
 
 
-def _attend_rows(shape: Shape, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Return (R, T, heads, head_dim) for queries (R, T, heads, head_dim), keys and values (R, P + T, kv_heads, ...)."""
-    if k.shape[1] > SHORT or shape.attention_cap is not None or q.device.type != "cpu":
-        return attend(shape, q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask).transpose(1, 2)
+def _attend_side_by_side(shape: Shape, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Return (R, T, heads, head_dim) for queries (R, T, heads, head_dim), keys and values (R, P + T, kv_heads, ...).
+
+    Queries that share a key stand side by side: mask (R * kv_heads, repeat * T, P + T).
+    """
     rows, length, heads, size = q.shape
-    kv, keys = k.shape[2], k.shape[1]
-    if mask is None:
-        mask = torch.full((length, keys), -torch.inf, dtype=q.dtype).triu_(1)[None, None]
-    # queries that share a key stand side by side: (R * kv_heads, repeat * T, head_dim)
-    mask = mask[:, :, None].expand(rows, kv, heads // kv, -1, -1).reshape(rows * kv, -1, keys)
-    q = q.unflatten(2, (kv, -1)).permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, size)  # type: ignore[no-untyped-call]
+    keys, kv = k.shape[1:3]
+    q = q.view(rows, length, kv, -1, size).permute(0, 2, 3, 1, 4).reshape(rows * kv, -1, size)
     k, v = (each.transpose(1, 2).reshape(rows * kv, keys, size) for each in (k, v))
-    found = _short(q * shape.scale, k, v, mask)
+    found = _short(q, k, v, mask, shape.scale)
     return found.view(rows, kv, -1, length, size).permute(0, 3, 1, 2, 4).reshape(rows, length, heads, size)
 
 
 class _Short(Function):
-    """softmax(q k^T + mask) v by batched products, (B, L, head_dim): for short texts, where torch's fused attention
-    takes several times as long, its backward most of all. Keeps the weights (B, L, keys)."""
+    """softmax(scale q k^T + mask) v by batched products, (B, L, head_dim): for short texts, where torch's fused
+    attention takes several times as long, its backward most of all. Keeps the weights (B, L, keys)."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        weights = torch.softmax(torch.baddbmm(mask, q, k.mT), dim=-1)
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+        weights = torch.softmax(torch.baddbmm(mask, q, k.mT, alpha=scale), dim=-1)
         ctx.save_for_backward(q, k, v, weights)
+        ctx.scale = scale
         return torch.bmm(weights, v)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         q, k, v, weights = ctx.saved_tensors
-        of_weights = torch.bmm(gradient, v.mT)
-        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-        return torch.bmm(of_scores, k), torch.bmm(of_scores.mT, q), torch.bmm(weights.mT, gradient), None
+        of_scores = torch._softmax_backward_data(torch.bmm(gradient, v.mT), weights, -1, weights.dtype)
+        of_q, of_k = torch.bmm(of_scores, k).mul_(ctx.scale), torch.bmm(of_scores.mT, q).mul_(ctx.scale)
+        return of_q, of_k, torch.bmm(weights.mT, gradient), None, None
 
 
 def _after_prompt(own_RT: Tensor, all_N: Tensor, rows: Rows) -> Tensor:
@@ -168,6 +181,6 @@ def _from_rows(sets: tuple[Tensor, ...], layout: Layout) -> Tensor:
     return (flat[0] if len(flat) == 1 else torch.cat(flat)).index_select(0, layout.place_N)
 
 
-_short: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = _Short.apply
+_short: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor] = _Short.apply
 _spread: Callable[[Tensor, Layout], tuple[Tensor, ...]] = _Spread.apply
 _gather: Callable[..., Tensor] = _Gather.apply

@@ -89,7 +89,7 @@ class Cache:
             return attend(shape, q, past[0].mT, past[1], mask).reshape(rows, -1)
         # two batched products: torch's fused attention is twice as slow with so few queries a key
         batched = (rows * shape.kv_heads, q.shape[2], width)
-        scores = torch.baddbmm(mask.reshape(batched), q.flatten(0, 1) * shape.scale, past[0].flatten(0, 1))
+        scores = torch.baddbmm(mask.reshape(batched), q.flatten(0, 1), past[0].flatten(0, 1), alpha=shape.scale)
         return torch.bmm(torch.softmax(scores, dim=-1), past[1].flatten(0, 1)).reshape(rows, -1)
 
     def end(self) -> None:
