@@ -22,6 +22,7 @@ NAME is one of
   reward     reward-model step, 8 pairs                                 (trl)
   growth     GRPO step against completions, length, group size, depth
   all        all of these, each against its peer, into --results; with --docs the page too
+             (an hour or more; growth with at most 2 repetitions)
   report     measures nothing: writes the page into --docs from what lies in --results"""
 
 EPILOG = """\
@@ -43,6 +44,8 @@ examples
   burnish bench report --docs docs"""
 
 SPECIAL = ("all", "report")
+GROWTH_REPEATS = 2
+"""At most, within `all`: it has twenty points, the longest of minutes a step."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,9 +100,9 @@ def run(args: argparse.Namespace) -> int:
     if args.name in SPECIAL and (args.file or args.peer):
         raise InputError(f"bench {args.name}: takes each bench's own peer, and files in --results DIR.")
 
-    def options(peer: str) -> Options:
+    def options(peer: str, repeats: int = args.repeats) -> Options:
         dtypes = DTYPES if args.peer_dtype == "both" else (args.peer_dtype,)
-        return Options(peer, dtypes, args.repeats, args.model, args.dtype, args.peers)
+        return Options(peer, dtypes, repeats, args.model, args.dtype, args.peers)
 
     if args.name not in SPECIAL:
         found = measure(args.name, options(args.peer or ""))
@@ -109,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
         for bench in plan.BENCHES.values():
             check(bench.name, options(bench.peer))
         for bench in plan.BENCHES.values():
-            _keep(measure(bench.name, options(bench.peer)), args.results / f"{bench.name}.json")
+            repeats = min(args.repeats, GROWTH_REPEATS) if bench.name == "growth" else args.repeats
+            _keep(measure(bench.name, options(bench.peer, repeats)), args.results / f"{bench.name}.json")
     if args.docs:
         for path in page.write(page.read(args.results), args.docs):
             print(path)
