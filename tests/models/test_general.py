@@ -7,6 +7,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from burnish import progress
+from burnish.errors import InputError
 from burnish.models.engine import Request
 from burnish.models.general import GeneralEngine
 from burnish.models.packing import pack
@@ -197,6 +198,14 @@ def test_requests_with_and_without_the_adapter_in_one_queue(trained_gpt2):
         found = by_request(other.run())
         assert [together[number] for number in mine] == [found[number] for number in own]
     assert [together[number] for number in numbers[::2]] != [together[number] for number in numbers[1::2]]
+
+
+def test_an_adapter_that_is_not_active_is_refused(trained_gpt2):
+    """The active one would speak in its place."""
+    engine = GeneralEngine(trained_gpt2.model, frozenset(), trained_gpt2.decode, rows=8)
+    with pytest.raises(InputError, match=r"'nobody' is not active \(active: 'default'\)"):
+        engine.submit(Request((5, 6), Sampling(), 0, "nobody"))
+    assert list(engine.run()) == []
 
 
 def test_stop_texts_and_streams(gpt2):
