@@ -190,6 +190,127 @@ def test_what_a_completion_remembers(policy):
     assert engine.sample([], SAMPLING) == []
 
 
+# --------------------------------------------------------------------------------------------------- rows, settings
+
+
+TEXT = Prompt.of("tell me")
+LONG = Sampling(max_new_tokens=40)
+
+
+def test_rows_are_bounded_by_memory(policy, monkeypatch):
+    calls = []
+    policy.decoder.embed.register_forward_hook(lambda module, given, _: calls.append(len(given[0])))
+    prompts, sampling = [Prompt.of("hi")], Sampling(max_new_tokens=4)
+    expected = EngineSampler(policy).sample(prompts, sampling, n=9)
+    assert max(calls[1:]) == 9
+    # keys and values of 2 layers, 2 heads of 12, in float32, for a prompt and 4 tokens; a third of what is free
+    row = 2 * 2 * 2 * 12 * 4 * (len(policy.encode(prompts[0])) + 4)
+    for free, rows in ((3 * row * 4, 4), (0, 1), (None, 9)):
+        calls.clear()
+        monkeypatch.setattr(sampler.system, "free_bytes", lambda free=free: free)
+        assert [c.token_ids for c in EngineSampler(policy).sample(prompts, sampling, n=9)[0]] == [
+            c.token_ids for c in expected[0]
+        ]
+        assert max(calls[1:]) == rows
+    calls.clear()
+    EngineSampler(policy, rows=2).sample(prompts, sampling, n=9)
+    assert max(calls[1:]) == 2
+
+
+@pytest.mark.parametrize("sampling", [
+    Sampling(temperature=0.7, max_new_tokens=20, min_p=0.05, top_p=0.9, logit_bias=((40, 3.0), (50, -100.0))),
+    Sampling(temperature=1.0, max_new_tokens=20, logit_bias=((5, 30.0),)),
+], ids=["several", "strong bias"])  # fmt: skip
+def test_settings_reach_the_draw(trained, sampling):
+    (group,) = EngineSampler(trained).sample([TEXT], sampling, n=8)
+    for completion in group:
+        ids = torch.tensor([[*trained.encode(TEXT), *completion.token_ids]])
+        with torch.no_grad():
+            logits = trained.model(input_ids=ids).logits[0, -len(completion.token_ids) - 1 : -1]
+        for token, bias in sampling.logit_bias:
+            logits[:, token] += bias
+        p = (logits / sampling.temperature).softmax(-1)
+        if sampling.top_p < 1:
+            order = p.argsort(-1, descending=True)
+            held = p.gather(1, order).cumsum(-1) - p.gather(1, order)
+            p = torch.where(held.scatter(1, order, held) < sampling.top_p, p, 0.0)
+        p = torch.where(p >= sampling.min_p * p.amax(-1, keepdim=True), p, 0.0)
+        expected = (p / p.sum(-1, keepdim=True)).gather(1, torch.tensor(completion.token_ids)[:, None])[:, 0].log()
+        assert torch.allclose(torch.tensor(completion.logprobs), expected, atol=1e-3)
+    used = {token for completion in group for token in completion.token_ids}
+    assert 50 not in used or sampling.top_p == 1
+    assert (used == {5}) == (sampling.logit_bias == ((5, 30.0),))
+
+
+# ---------------------------------------------------------------------------------------------------------- streams
+
+
+def streamed(policy, sampling, seed: int = 0) -> list[str]:
+    return list(EngineSampler(policy).stream(TEXT, sampling, seed=seed))
+
+
+def test_a_stream_is_the_completion_in_pieces(trained):
+    for seed in range(12):
+        (completion,) = EngineSampler(trained).sample([TEXT], LONG, seed=seed)[0]
+        pieces = streamed(trained, LONG, seed)
+        assert "".join(pieces) == completion.text
+        assert all(pieces)
+        assert len(pieces) > 5 or len(completion.token_ids) < 12
+
+
+def test_a_stream_never_tells_half_a_letter(policy):
+    """The model is made to say letters of several bytes, byte by byte."""
+    euro = policy.tokenizer("€", add_special_tokens=False)["input_ids"]
+    assert len(euro) == 3
+    only = tuple((token, -100.0) for token in range(len(policy.tokenizer)) if token not in euro)
+    whole = 0
+    for seed in range(8):
+        sampling = Sampling(max_new_tokens=60, logit_bias=only, temperature=2.0)
+        (completion,) = EngineSampler(policy).sample([TEXT], sampling, seed=seed)[0]
+        pieces = streamed(policy, sampling, seed)
+        assert "".join(pieces) == completion.text
+        told_so_far = ""
+        for piece in pieces[:-1]:
+            told_so_far += piece
+            assert not told_so_far.endswith("\N{REPLACEMENT CHARACTER}")
+        whole += completion.text.count("€")
+    assert whole > 0
+
+
+def test_a_stop_text_never_leaks_into_a_stream(policy):
+    """Not even its beginning; what only looked like one is told once that is certain."""
+    checked = 0
+    for seed in range(20):
+        (plain,) = EngineSampler(policy).sample([TEXT], LONG, seed=seed)[0]
+        at = next((i for i in range(8, len(plain.text) - 3) if plain.text[i : i + 3].isascii()), None)
+        if at is None or plain.text.index(plain.text[at : at + 3]) != at:
+            continue
+        stop = plain.text[at : at + 3]
+        sampling = Sampling(max_new_tokens=40, stop=("never said this", stop))
+        pieces = streamed(policy, sampling, seed)
+        text, so_far = plain.text[:at], ""
+        for piece in pieces:
+            so_far += piece
+            assert text.startswith(so_far)
+        assert so_far == text
+        (completion,) = EngineSampler(policy).sample([TEXT], sampling, seed=seed)[0]
+        assert (completion.text, completion.finish_reason) == (text, FinishReason.STOP)
+        checked += 1
+    assert checked >= 8
+
+
+def test_a_stream_can_be_left_and_others_begun(policy):
+    expected = streamed(policy, LONG, 3)
+    stream = EngineSampler(policy).stream(TEXT, LONG, seed=3)
+    first = next(stream)
+    stream.close()
+    assert first == expected[0]
+    one, other = (EngineSampler(policy).stream(TEXT, LONG, seed=seed) for seed in (3, 4))
+    mixed = [(next(one), next(other)) for _ in range(4)]
+    assert [a for a, _ in mixed] == expected[:4]
+    assert [b for _, b in mixed] == streamed(policy, LONG, 4)[:4]
+
+
 # ----------------------------------------------------------------------------------------------------------- chance
 
 
