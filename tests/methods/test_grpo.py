@@ -1,9 +1,11 @@
 import dataclasses
+import math
 
 import pytest
 import torch
 
 from burnish import config as settings
+from burnish.errors import InputError
 from burnish.loop.recipe import GrpoSettings
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import grpo
@@ -44,6 +46,30 @@ def test_the_share_of_each_completion(normaliser, expected):
     config = grpo.Config(normaliser=normaliser, beta=0.0)
     made = grpo.targets(batch([1.0, 3.0], [2, 4]), config)
     assert share(made, config).tolist() == pytest.approx(expected)
+
+
+def test_tokens_weigh_by_how_much_likelier_the_trainer_finds_them_up_to_the_cap():
+    """Off, the sampler's log-probs change nothing; on, the policy's part is weighed and the divergence is not."""
+    sampled = torch.tensor([[-1.0, -1.0, 0.0, 0.0], [-3.0, -1.0, -1.0, -2.0]])
+    made = dataclasses.replace(batch([1.0, 3.0], [2, 4]), behaviour_logprobs_BT=sampled)
+    logprobs = torch.full((2, 4), -1.0, requires_grad=True)
+    kl = torch.ones(2, 4)
+    weights = {0.0: [1, 1, 1, 1], 2.0: [2, 1, 1, 2], 3.0: [3, 1, 1, math.e]}  # exp(2) = 7.4 is capped
+    for cap, expected in weights.items():
+        config = grpo.Config(beta=0.1, importance_cap=cap)
+        found = share(grpo.targets(made, config), config, logprobs_BT=logprobs, kl_BT=kl)
+        # by hand: advantages -1, 1; ratio 1; 0.1 of divergence a token; over 2 * 10
+        assert found.tolist() == pytest.approx([(2 + 0.2) / 20, (-sum(expected) + 0.4) / 20])
+        (slope,) = torch.autograd.grad(found[1], logprobs)
+        assert slope[1].tolist() == pytest.approx([-each / 20 for each in expected])
+
+
+@pytest.mark.parametrize("cap", [0.5, -1.0, NAN, float("inf")])
+def test_a_cap_that_would_shrink_every_token_is_refused(cap):
+    with pytest.raises(InputError, match="importance_cap"):
+        grpo.Config(importance_cap=cap)
+    with pytest.raises(InputError, match="importance_cap"):
+        GrpoSettings(importance_cap=cap)
 
 
 def test_the_divergence_is_added_with_its_coefficient():

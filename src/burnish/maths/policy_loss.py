@@ -35,6 +35,16 @@ def clipped_policy_loss(
     return -torch.minimum(plain, limited), limited < plain
 
 
+def truncated_importance(old_logprobs_BT: Tensor, behaviour_logprobs_BT: Tensor, cap: float) -> Tensor:
+    """Return min(pi_old / pi_behaviour, cap) of each token, (B, T), no gradient.
+
+    Corrects for a sampler whose numbers are not quite the trainer's; the cap bounds the variance, at the price of a
+    bias towards the sampler's distribution. Source: truncated importance sampling, Ionides 2008, Journal of
+    Computational and Graphical Statistics 17(2).
+    """
+    return torch.exp(old_logprobs_BT.detach() - behaviour_logprobs_BT).clamp(max=cap)
+
+
 def masked(values_BT: Tensor, mask_BT: Tensor) -> Tensor:
     """Return the values with 0 where the mask is not set.
 

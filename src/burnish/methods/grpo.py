@@ -29,7 +29,14 @@ from burnish.errors import InputError
 from burnish.maths.advantages import Scale, group_relative
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind, kl_estimate
-from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, masked, masked_sum, per_completion
+from burnish.maths.policy_loss import (
+    Normaliser,
+    clipped_policy_loss,
+    masked,
+    masked_sum,
+    per_completion,
+    truncated_importance,
+)
 from burnish.methods import Needs
 
 
@@ -55,6 +62,8 @@ class Config:
     """Reward units taken from a truncated completion under "penalise"; with "mask" and "keep" it is not used."""
     minibatches: int = 1
     """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
+    importance_cap: float = 0.0
+    """Tokens weigh by the trainer's over the sampler's probability, at most this (2, say); 0 leaves it out."""
 
     def __post_init__(self) -> None:
         if not 0 < self.clip_low < 1:
@@ -65,6 +74,8 @@ class Config:
             raise InputError(f"beta: {self.beta} is not a number from 0 up. Use 0 for no KL term.")
         if not (math.isfinite(self.truncation_penalty) and self.truncation_penalty >= 0):
             raise InputError(f"truncation_penalty: {self.truncation_penalty} is not a number from 0 up. Use 1.")
+        if not (math.isfinite(self.importance_cap) and (self.importance_cap == 0 or self.importance_cap >= 1)):
+            raise InputError(f"importance_cap: {self.importance_cap} is neither 0 nor from 1 up. Use 0 for none, or 2.")
         if self.minibatches < 1:
             raise InputError(f"minibatches: {self.minibatches} is not a whole number from 1 up.")
 
@@ -103,6 +114,9 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     token_BT, clipped_BT = clipped_policy_loss(
         logprobs_BT, old_BT, batch.advantages_B, clip_low=config.clip_low, clip_high=config.clip_high
     )
+    if config.importance_cap and batch.behaviour_logprobs_BT is not None:
+        behaviour_BT = masked(batch.behaviour_logprobs_BT, mask_BT)
+        token_BT = token_BT * truncated_importance(masked(old_BT, mask_BT), behaviour_BT, config.importance_cap)
     beta = batch.scalars.get("beta", config.beta)
     kl_BT = _kl(logprobs_BT, outputs, config)
     if beta > 0 and kl_BT is not None:
