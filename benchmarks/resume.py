@@ -2,7 +2,8 @@
 
 python benchmarks/resume.py [smoke|reviews] [--kills N] [--dtype float32|bfloat16] [--folder DIR]
 
-One run without interruption; another that is killed (kill -9) at N moments drawn by lot and gone on with each time.
+One run without interruption; another that is killed (kill -9) N times, in stage after stage at moments drawn by lot,
+and gone on with each time.
 Prints the SHA-256 of what must be equal in both. reviews: the real model and people's ratings, every stage cut short.
 """
 
@@ -58,6 +59,9 @@ SHORT = {
 """Settings of a run that passes through every stage in a few minutes."""
 
 
+STAGES = ("feedback", "before", "reward-0", "train-0", "after", "gold", "report")
+
+
 def command(folder: Path, recipe: str, dtype: str) -> list[str]:
     """Return the command of one run; the folders of two runs have one name, since completions carry it."""
     sets = [word for name, value in SHORT[recipe].items() for word in ("--set", f"{name}={value}")]
@@ -72,26 +76,41 @@ def uninterrupted(run: list[str]) -> float:
     return time.monotonic() - began
 
 
-def interrupted(run: list[str], folder: Path, kills: int, seconds: float) -> int:
-    """Kill a run at random moments, going on with it each time; return how often it was killed before it was done.
+def interrupted(run: list[str], folder: Path, kills: int) -> int:
+    """Kill a run in stage after stage, some seconds into each; return how often it was killed before it was done.
 
-    The moments are drawn so that so many kills spread over the run's own length.
+    Every third kill falls into the training, the longest stage and the one with most to lose.
     """
     draw = random.Random(0)
     for kill in range(kills):
+        wanted = "train-0" if kill % 3 == 1 else STAGES[kill % len(STAGES)]
         process = subprocess.Popen([*run, "--resume"])
+        while process.poll() is None and not _reached(folder, wanted):
+            time.sleep(0.2)
         try:
-            status = process.wait(timeout=draw.uniform(0.1, 0.9) * seconds * min(1.0, 3 / kills))
+            status = process.wait(timeout=draw.uniform(0.5, 15.0))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            state = json.loads((folder / "status.json").read_text("utf-8"))["state"] if folder.exists() else "starting"
-            print(f"  kill {kill + 1}: in stage {state}", flush=True)
+            print(f"  kill {kill + 1}: in stage {_state(folder)}", flush=True)
         else:
             assert status == 0, status
             return kill
     subprocess.run([*run, "--resume"], check=True)
     return kills
+
+
+def _reached(folder: Path, wanted: str) -> bool:
+    """Return whether a run is in this stage or beyond it."""
+    state = _state(folder)
+    return state == "done" or (state in STAGES and STAGES.index(state) >= STAGES.index(wanted))
+
+
+def _state(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "status.json").read_text("utf-8"))["state"])
+    except (OSError, ValueError, KeyError):
+        return "starting"
 
 
 def main() -> int:
@@ -107,7 +126,7 @@ def main() -> int:
         whole, cut = base / "whole" / "run", base / "cut" / "run"
         seconds = uninterrupted(command(whole, args.recipe, args.dtype))
         print(f"uninterrupted: {seconds:.0f} s, {args.recipe}, {args.dtype}", flush=True)
-        kills = interrupted(command(cut, args.recipe, args.dtype), cut, args.kills, seconds)
+        kills = interrupted(command(cut, args.recipe, args.dtype), cut, args.kills)
         expected, found = essence(whole), essence(cut)
     differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     for name in sorted(expected):
