@@ -226,6 +226,20 @@ def test_first_tokens_follow_the_models_distribution(trained):
     assert chisquare(observed, wanted, sum_check=False).pvalue > 0.001
 
 
+def test_every_token_has_a_random_number_of_its_own(policy):
+    """Four tokens, as good as equally likely: each follows each, as it would not if a number were used twice."""
+    four = (5, 6, 7, 8)
+    bias = tuple((token, -1e6) for token in range(len(policy.tokenizer)) if token not in four)
+    engine = an_engine(policy, 32)
+    for seed in range(160):
+        engine.submit(Request((5, 9), Sampling(temperature=100.0, logit_bias=bias, max_new_tokens=3), seed))
+    drawn = list(engine.run())
+    words = [told(drawn, number)[0] for number in range(160)]
+    for earlier, later in ((0, 1), (1, 2), (0, 2)):
+        pairs = [(word[earlier], word[later]) for word in words]
+        assert {pairs.count((a, b)) > 1 for a in four for b in four} == {True}
+
+
 # ----------------------------------------------------------------------------------------------------------- cancel
 
 
