@@ -349,7 +349,15 @@ def test_lora_with_magnitudes_is_refused():
     """DoRA (arXiv 2402.09353) is no sum of two products."""
     model = adapted(made("llama"), use_dora=True)
     with pytest.raises(UnknownShape, match="not plain LoRA"):
-        Decoder(model).adapter("default")
+        Decoder(model)
+
+
+def test_an_adapter_that_is_merged_already_is_refused():
+    """It would count twice."""
+    model = adapted(made("llama"))
+    model.merge_adapter()
+    with pytest.raises(UnknownShape, match="merged into the weights"):
+        Decoder(model)
 
 
 def test_a_family_that_is_not_known_is_refused_by_name():

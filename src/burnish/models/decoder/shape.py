@@ -43,8 +43,6 @@ class Shape:
     """silu, gelu or gelu_tanh."""
     gemma: bool
     """A norm multiplies by 1 + weight in float32, and embeddings are multiplied by sqrt(hidden size)."""
-    sandwich: bool
-    """Norms stand after attention and MLP too (Gemma 2 and 3)."""
     attention_cap: float | None
     logit_cap: float | None
     layers: tuple[LayerShape, ...]
@@ -71,7 +69,6 @@ class Shape:
             scale=(getattr(config, "query_pre_attn_scalar", None) or head_dim) ** -0.5,
             activation=ACTIVATIONS[activation],
             gemma=family.startswith("gemma"),
-            sandwich=family in ("gemma2", "gemma3_text"),
             attention_cap=getattr(config, "attn_logit_softcapping", None),
             logit_cap=getattr(config, "final_logit_softcapping", None),
             layers=tuple(_layer(config, number) for number in range(config.num_hidden_layers)),

@@ -47,6 +47,7 @@ class Product:
             if module is not base and not hasattr(module, "lora_A"):
                 kind = f"{type(module).__module__}.{type(module).__name__}"  # peft calls every kind's layer "Linear"
                 raise UnknownShape(f"its adapter is a {kind}, not LoRA")
+            _refuse_other_adapters(module)
         self.rows = [base.weight.shape[0] for base in self.bases]
         self._weight = self.bases[0].weight.detach() if len(modules) == 1 else self._fuse()
 
@@ -77,9 +78,8 @@ class Product:
         downs, ups = [], []
         for module, rows in zip(self.modules, self.rows, strict=True):
             if name in getattr(module, "lora_A", {}):
-                down, up = _matrices(module, name)
-                downs.append(down.to(dtype))
-                ups.append((up * module.scaling[name]).to(dtype))
+                downs.append(module.lora_A[name].weight.to(dtype))
+                ups.append((module.lora_B[name].weight * module.scaling[name]).to(dtype))
             else:
                 ups.append(torch.zeros(rows, 0, dtype=dtype, device=self._weight.device))
         return LowRank(torch.cat(downs), _block_diagonal(ups)) if downs else None
@@ -90,10 +90,12 @@ def _block_diagonal(parts: Sequence[Tensor]) -> Tensor:
     return found
 
 
-def _matrices(module: Any, name: str) -> tuple[Tensor, Tensor]:
-    if getattr(module, "use_dora", {}).get(name) or module.lora_bias.get(name):
+def _refuse_other_adapters(module: Any) -> None:
+    """Raise UnknownShape for LoRA with more to it than x A^T B^T, or already added to the weights."""
+    if any(getattr(module, "use_dora", {}).values()) or any(getattr(module, "lora_bias", {}).values()):
         raise UnknownShape("its adapter is not plain LoRA")
-    return module.lora_A[name].weight, module.lora_B[name].weight
+    if getattr(module, "merged", False):
+        raise UnknownShape("its adapter is merged into the weights; unmerge it, or save the merged model and load that")
 
 
 class Layer:
