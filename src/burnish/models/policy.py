@@ -28,7 +28,7 @@ from burnish.errors import InputError
 from burnish.maths.batch import Outputs
 from burnish.models import general
 from burnish.models.decoder.attention import PackedAttention
-from burnish.models.decoder.forward import Decoder, multiply
+from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
 from burnish.models.decoder.shape import UnknownShape
 from burnish.models.head import TokenStatistics, token_statistics
@@ -207,11 +207,8 @@ class Policy:
         decoder, name = self.decoder, self.adapter_name
         attend = PackedAttention(decoder.shape, rows.layout, decoder.dtype)
         read = decoder.adapter(name) if adapter and name else None
-        # packed weights where nothing is trained through: for the reference above all
-        how = None if torch.is_grad_enabled() else self.packed()
-        return decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read, multiply=how or multiply)[
-            rows.source_M
-        ]
+        # never by packed weights: policy and reference are rounded alike, so that the first KL is 0
+        return decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read)[rows.source_M]
 
     def state(self) -> dict[str, Tensor]:
         """Return the trained tensors by name, for a checkpoint."""
