@@ -75,8 +75,9 @@ class PackedAttention:
         if keys > SHORT or shape.attention_cap is not None or rows.token_RT.device.type != "cpu":
             return mask
         if mask is None:
-            mask = torch.full((length, keys), -torch.inf, dtype=self.dtype).triu_(1)[None, None]
-        wide = mask[:, :, None].expand(count, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
+            mask = torch.full((length, keys), -torch.inf).triu_(1)[None, None]
+        wide = mask.to(torch.promote_types(self.dtype, torch.float32))[:, :, None]
+        wide = wide.expand(count, shape.kv_heads, shape.heads // shape.kv_heads, -1, -1)
         return wide.reshape(count * shape.kv_heads, -1, keys)
 
 
@@ -118,7 +119,9 @@ class _Short(Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
-        weights = torch.softmax(torch.baddbmm(mask, q, k.mT, alpha=scale), dim=-1)
+        # scores in float32: rounded to bfloat16 before the softmax they would move log-probs by more than all else does
+        scores = torch.baddbmm(mask, q.to(mask.dtype), k.to(mask.dtype).mT, alpha=scale)
+        weights = torch.softmax(scores, dim=-1).to(q.dtype)
         ctx.save_for_backward(q, k, v, weights)
         ctx.scale = scale
         return torch.bmm(weights, v)
