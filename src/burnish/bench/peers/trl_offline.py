@@ -52,7 +52,7 @@ def serve(job: dict[str, Any], turns: Any) -> None:
         **({"beta": job["beta"]} if name == "dpo" else {}),
     )
 
-    class InOrder(trainer_class):  # type: ignore[misc, valid-type]
+    class InOrder(trainer_class):  # type: ignore[misc, valid-type]  # chosen at run time
         """Takes the rows as they come, so that step k sees the same texts on both sides."""
 
         def _get_train_sampler(self, dataset: Any = None) -> SequentialSampler:

@@ -40,7 +40,7 @@ class PackedProducts:
             x = torch.ones(2, weight.shape[1], dtype=weight.dtype)
             found, plain = _linear(x, _pack(weight), None), F.linear(x, weight)
             return torch.allclose(found.float(), plain.float(), rtol=0.05, atol=0.1)
-        except (RuntimeError, AttributeError, NotImplementedError):
+        except (RuntimeError, AttributeError, NotImplementedError):  # this build of torch has no such product
             return False
 
     def read(self, adapters: list[Adapter | None]) -> None:

@@ -86,7 +86,7 @@ class Product:
 
 
 def _block_diagonal(parts: Sequence[Tensor]) -> Tensor:
-    found: Tensor = torch.block_diag(*parts)  # type: ignore[no-untyped-call]
+    found: Tensor = torch.block_diag(*parts)  # type: ignore[no-untyped-call]  # torch publishes no types
     return found
 
 
