@@ -19,7 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {"errors", "peers"},
     {"locks", "memory"},
     {"records", "config", "files", "progress"},
-    {"plain", "maths", "machine"},
+    {"plain", "maths", "machine", "examples"},
     {"models", "store", "corpora"},
     {"feedback", "judges"},
     {"methods", "rewards"},
@@ -64,7 +64,7 @@ WITHOUT_TORCH = {
     "cli",
 }
 
-METHODS_MAY_USE = {"methods", "maths", "records", "errors"}
+METHODS_MAY_USE = {"methods", "maths", "records", "examples", "errors"}
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 FORBIDDEN_CALLS = {("torch", "load"), ("yaml", "load"), ("yaml", "unsafe_load"), ("", "eval"), ("", "exec")}

@@ -1,7 +1,11 @@
-"""The two tensor records every method takes: a `Batch` (known before the model runs), `Outputs` (what it says).
+"""The two tensor records every method takes: a `Batch` (known before the loss is asked), `Outputs` (what the model says).
 
-Dimensions: B completions, T tokens of the longest completion, K heads. Rows are completions; padding is on the right.
-Both slice along B, so that a window larger than memory is walked in slices whose sums add up.
+Dimensions: B completions, T tokens of the longest completion, K heads, V vocabulary. Rows are completions; padding is on
+the right. Both slice along B, so that a window larger than memory is walked in slices whose sums add up.
+
+Time: place t of (B, T) belongs to the completion's token t. `logprobs_BT` is the log-probability of that token;
+`values_BT` and `q_BTKV` are read from the state *before* it, where it is chosen; `token_rewards_BTK` from the state
+*after* it, when it has been said.
 """
 
 from __future__ import annotations
@@ -16,27 +20,52 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """What is known about B completions before the model runs. A field a method does not need is None."""
+    """What is known about B completions before the loss is asked. A field a method does not need is None."""
 
     completion_mask_BT: Tensor
     """bool, 1 = trained on. Built from lengths, never from token ids: the end token counts (pad may equal end)."""
     group_B: Tensor
-    """int64; completions of one prompt share a number."""
+    """int64; completions of one example (a prompt's group, a pair, a ranking) share a number."""
+    tokens_BT: Tensor | None = None
+    """int64; the completions' token ids, 0 beyond their ends."""
     rewards_B: Tensor | None = None
     """float32, NaN = unscored."""
+    token_rewards_BT: Tensor | None = None
+    """float32: reward or label of single tokens, NaN where nothing was said of a token."""
     advantages_B: Tensor | None = None
+    advantages_BT: Tensor | None = None
+    returns_BT: Tensor | None = None
+    """What the value head should predict."""
     behaviour_logprobs_BT: Tensor | None = None
     """The sampler's own log-probs."""
     old_logprobs_BT: Tensor | None = None
     """The policy's at the start of the window, from the same kernel as the loss; None = strictly on-policy."""
+    old_values_BT: Tensor | None = None
+    """The value head's at the start of the window."""
+    reference_logprobs_BT: Tensor | None = None
+    """The untouched model's, where they were computed before the loss (view "old")."""
+    slow_values_BT: Tensor | None = None
+    """The value head of the slowly moving copy (view "slow")."""
+    slow_q_BTKV: Tensor | None = None
+    """Its action values."""
     truncated_B: Tensor | None = None
     """bool: reached the length limit."""
+    fresh_B: Tensor | None = None
+    """bool: drawn by the policy now; False is what a person or a file brought."""
+    mismatched_B: Tensor | None = None
+    """bool: completion beside a prompt it was not given to; never trained on."""
     targets_BK: Tensor | None = None
     """float32: what K heads should predict (scores), NaN = not for this head."""
+    ranks_B: Tensor | None = None
+    """int64: place within the example, 0 best, equal = tied, -1 = not compared."""
+    margin_B: Tensor | None = None
+    """float32: how much better the chosen one is, on both rows of a pair; NaN = nobody said."""
     probability_B: Tensor | None = None
     """For pairs, of which rows 2i (chosen) and 2i+1 (rejected) are one: P(chosen preferred), on both rows."""
     weights_BK: Tensor | None = None
     """float32: weight of the row for head k (bootstrap counts times the signal's own weight)."""
+    variance_B: Tensor | None = None
+    """float32: variance of the score, NaN where nobody stated one."""
     scalars: Mapping[str, float] = field(default_factory=dict)
     """Numbers that hold for the whole window, such as the KL coefficient."""
 
@@ -60,10 +89,20 @@ class Outputs:
     reference_logprobs_BT: Tensor | None = None
     kl_BT: Tensor | None = None
     """KL(policy || reference) of each token's whole distribution, in nats, with gradient."""
+    teacher_kl_BT: Tensor | None = None
+    """KL(policy || teacher): the teacher is the same policy, without gradient, asked what `Row.teacher` asks."""
+    teacher_logprobs_BT: Tensor | None = None
+    """The teacher's log-probability of each completion token; no gradient."""
     entropy_BT: Tensor | None = None
     """No gradient."""
     rewards_BK: Tensor | None = None
-    """What K reward heads predict."""
+    """What K reward heads predict of the whole completion: read after its last token."""
+    token_rewards_BTK: Tensor | None = None
+    """The same heads, read after every token."""
+    values_BT: Tensor | None = None
+    """The value head, read before every token."""
+    q_BTKV: Tensor | None = None
+    """K action-value heads over the vocabulary, read before every token."""
 
 
 def length_mask(lengths: list[int]) -> Tensor:

@@ -1,9 +1,18 @@
 """Methods: one file per algorithm. The file name is the registry.
 
-Each holds its frozen `Config`, `needs(config)`, and pure functions on `burnish.maths.batch` records: `targets(batch,
-config) -> Batch` where something is computed once for a whole window, and `loss(batch, outputs, config) -> (share_B,
-metrics)`. `share_B` is each row's share of the window's loss: slices of a window add up (trap T26). `metrics` maps a
-name to (B,) values, NaN where it does not apply; the trainer prints their mean.
+Each holds its frozen `Config` and, of these functions, `needs` and `loss` always, the others where it must:
+
+    needs(config) -> Needs                          what the loop must bring
+    prepare(signals, config, tools) -> [Example]    signals to rows, text to text, seeded (else `examples.prepared`)
+    sampling(config, sampling) -> Sampling          how fresh completions are drawn
+    act(says, config) -> logits_BV                  what the next token is drawn from, where not the policy's own logits
+    choose(examples, config, tools) -> [Example]    fresh, scored groups to what is learned from (best of n, pairs, ...)
+    targets(batch, config) -> Batch                 once for a whole window, pure, no gradient: advantages, denominators
+    loss(batch, outputs, config) -> (share, metrics)
+
+`loss` returns each row's share of the window's loss, (B,): slices of a window add up (trap T26). `metrics` maps a name to
+(B,) values, NaN where it does not apply; the trainer prints their mean. `METRICS` says of each what it means and what is
+healthy; the docs are made of it.
 """
 
 from __future__ import annotations
@@ -14,6 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
+from torch import Tensor
+
 from burnish.errors import InputError, nearest
 
 
@@ -22,15 +33,42 @@ class Needs:
     """What a method asks of the loop that trains it; a function of its config (`needs(config)`)."""
 
     eats: tuple[type, ...]
-    """Which of the four signals."""
+    """Which of the four signals; with `fresh` they come beside what is drawn."""
     fresh: bool = False
     """Completions drawn now by the policy."""
+    group: int = 0
+    """Completions drawn for a prompt, where the method fixes it; 0 leaves it to the run's own setting."""
+    scored: bool = False
+    """Fresh completions need a reward (or a judge)."""
     views: tuple[str, ...] = ()
-    """"reference": statistics of the untouched model beside the policy's."""
+    """"reference": statistics of the untouched model beside the policy's. "old": before the first step on a window, a
+    pass over all of it fills old_logprobs_BT, old_values_BT and (with "reference") reference_logprobs_BT for `targets`.
+    "slow": the same pass by a slowly moving copy fills slow_values_BT and slow_q_BTKV. "teacher": `Row.teacher` is asked.
+    """
     heads: Mapping[str, int] = field(default_factory=dict)
-    """{"reward": K}."""
+    """{"reward": K}, {"value": 1}, {"q": K}: linear heads on the policy's states."""
+    tokens: tuple[str, ...] = ()
+    """Control tokens to add to the vocabulary."""
     together: bool = False
-    """Rows of a group stay in one slice."""
+    """Rows of an example stay in one slice."""
+    replay: int = 0
+    """Windows kept and drawn again beside the fresh one."""
+    slow_rate: float = 0.0
+    """Share of the way that the slow copy moves towards the policy after each step, in (0, 1]."""
+    partner: str = ""
+    """Method trained in turn: the reward of this one, or the policy of this reward."""
+    policy: bool = True
+    """Whether the language model itself is trained; False trains heads (and adapter) as a reward model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """What the network says of the next token of B rows: what `act` may draw from."""
+
+    logits_BV: Tensor
+    reference_logits_BV: Tensor | None = None
+    values_B: Tensor | None = None
+    q_BKV: Tensor | None = None
 
 
 def names() -> list[str]:
