@@ -1,7 +1,7 @@
-"""What a window is made of: rows of (prompt, completion) with what is known of each, and which of them stay together.
+"""What a window is made of: rows of (prompt, completion), what is known of each, and which of them stay together.
 
-Between signals (what people mean) and tensors (what a loss takes): a method's `prepare` turns signals into examples, its
-`choose` turns fresh completions into examples, and the trainer encodes examples as a `Batch`.
+Between signals (what people mean) and tensors (what a loss takes): a method's `prepare` turns signals into examples,
+its `choose` turns fresh completions into examples, and the trainer encodes examples as a `Batch`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The two tensor records every method takes: a `Batch` (known before the loss is asked), `Outputs` (what the model says).
+"""The two tensor records every method takes: a `Batch` (known before the loss), `Outputs` (what the model says).
 
-Dimensions: B completions, T tokens of the longest completion, K heads, V vocabulary. Rows are completions; padding is on
-the right. Both slice along B, so that a window larger than memory is walked in slices whose sums add up.
+Dimensions: B completions, T tokens of the longest completion, K heads, V vocabulary. Rows are completions; padding is
+on the right. Both slice along B, so that a window larger than memory is walked in slices whose sums add up.
 
 Time: place t of (B, T) belongs to the completion's token t. `logprobs_BT` is the log-probability of that token;
 `values_BT` and `q_BTKV` are read from the state *before* it, where it is chosen; `token_rewards_BTK` from the state

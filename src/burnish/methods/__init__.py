@@ -10,9 +10,9 @@ Each holds its frozen `Config` and, of these functions, `needs` and `loss` alway
     targets(batch, config) -> Batch                 once for a whole window, pure, no gradient: advantages, denominators
     loss(batch, outputs, config) -> (share, metrics)
 
-`loss` returns each row's share of the window's loss, (B,): slices of a window add up (trap T26). `metrics` maps a name to
-(B,) values, NaN where it does not apply; the trainer prints their mean. `METRICS` says of each what it means and what is
-healthy; the docs are made of it.
+`loss` returns each row's share of the window's loss, (B,): slices of a window add up (trap T26). `metrics` maps a name
+to (B,) values, NaN where it does not apply; the trainer prints their mean. `METRICS` says of each what it means and
+what is healthy; the docs are made of it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Needs:
     scored: bool = False
     """Fresh completions need a reward (or a judge)."""
     views: tuple[str, ...] = ()
-    """"reference": statistics of the untouched model beside the policy's. "old": before the first step on a window, a
+    """"reference": statistics of the untouched model beside the policy's. "old": before the first step on a window a
     pass over all of it fills old_logprobs_BT, old_values_BT and (with "reference") reference_logprobs_BT for `targets`.
-    "slow": the same pass by a slowly moving copy fills slow_values_BT and slow_q_BTKV. "teacher": `Row.teacher` is asked.
-    """
+    "slow": the same pass by a slowly moving copy fills slow_values_BT and slow_q_BTKV. "teacher": `Row.teacher` is
+    asked beside the row's own prompt."""
     heads: Mapping[str, int] = field(default_factory=dict)
     """{"reward": K}, {"value": 1}, {"q": K}: linear heads on the policy's states."""
     tokens: tuple[str, ...] = ()
