@@ -19,7 +19,17 @@ NAMES = methods.names()
 LENGTHS = [3, 5, 1, 4, 2, 2, 5, 3]
 UNITS = len(LENGTHS) // 2  # pairs of rows: a group of two completions, or chosen and rejected
 WIDTH, HEADS = 7, 3  # two places more than the longest completion: padding that belongs to the window
-LEAVES = ("logprobs_BT", "kl_BT", "rewards_BK")
+VOCABULARY, ACTION_HEADS = 6, 2
+LEAVES = ("logprobs_BT", "kl_BT", "teacher_kl_BT", "rewards_BK", "token_rewards_BTK", "values_BT", "q_BTKV")
+SPOILT_IN_BATCH = (
+    "token_rewards_BT",
+    "behaviour_logprobs_BT",
+    "old_logprobs_BT",
+    "old_values_BT",
+    "reference_logprobs_BT",
+    "slow_values_BT",
+)
+"""What may be rubbish where the mask is not set; the other fields of (B, T) are made by `targets` itself."""
 
 
 def every_config(name: str) -> list[object]:
@@ -50,8 +60,13 @@ def window(name: str, config: object) -> tuple[Batch, dict[str, torch.Tensor]]:
         "logprobs_BT": -noise(n, WIDTH).abs() - 0.1,
         "reference_logprobs_BT": -noise(n, WIDTH).abs() - 0.1,
         "kl_BT": noise(n, WIDTH).abs(),
+        "teacher_kl_BT": noise(n, WIDTH).abs(),
+        "teacher_logprobs_BT": -noise(n, WIDTH).abs() - 0.1,
         "entropy_BT": noise(n, WIDTH).abs(),
         "rewards_BK": noise(n, HEADS),
+        "token_rewards_BTK": noise(n, WIDTH, HEADS),
+        "values_BT": noise(n, WIDTH),
+        "q_BTKV": noise(n, WIDTH, ACTION_HEADS, VOCABULARY),
     }
     weights = noise(n, HEADS).abs()
     probability = torch.rand(UNITS, generator=generator, dtype=torch.float64).repeat_interleave(2)
@@ -60,10 +75,23 @@ def window(name: str, config: object) -> tuple[Batch, dict[str, torch.Tensor]]:
         total = float(weights[0::2].sum())
     else:
         total = float(weights.sum())
+    some = torch.rand(n, WIDTH, generator=generator) < 0.6
+    some[:, 0] = True
     batch = Batch(
         completion_mask_BT=mask,
         group_B=torch.arange(UNITS).repeat_interleave(2),
+        tokens_BT=torch.randint(VOCABULARY, (n, WIDTH), generator=generator).masked_fill(~mask, 0),
         rewards_B=noise(n),
+        token_rewards_BT=torch.where(some & mask, torch.rand(n, WIDTH, generator=generator).double(), torch.nan),
+        old_values_BT=says["values_BT"] + 0.2 * noise(n, WIDTH),
+        reference_logprobs_BT=says["reference_logprobs_BT"],
+        slow_values_BT=noise(n, WIDTH),
+        slow_q_BTKV=noise(n, WIDTH, ACTION_HEADS, VOCABULARY),
+        fresh_B=torch.tensor([True, False] * UNITS),
+        mismatched_B=torch.tensor([False, False, False, False, False, False, True, True]),
+        ranks_B=torch.tensor([0, 1] * UNITS),
+        margin_B=torch.rand(UNITS, generator=generator, dtype=torch.float64).repeat_interleave(2),
+        variance_B=torch.rand(n, generator=generator, dtype=torch.float64),
         behaviour_logprobs_BT=says["logprobs_BT"] + 0.01 * noise(n, WIDTH),
         old_logprobs_BT=says["logprobs_BT"] + 0.2 * noise(n, WIDTH),
         truncated_B=torch.tensor([False, True, False, False, True, False, False, False]),
@@ -91,6 +119,11 @@ def run(name, config, batch, says, parts=None):
             assert not values.requires_grad
             metrics.setdefault(key, torch.zeros(len(batch), dtype=torch.float64))[rows] = values.double()
     return shares, metrics, {key: leaf.grad for key, leaf in leaves.items() if leaf.grad is not None}
+
+
+def spoil(values: torch.Tensor, hidden_BT: torch.Tensor, rubbish: float) -> torch.Tensor:
+    """Rubbish wherever the mask is not set, whatever stands behind (B, T)."""
+    return values.masked_fill(hidden_BT.reshape(hidden_BT.shape + (1,) * (values.ndim - 2)), rubbish)
 
 
 def agree(one, other) -> None:
@@ -124,11 +157,11 @@ def test_masked_tokens_change_nothing_even_when_they_are_not_numbers(name, confi
     expected = run(name, config, batch, says)
     hidden = ~batch.completion_mask_BT
     for rubbish in (99.0, torch.nan, -torch.inf):
-        spoilt = {k: v.masked_fill(hidden, rubbish) if k.endswith("_BT") else v for k, v in says.items()}
+        spoilt = {k: spoil(v, hidden, rubbish) if "_BT" in k else v for k, v in says.items()}
         changed = {
-            item.name: value.masked_fill(hidden, rubbish)
-            for item in dataclasses.fields(batch)
-            if item.name.endswith("logprobs_BT") and (value := getattr(batch, item.name)) is not None
+            name: spoil(value, hidden, rubbish)
+            for name in SPOILT_IN_BATCH
+            if (value := getattr(batch, name)) is not None
         }
         agree(run(name, config, dataclasses.replace(batch, **changed), spoilt), expected)
 
@@ -222,8 +255,19 @@ def test_it_says_what_it_needs(name, config):
     needs = methods.load(name).needs(config)
     assert needs.eats or needs.fresh
     assert set(needs.eats) <= {Demonstration, Preference, Score, Critique}
-    assert set(needs.views) <= {"reference"}
-    assert all(count == HEADS for count in needs.heads.values())
+    assert set(needs.views) <= {"reference", "old", "slow", "teacher"}
+    assert set(needs.heads) <= {"reward", "value", "q"}
+    assert needs.heads.get("reward", HEADS) == HEADS
+    assert needs.partner in {"", *NAMES}
+    assert (needs.slow_rate > 0) == ("slow" in needs.views)
+
+
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_every_metric_says_what_it_means(name, config):
+    _, metrics, _ = run(name, config, *window(name, config))
+    told = methods.load(name).METRICS
+    assert set(metrics) <= set(told)
+    assert [metric for metric, meaning in told.items() if len(meaning) < 20] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -21,6 +21,7 @@ fall below 0 while `pair_accuracy` rises), and when chosen ones are longer (it l
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,6 +33,13 @@ from burnish.maths.policy_loss import masked_sum
 from burnish.maths.preference_loss import Smoothing, implicit_reward, smoothed, soft_bradley_terry
 from burnish.methods import Needs
 from burnish.records import Preference
+
+METRICS: Mapping[str, str] = {
+    "pair_accuracy": "Share of training pairs that the implied reward puts in people's order: rises from 0.5.",
+    "margin": "Implied reward of the chosen minus that of the rejected: grows from 0.",
+    "chosen_reward": "beta times the log-ratio of the chosen to the reference; below 0 it leaves what people chose.",
+    "rejected_reward": "The same of the rejected: falls below 0.",
+}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ K heads as in `reward`. Source of the weighting: inverse-variance weighting, Ait
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -19,6 +20,10 @@ from burnish.maths.batch import Batch, Outputs
 from burnish.maths.preference_loss import squared_error
 from burnish.methods import Needs
 from burnish.records import Score
+
+METRICS: Mapping[str, str] = {
+    "absolute_error": "Mean distance of predicted from given score, rating units: falls to about people's spread.",
+}
 
 
 @dataclass(frozen=True)

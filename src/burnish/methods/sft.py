@@ -17,6 +17,7 @@ first epoch says anything about new texts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,6 +28,10 @@ from burnish.maths.batch import Batch, Outputs
 from burnish.maths.policy_loss import masked_sum
 from burnish.methods import Needs
 from burnish.records import Demonstration
+
+METRICS: Mapping[str, str] = {
+    "nll": "Mean negative log-likelihood of a training token, nats: falls quickly at first, slowly later.",
+}
 
 
 @dataclass(frozen=True)
