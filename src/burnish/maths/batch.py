@@ -1,4 +1,4 @@
-"""The two tensor records every method takes: a `Batch` (known before the loss), `Outputs` (what the model says).
+"""The tensor records every method takes: a `Batch` (known before the loss), `Outputs` (what the model says).
 
 Dimensions: B completions, T tokens of the longest completion, K heads, V vocabulary. Rows are completions; padding is
 on the right. Both slice along B, so that a window larger than memory is walked in slices whose sums add up.
@@ -103,6 +103,16 @@ class Outputs:
     """The value head, read before every token."""
     q_BTKV: Tensor | None = None
     """K action-value heads over the vocabulary, read before every token."""
+
+
+@dataclass(frozen=True)
+class Says:
+    """What the network says of the next token of B rows: what a method's `act` may draw from; no gradient."""
+
+    logits_BV: Tensor
+    reference_logits_BV: Tensor | None = None
+    values_B: Tensor | None = None
+    q_BKV: Tensor | None = None
 
 
 def length_mask(lengths: list[int]) -> Tensor:

@@ -23,9 +23,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
-from torch import Tensor
-
 from burnish.errors import InputError, nearest
+from burnish.maths.batch import Says
+
+__all__ = ["Needs", "Says", "load", "names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,6 @@ class Needs:
     """Method trained in turn: the reward of this one, or the policy of this reward."""
     policy: bool = True
     """Whether the language model itself is trained; False trains heads (and adapter) as a reward model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Says:
-    """What the network says of the next token of B rows: what `act` may draw from."""
-
-    logits_BV: Tensor
-    reference_logits_BV: Tensor | None = None
-    values_B: Tensor | None = None
-    q_BKV: Tensor | None = None
 
 
 def names() -> list[str]:

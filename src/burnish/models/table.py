@@ -1,0 +1,215 @@
+"""The smallest policy there is: a table with one row of logits for every (prompt, beginning of a completion).
+
+Every completion can be enumerated, so that probabilities, KL, values and gradients are known exactly: this is what
+methods are held to (`conformance/toys.py`, tests/methods/). Tokens are 0..V-1; token 0 ends a completion, and one of
+`longest` tokens is cut off there. A text is its tokens' digits: "3 1 0".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from burnish.errors import InputError
+from burnish.examples import Row
+from burnish.maths.batch import Outputs, Says
+from burnish.maths.kl import kl_exact
+from burnish.models.draw import inverse_cdf
+from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
+
+END = 0
+
+
+@dataclass(frozen=True)
+class TableInputs:
+    """The rows of a slice, as places in the table; padding points at place 0 and is masked by whoever reads it."""
+
+    node_BT: Tensor
+    """The beginning each token follows."""
+    token_BT: Tensor
+    length_B: Tensor
+    teacher_BT: Tensor | None
+
+
+Act = Callable[[Says], Tensor]
+
+
+class TablePolicy:
+    """Logits for every beginning, an untouched copy of them, and tables in place of heads."""
+
+    def __init__(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        vocabulary: int = 5,
+        longest: int = 3,
+        heads: Mapping[str, int] | None = None,
+        seed: int = 0,
+        spread: float = 0.5,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        """heads: {"value": 1, "reward": K, "q": K}, as `Needs.heads`. spread: of the random logits it begins with."""
+        self.prompts = list(prompts)
+        self.vocabulary, self.longest = vocabulary, longest
+        begun = [
+            beginning
+            for length in range(longest)
+            for beginning in itertools.product(range(1, vocabulary), repeat=length)
+        ]
+        self._node = {(p.id, b): n for n, (p, b) in enumerate(itertools.product(self.prompts, begun))}
+        generator = torch.Generator().manual_seed(seed)
+        count = len(self._node)
+        start = spread * torch.randn(count, vocabulary, generator=generator, dtype=dtype)
+        self.reference_SV = start.clone()
+        self.tables = {"logits": nn.Parameter(start)}
+        shapes = {"value": (1,), "q": (vocabulary,), "reward": (vocabulary,)}
+        for name, heads_K in (heads or {}).items():
+            # members of an ensemble must differ from the start; a value starts at 0 (trap T31)
+            scale = 0.0 if name == "value" else 0.01
+            first = scale * torch.randn(count, heads_K, *shapes[name], generator=generator, dtype=dtype)
+            self.tables[name] = nn.Parameter(first)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return the tables by name."""
+        return dict(self.tables)
+
+    def tokens(self, row: Row) -> list[int]:
+        """Return the row's completion as tokens."""
+        ids = row.completion.token_ids
+        return list(ids) if ids is not None else [int(each) for each in row.completion.text.split()]
+
+    def token_places(self, row: Row) -> list[tuple[int, int]]:
+        """Return the characters (start, end) of each token: a digit and the blank before it."""
+        ends = list(itertools.accumulate(len(str(t)) + (i > 0) for i, t in enumerate(self.tokens(row))))
+        return list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False) -> TableInputs:
+        """Return the rows as places in the table."""
+        tokens = [self.tokens(row) for row in rows]
+        teachers = [self._nodes(row.teacher or row.prompt, t, width) for row, t in zip(rows, tokens, strict=True)]
+        return TableInputs(
+            node_BT=torch.tensor([self._nodes(row.prompt, t, width) for row, t in zip(rows, tokens, strict=True)]),
+            token_BT=torch.tensor([t + [0] * (width - len(t)) for t in tokens]),
+            length_B=torch.tensor([len(t) for t in tokens]),
+            teacher_BT=torch.tensor(teachers) if teacher else None,
+        )
+
+    def outputs(self, inputs: TableInputs, *, reference: bool = False) -> Outputs:
+        """Return everything a method may read, with gradient."""
+        node_BT, token_BT1 = inputs.node_BT, inputs.token_BT[..., None]
+        log_BTV = torch.log_softmax(self.tables["logits"][node_BT], -1)
+        reference_BTV = torch.log_softmax(self.reference_SV[node_BT], -1)
+        found: dict[str, Tensor] = {
+            "logprobs_BT": log_BTV.gather(-1, token_BT1)[..., 0],
+            "entropy_BT": -(log_BTV.exp() * log_BTV).sum(-1).detach(),
+        }
+        if reference:
+            found["reference_logprobs_BT"] = reference_BTV.gather(-1, token_BT1)[..., 0]
+            found["kl_BT"] = kl_exact(log_BTV, reference_BTV)
+        if inputs.teacher_BT is not None:
+            teacher_BTV = torch.log_softmax(self.tables["logits"][inputs.teacher_BT], -1).detach()
+            found["teacher_logprobs_BT"] = teacher_BTV.gather(-1, token_BT1)[..., 0]
+            found["teacher_kl_BT"] = kl_exact(log_BTV, teacher_BTV)
+        if "value" in self.tables:
+            found["values_BT"] = self.tables["value"][node_BT][..., 0, 0]
+        if "q" in self.tables:
+            found["q_BTKV"] = self.tables["q"][node_BT]
+        if "reward" in self.tables:
+            rewards_BTKV = self.tables["reward"][node_BT]
+            place = token_BT1[..., None].expand(*rewards_BTKV.shape[:-1], 1)
+            after_BTK = rewards_BTKV.gather(-1, place)[..., 0]
+            found["token_rewards_BTK"] = after_BTK
+            last_B = (inputs.length_B - 1).clamp(min=0)
+            found["rewards_BK"] = after_BTK[torch.arange(len(last_B)), last_B]
+        return Outputs(**found)
+
+    # ------------------------------------------------------------------------------------------ drawing, and all of it
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        *,
+        n: int = 1,
+        seed: int = 0,
+        run: str = "",
+        round: int = 0,
+        act: Act | None = None,
+        beginnings: Sequence[Sequence[int]] | None = None,
+    ) -> list[list[Completion]]:
+        """Return n completions for each prompt, each with a seed of its own; they go on from `beginnings`."""
+        begun = beginnings or [()] * len(prompts)
+        asked = [prompt for prompt in prompts for _ in range(n)]
+        said = [list(each) for each in begun for _ in range(n)]
+        seeds = [seed_of(seed, prompt.id, i) for prompt in prompts for i in range(n)]
+        uniforms = torch.stack(
+            [torch.rand(self.longest, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds]
+        )
+        logprobs: list[list[float]] = [[] for _ in asked]
+        if beginnings:
+            logprobs = [self._known(prompt, tokens) for prompt, tokens in zip(asked, said, strict=True)]
+        while going := [i for i, tokens in enumerate(said) if len(tokens) < self.longest and END not in tokens]:
+            nodes = torch.tensor([self._node[asked[i].id, tuple(said[i])] for i in going])
+            logits_BV = act(self._said(nodes)) if act else self.tables["logits"].detach()[nodes]
+            log_BV = torch.log_softmax(logits_BV / (sampling.temperature or 1e-6), -1)
+            drawn = inverse_cdf(log_BV.exp(), uniforms[going, [len(said[i]) for i in going]])
+            for i, token, log_V in zip(going, drawn.tolist(), log_BV, strict=True):
+                said[i].append(token)
+                logprobs[i].append(float(log_V[token]))
+        found = [
+            self.completion(prompt, tokens, logprobs=said_so, sampling=sampling, index=i % n, run=run, round=round)
+            for i, (prompt, tokens, said_so) in enumerate(zip(asked, said, logprobs, strict=True))
+        ]
+        return [found[i * n : (i + 1) * n] for i in range(len(prompts))]
+
+    def completion(self, prompt: Prompt, tokens: Sequence[int], **more: object) -> Completion:
+        """Return the completion that these tokens are."""
+        finish = FinishReason.STOP if tokens and tokens[-1] == END else FinishReason.LENGTH
+        known = {key: tuple(value) if key == "logprobs" else value for key, value in more.items()}  # type: ignore[arg-type]
+        return Completion(
+            prompt.id, " ".join(map(str, tokens)), tuple(tokens), finish_reason=finish, **known  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def completions(self) -> Iterator[tuple[int, ...]]:
+        """Yield every completion there is."""
+        for length in range(1, self.longest + 1):
+            for beginning in itertools.product(range(1, self.vocabulary), repeat=length - 1):
+                yield (*beginning, END)
+        yield from itertools.product(range(1, self.vocabulary), repeat=self.longest)
+
+    def probabilities(self, prompt: Prompt, *, act: Act | None = None, reference: bool = False) -> Tensor:
+        """Return the probability of every completion to a prompt, in the order of `completions`; with gradient."""
+        logits = self.reference_SV if reference else self.tables["logits"]
+        whole = torch.log_softmax(act(self._said(torch.arange(len(logits)))) if act else logits, -1)
+        rows = []
+        for tokens in self.completions():
+            nodes = self._nodes(prompt, tokens, len(tokens))
+            rows.append(whole[nodes, list(tokens)].sum())
+        return torch.stack(rows).exp()
+
+    def _said(self, nodes: Tensor) -> Says:
+        value, q = self.tables.get("value"), self.tables.get("q")
+        return Says(
+            logits_BV=self.tables["logits"].detach()[nodes],
+            reference_logits_BV=self.reference_SV[nodes],
+            values_B=None if value is None else value.detach()[nodes, 0, 0],
+            q_BKV=None if q is None else q.detach()[nodes],
+        )
+
+    def _known(self, prompt: Prompt, tokens: Sequence[int]) -> list[float]:
+        whole = torch.log_softmax(self.tables["logits"].detach(), -1)
+        return [float(whole[n, t]) for n, t in zip(self._nodes(prompt, tokens, len(tokens)), tokens, strict=True)]
+
+    def _nodes(self, prompt: Prompt, tokens: Sequence[int], width: int) -> list[int]:
+        try:
+            found = [self._node[prompt.id, tuple(tokens[:place])] for place in range(len(tokens))]
+        except KeyError:
+            raise InputError(
+                f"table: {list(tokens)} to {prompt.text!r} is no completion it knows. It has {len(self.prompts)} "
+                f"prompts, tokens 0 to {self.vocabulary - 1} (0 ends), and at most {self.longest} of them."
+            ) from None
+        return found + [0] * (width - len(found))
