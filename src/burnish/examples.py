@@ -7,15 +7,18 @@ its `choose` turns fresh completions into examples, and the trainer encodes exam
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from burnish.errors import InputError
 from burnish.records import (
     Completion,
     Critique,
     Demonstration,
     Judge,
+    Message,
     Preference,
     Prompt,
     Reward,
@@ -25,6 +28,8 @@ from burnish.records import (
     Signal,
     Span,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,29 @@ class Tools:
     partner: Reward | None = None
     """The reward that is trained in turn (`Needs.partner`)."""
     continuations: Continuations | None = None
+    claims: Claims | None = None
+    """Whether a comment is (still) true of a completion."""
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     group: int = 8
     """Completions drawn for a prompt."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """What `prepare` and `choose` could not use, counted by reason: for the report, nothing is dropped in silence."""
+
+
+def needed(tool: T | None, what: str, method: str) -> T:
+    """Return the tool; raises InputError that says which method needs what when it was not given."""
+    if tool is None:
+        raise InputError(f"{method}: needs {what}, and none was given. Name one, or choose a method that works without.")
+    return tool
+
+
+class Claims(Protocol):
+    """Says whether a comment is true of a completion: asked again after a refinement that claims to have heeded it."""
+
+    def __call__(self, prompt: Prompt, completion: Completion, comment: str) -> bool | None:
+        """Return whether the comment is true; None = it cannot be told."""
+        ...
 
 
 class Continuations(Protocol):
@@ -165,6 +189,23 @@ def pairs_of(signals: Sequence[Signal]) -> list[Example]:
             rows = (Row(signal.prompt, best[1], rank=0, **shared), Row(signal.prompt, worst[1], rank=1, **shared))
             found.append(Example(rows))
     return found
+
+
+def given(prompt: Prompt, text: str) -> Completion:
+    """Return the text as a completion of the prompt that nobody sampled: its end belongs to it, and is learned."""
+    return Completion(prompt.id, text)
+
+
+def with_words(prompt: Prompt, template: str, **words: str) -> Prompt:
+    """Return the prompt with its last user message put into the template, where `{asked}` stands for what it said.
+
+    A prompt that asks nothing (raw text) gets the template as its only message. Braces in the words stay as they are.
+    """
+    places = [i for i, message in enumerate(prompt.messages) if message.role == "user"]
+    last = places[-1] if places else len(prompt.messages)
+    asked = prompt.messages[last].content if places else ""
+    said = Message("user", template.format(asked=asked, **words).strip())
+    return replace(prompt, messages=(*prompt.messages[:last], said, *prompt.messages[last + 1 :]))
 
 
 def reweighted(example: Example, weight: float) -> Example:

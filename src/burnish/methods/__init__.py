@@ -4,6 +4,7 @@ Each holds its frozen `Config` and, of these functions, `needs` and `loss` alway
 
     needs(config) -> Needs                          what the loop must bring
     prepare(signals, config, tools) -> [Example]    signals to rows, text to text, seeded (else `examples.prepared`)
+    ask(prompt, config) -> Prompt                   what the trained policy is asked instead (control token, wish)
     sampling(config, sampling) -> Sampling          how fresh completions are drawn
     act(says, config) -> logits_BV                  what the next token is drawn from, where not the policy's own logits
     choose(examples, config, tools) -> [Example]    fresh, scored groups to what is learned from (best of n, pairs, ...)
@@ -12,7 +13,8 @@ Each holds its frozen `Config` and, of these functions, `needs` and `loss` alway
 
 `loss` returns each row's share of the window's loss, (B,): slices of a window add up (trap T26). `metrics` maps a name
 to (B,) values, NaN where it does not apply; the trainer prints their mean. `METRICS` says of each what it means and
-what is healthy; the docs are made of it.
+what is healthy; the docs are made of it. `ask` belongs to the trained policy, not to its training: whoever samples from
+it later (evaluation, the gateway, the next round) asks through it; `prepare` has put the words into the rows already.
 """
 
 from __future__ import annotations
