@@ -92,7 +92,9 @@ class Tools:
 def needed(tool: T | None, what: str, method: str) -> T:
     """Return the tool; raises InputError that says which method needs what when it was not given."""
     if tool is None:
-        raise InputError(f"{method}: needs {what}, and none was given. Name one, or choose a method that works without.")
+        raise InputError(
+            f"{method}: needs {what}, and none was given. Name one, or choose a method that works without."
+        )
     return tool
 
 
