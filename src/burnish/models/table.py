@@ -38,6 +38,20 @@ class TableInputs:
 Act = Callable[[Says], Tensor]
 
 
+@dataclass(frozen=True)
+class TableSampler:
+    """`Sampler` that draws from a table."""
+
+    policy: TablePolicy
+    act: Act | None = None
+
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = "", round: int = 0
+    ) -> list[list[Completion]]:
+        """Return n completions for each prompt."""
+        return self.policy.sample(prompts, sampling, n=n, seed=seed, run=run, round=round, act=self.act)
+
+
 class TablePolicy:
     """Logits for every beginning, an untouched copy of them, and tables in place of heads."""
 
@@ -54,6 +68,7 @@ class TablePolicy:
     ) -> None:
         """heads: {"value": 1, "reward": K, "q": K}, as `Needs.heads`. spread: of the random logits it begins with."""
         self.prompts = list(prompts)
+        self.dtype = dtype
         self.vocabulary, self.longest = vocabulary, longest
         begun = [
             beginning
@@ -128,6 +143,10 @@ class TablePolicy:
         return Outputs(**found)
 
     # ------------------------------------------------------------------------------------------ drawing, and all of it
+
+    def sampler(self, act: Act | None = None) -> TableSampler:
+        """Return a `Sampler` of this policy, or of what `act` makes of what it says."""
+        return TableSampler(self, act)
 
     def sample(
         self,

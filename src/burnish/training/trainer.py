@@ -51,22 +51,35 @@ class Trainer:
         self.step = 0
         self.optimiser = Optimiser(network.parameters(), optimiser, rates)
 
-    def advance(self, batch: Batch, slices: Sequence[Slice]) -> dict[str, float]:
-        """Take one optimiser step on a window; return its metrics (means over the rows they apply to)."""
+    def advance(self, batch: Batch, slices: Sequence[Slice], *, scale: float = 1.0) -> dict[str, float]:
+        """Take one optimiser step on a window; return its metrics (means over the rows they apply to).
+
+        scale: the window's rows over these slices', where they are only a part of it: the loss is then as large as if
+        the part stood for the whole.
+        """
+        told = self._walk(batch, slices, scale, learn=True)
+        rate = rate_at(self.step, self.steps, self.optimiser.config)
+        norm = self.optimiser.step(rate)
+        self.step += 1
+        return {"loss": told.pop("loss"), "gradient_norm": norm, "learning_rate": rate, **told}
+
+    def measure(self, batch: Batch, slices: Sequence[Slice]) -> dict[str, float]:
+        """Return loss and metrics without learning anything."""
+        return self._walk(batch, slices, 1.0, learn=False)
+
+    def _walk(self, batch: Batch, slices: Sequence[Slice], scale: float, *, learn: bool) -> dict[str, float]:
         wants_reference = "reference" in self.method.needs(self.config).views
         total, collected = 0.0, dict[str, list[Tensor]]()
         for each in slices:
             outputs = self.network.outputs(each.inputs, reference=wants_reference)
             share_B, metrics = self.method.loss(batch.slice(each.rows), outputs, self.config)
-            share_B.sum().backward()
-            total += float(share_B.detach().sum())
+            loss = share_B.sum() if scale == 1.0 else scale * share_B.sum()
+            if learn:
+                loss.backward()
+            total += float(loss.detach())
             for name, values in metrics.items():
                 collected.setdefault(name, []).append(values.detach().float())
-        rate = rate_at(self.step, self.steps, self.optimiser.config)
-        norm = self.optimiser.step(rate)
-        self.step += 1
-        means = {name: _mean(torch.cat(values)) for name, values in collected.items()}
-        return {"loss": total, "gradient_norm": norm, "learning_rate": rate, **means}
+        return {"loss": total, **{name: _mean(torch.cat(values)) for name, values in collected.items()}}
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that must be restored to go on exactly, beside the network's own weights."""

@@ -1,0 +1,251 @@
+"""A course of training: prepared or freshly drawn examples, window after window, each fixed by (seed, step).
+
+    offline    signals -> prepare -> examples; each step takes the next so many in an order that the seed fixes
+    fresh      prompts -> sampler -> reward -> groups -> choose -> examples, drawn by the policy as it is now
+    both       what is prepared comes beside what is drawn (a discriminator: demonstrations and samples)
+
+Nothing here is method-specific: what a method wants it says in `needs`, and in which of the contract's functions it has
+(`burnish.methods`). Everything that a step depends on is in `state()`: a course that goes on is the same course.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+
+from burnish.errors import InputError
+from burnish.examples import Example, Row, Tools, prepared
+from burnish.maths.kl import KLController
+from burnish.records import Completion, Judge, Prompt, Reward, Sampler, Sampling, Signal, seed_of
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.steps import StepConfig, Steps
+from burnish.training.window import Learner
+
+
+@dataclass(frozen=True)
+class CourseConfig:
+    """How much of what each step sees."""
+
+    steps: int = 100
+    """Windows; each is `passes` x `parts` optimiser steps."""
+    examples_per_step: int = 8
+    """Prepared examples a window (pairs, demonstrations, rankings)."""
+    prompts_per_step: int = 8
+    """Prompts a window that completions are drawn for."""
+    group: int = 8
+    """Completions drawn for each prompt, where the method does not fix it."""
+    kl_target_nats: float = 0.0
+    """KL a completion that the method's beta is steered towards; 0 keeps beta fixed."""
+    kl_horizon: int = 1000
+    """Completions over which a KL that is off by all that counts moves beta by a fifth."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "examples_per_step", "prompts_per_step", "group", "kl_horizon"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up.")
+        if not (math.isfinite(self.kl_target_nats) and self.kl_target_nats >= 0):
+            raise InputError(f"kl_target_nats: {self.kl_target_nats} is not a number from 0 up. Use 0 to fix beta.")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a course is given to learn from."""
+
+    signals: Sequence[Signal] = ()
+    prompts: Sequence[Prompt] = ()
+    reward: Reward | None = None
+    judge: Judge | None = None
+    partner: Reward | None = None
+    refiner: Sampler | None = None
+    """Writes refinements where a method asks for text; None: the model itself, as it was before training."""
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+class Course:
+    """Trains one network by one method, a window at a time."""
+
+    def __init__(
+        self,
+        network: Learner,
+        method: ModuleType,
+        config: Any,
+        material: Material,
+        settings: CourseConfig,
+        *,
+        optimiser: OptimiserConfig,
+        walk: StepConfig,
+        seed: int,
+    ) -> None:
+        """Raises InputError that names what the method needs and was not given."""
+        self.network, self.method, self.config = network, method, config
+        self.material, self.settings, self.seed = material, settings, seed
+        self.steps = Steps(
+            network, method, config, optimiser, walk,
+            steps=settings.steps, seed=seed, max_new_tokens=material.sampling.max_new_tokens,
+        )  # fmt: skip
+        self.needs = self.steps.needs
+        self.step = 0
+        self.kl = KLController(getattr(config, "beta", 0.0), settings.kl_target_nats, settings.kl_horizon)
+        self._check()
+        self.sampler = network.sampler(self._act())
+        self.sampling = self._sampling()
+        self.examples = self._prepared()
+
+    # --------------------------------------------------------------------------------------------------------- a step
+
+    def advance(self) -> dict[str, float]:
+        """Take the next window's steps; return what is to be logged."""
+        window, told = self.next_window()
+        beta = self.kl.beta if self.settings.kl_target_nats else None
+        told |= self.steps.learn(window, beta=beta)
+        self.kl = self.kl.after(told.get("kl_nats", math.nan), sum(len(example.rows) for example in window))
+        self.step += 1
+        return {"step": self.step, **told, **({} if beta is None else {"beta": beta})}
+
+    def next_window(self) -> tuple[list[Example], dict[str, float]]:
+        """Return the examples of the next window, and what is known of the completions drawn for it."""
+        told: dict[str, float] = {}
+        window: list[Example] = []
+        if self.needs.fresh:
+            groups = self.draw(self.step)
+            told = _of_groups(groups)
+            window += self._chosen(groups)
+        if self.examples:
+            window += _turn(self.examples, self.step, self.settings.examples_per_step, seed_of(self.seed, "examples"))
+        return window, told
+
+    def draw(self, step: int) -> list[Example]:
+        """Return scored groups of fresh completions to the prompts of a step."""
+        count = self.settings.prompts_per_step
+        asked = _turn(self.material.prompts, step, count, seed_of(self.seed, "prompts"))
+        seed = seed_of(self.seed, "rollout", step)
+        groups = self.sampler.sample(asked, self.sampling, n=self.group, seed=seed)
+        return self._scored(asked, groups)
+
+    @property
+    def group(self) -> int:
+        """Completions drawn for each prompt."""
+        return self.needs.group or self.settings.group
+
+    def _scored(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[Completion]]) -> list[Example]:
+        flat = [completion for group in groups for completion in group]
+        asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
+        rows = [Row(prompt, completion, fresh=True) for prompt, completion in zip(asked, flat, strict=True)]
+        if reward := self.material.reward or self.material.partner:
+            scores = reward.score(asked, flat)
+            rows = [
+                replace(
+                    row,
+                    score=math.nan if score.value is None else score.value,
+                    variance=math.nan if score.variance is None else score.variance,
+                    spans=score.spans,
+                )
+                for row, score in zip(rows, scores, strict=True)
+            ]
+        found, start = [], 0
+        for group in groups:
+            found.append(Example(tuple(rows[start : start + len(group)])))
+            start += len(group)
+        return found
+
+    def _chosen(self, groups: list[Example]) -> list[Example]:
+        if not hasattr(self.method, "choose"):
+            return groups
+        chosen: list[Example] = self.method.choose(groups, self.config, self._tools(seed_of(self.seed, self.step)))
+        return chosen
+
+    # ------------------------------------------------------------------------------------------------ what it is given
+
+    def _check(self) -> None:
+        """Raise InputError for what the method needs and nobody brought."""
+        needs, material, name = self.needs, self.material, self.method.__name__.rpartition(".")[2]
+        if needs.fresh and not material.prompts:
+            raise InputError(f"{name} draws completions itself: give it prompts (--task T, or --prompts FILE).")
+        if needs.scored and not (material.reward or material.judge or material.partner):
+            raise InputError(f"{name} needs completions scored: give it a reward (--reward R) or a judge (--judge J).")
+        if needs.eats and not any(isinstance(signal, needs.eats) for signal in material.signals):
+            wanted = " or ".join(f"{each.__name__.lower()}s" for each in needs.eats)
+            brought = ", ".join(sorted({type(signal).__name__.lower() + "s" for signal in material.signals})) or "none"
+            raise InputError(f"{name} learns from {wanted}; the data holds {brought}. Bring some with --data.")
+
+    def _prepared(self) -> list[Example]:
+        if not self.needs.eats:
+            return []
+        if hasattr(self.method, "prepare"):
+            examples = self.method.prepare(
+                self.material.signals, self.config, self._tools(seed_of(self.seed, "prepare"))
+            )
+        else:
+            examples = prepared(self.material.signals, self.needs.eats)
+        if not examples:
+            raise InputError(
+                f"{self.method.__name__.rpartition('.')[2]}: nothing in the data could be made an example."
+            )
+        return list(examples)
+
+    def _tools(self, seed: int) -> Tools:
+        return Tools(
+            sampler=self.material.refiner or self.network.sampler(),
+            reward=self.material.reward,
+            judge=self.material.judge,
+            partner=self.material.partner,
+            continuations=getattr(self.network, "continuations", None),
+            sampling=self.material.sampling,
+            seed=seed,
+            group=self.group,
+        )
+
+    def _sampling(self) -> Sampling:
+        if hasattr(self.method, "sampling"):
+            changed: Sampling = self.method.sampling(self.config, self.material.sampling)
+            return changed
+        return self.material.sampling
+
+    def _act(self) -> Any:
+        return functools.partial(self.method.act, config=self.config) if hasattr(self.method, "act") else None
+
+    # --------------------------------------------------------------------------------------------------- going on
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return tensors and numbers that a course goes on from."""
+        return self.steps.state(), {"step": self.step, "trainer_step": self.steps.trainer.step, "beta": self.kl.beta}
+
+    def load_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.steps.load_state(tensors, int(numbers["trainer_step"]))
+        self.step = int(numbers["step"])
+        self.kl = replace(self.kl, beta=float(numbers["beta"]))
+
+
+def _turn(items: Sequence[Any], step: int, count: int, seed: int) -> list[Any]:
+    """Return the items of a step: every one once before any comes again, each epoch in an order of its own."""
+    found: list[Any] = []
+    order: list[int] = []
+    known = -1
+    for place in range(step * count, (step + 1) * count):
+        epoch, index = divmod(place, len(items))
+        if epoch != known:
+            order, known = list(range(len(items))), epoch
+            random.Random(seed_of(seed, "order", epoch)).shuffle(order)
+        found.append(items[order[index]])
+    return found
+
+
+def _of_groups(groups: Sequence[Example]) -> dict[str, float]:
+    """Return what is told of fresh completions: reward, length, share cut off, share of groups that teach nothing."""
+    rows = [row for example in groups for row in example.rows]
+    scores = [row.score for row in rows if math.isfinite(row.score)]
+    flat = [len({row.score for row in example.rows if math.isfinite(row.score)}) < 2 for example in groups]
+    return {
+        "reward": sum(scores) / len(scores) if scores else math.nan,
+        "unscored": float(len(rows) - len(scores)),
+        "length": sum(len(row.completion.token_ids or ()) for row in rows) / max(len(rows), 1),
+        "zero_spread": sum(flat) / max(len(flat), 1),
+    }

@@ -1,0 +1,185 @@
+"""What happens on one window, whatever the method: views, targets, then one or more optimiser steps."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from burnish.errors import InputError
+from burnish.examples import Example
+from burnish.maths.batch import Batch, Outputs
+from burnish.methods import Needs
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.trainer import Slice, Trainer
+from burnish.training.window import Learner, window
+
+
+@dataclass(frozen=True)
+class StepConfig:
+    """How a window is walked."""
+
+    rows_per_slice: int = 8
+    """Completions that go through the network together; memory grows with it, results do not change."""
+    passes: int = 1
+    """Times a window is gone through (PPO's epochs)."""
+    parts: int = 1
+    """Optimiser steps in each pass, each on its share of the examples; 1 is strictly on-policy."""
+    ema: float = 0.0
+    """Decay of the moving average of the weights, which is what is saved; 0 keeps none. 0.99 averages 100 steps."""
+
+    def __post_init__(self) -> None:
+        for name in ("rows_per_slice", "passes", "parts"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up. Use 1.")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema: {self.ema} is not in [0, 1). Use 0 for none, or 0.99.")
+
+
+class Steps:
+    """Turns windows of examples into optimiser steps; keeps the slow copy and the moving average beside the weights."""
+
+    def __init__(
+        self,
+        network: Learner,
+        method: ModuleType,
+        config: Any,
+        optimiser: OptimiserConfig,
+        settings: StepConfig,
+        *,
+        steps: int,
+        seed: int,
+        max_new_tokens: int,
+    ) -> None:
+        self.network = network
+        self.method = method
+        self.config = config
+        self.settings = settings
+        self.seed = seed
+        self.max_new_tokens = max_new_tokens
+        self.needs: Needs = method.needs(config)
+        self.trainer = Trainer(network, method, config, optimiser, steps=steps * settings.passes * settings.parts)
+        self.slow = self._copy() if "slow" in self.needs.views else {}
+        self.average = self._copy() if settings.ema else {}
+
+    def learn(self, examples: Sequence[Example], *, beta: float | None = None) -> dict[str, float]:
+        """Take the window's steps; return its metrics, means over steps."""
+        batch, slices = self._window(examples, beta)
+        told = [
+            self._step(batch, part) for _ in range(self.settings.passes) for part in _parts(slices, self.settings.parts)
+        ]
+        return {name: sum(each[name] for each in told) / len(told) for name in told[0]}
+
+    @torch.no_grad()
+    def measure(self, examples: Sequence[Example]) -> dict[str, float]:
+        """Return loss and metrics of examples that nothing is learned from here."""
+        batch, slices = self._window(examples, None)
+        return self.trainer.measure(batch, slices)
+
+    def _window(self, examples: Sequence[Example], beta: float | None) -> tuple[Batch, list[Slice]]:
+        batch, slices = window(
+            self.network, examples, self.needs, rows_per_slice=self.settings.rows_per_slice,
+            max_new_tokens=self.max_new_tokens, seed=self.seed, beta=beta,
+        )  # fmt: skip
+        batch = self._viewed(batch, slices)
+        return (self.method.targets(batch, self.config) if hasattr(self.method, "targets") else batch), slices
+
+    def _step(self, batch: Batch, slices: Sequence[Slice]) -> dict[str, float]:
+        told = self.trainer.advance(batch, slices, scale=len(batch) / sum(len(each.rows) for each in slices))
+        if self.slow:
+            _move(self.slow, self.network.parameters(), self.needs.slow_rate)
+        if self.average:
+            _move(self.average, self.network.parameters(), 1 - self.settings.ema)
+        return told
+
+    # ------------------------------------------------------------------------------------------------------- views
+
+    @torch.no_grad()
+    def _viewed(self, batch: Batch, slices: Sequence[Slice]) -> Batch:
+        """Return the batch with what the policy and its slow copy say of the whole window before any step."""
+        views = self.needs.views
+        if "old" in views:
+            said = self._say(slices, reference="reference" in views)
+            batch = replace(
+                batch,
+                old_logprobs_BT=_joined(said, "logprobs_BT"),
+                old_values_BT=_joined(said, "values_BT"),
+                reference_logprobs_BT=_joined(said, "reference_logprobs_BT"),
+            )
+        if "slow" in views:
+            with self._swapped(self.slow):
+                said = self._say(slices, reference=False)
+            batch = replace(batch, slow_values_BT=_joined(said, "values_BT"), slow_q_BTKV=_joined(said, "q_BTKV"))
+        return batch
+
+    def _say(self, slices: Sequence[Slice], *, reference: bool) -> list[Outputs]:
+        return [self.network.outputs(each.inputs, reference=reference) for each in slices]
+
+    @contextlib.contextmanager
+    def _swapped(self, weights: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, the network has these weights."""
+        mine = self.network.parameters()
+        kept = {name: mine[name].detach().clone() for name in weights}
+        try:
+            _put(mine, weights)
+            yield
+        finally:
+            _put(mine, kept)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the network has the moving average of its weights, where one is kept: what is looked at and saved."""
+        with self._swapped(self.average):
+            yield
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: parameter.detach().clone() for name, parameter in self.network.parameters().items()}
+
+    # --------------------------------------------------------------------------------------------------- going on
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that must be restored to go on exactly: weights, moments, slow copy, average."""
+        weights = {name: parameter.detach() for name, parameter in self.network.parameters().items()}
+        groups = {"weights": weights, "optimiser": self.trainer.state(), "slow": self.slow, "average": self.average}
+        return {f"{group}/{name}": tensor.clone() for group, found in groups.items() for name, tensor in found.items()}
+
+    def load_state(self, saved: Mapping[str, Tensor], step: int) -> None:
+        """Put back what `state` returned after so many optimiser steps."""
+        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimiser": {}, "slow": {}, "average": {}}
+        for key, tensor in saved.items():
+            group, _, name = key.partition("/")
+            groups[group][name] = tensor.clone()
+        _put(self.network.parameters(), groups["weights"])
+        self.slow, self.average = groups["slow"], groups["average"]
+        self.trainer.load_state(groups["optimiser"], step)
+
+
+def _parts(slices: Sequence[Slice], count: int) -> list[Sequence[Slice]]:
+    """Return the slices in so many parts of nearly equal number; fewer where there are fewer slices."""
+    count = min(count, len(slices))
+    edges = [round(number * len(slices) / count) for number in range(count + 1)]
+    return [slices[a:b] for a, b in itertools.pairwise(edges)]
+
+
+def _joined(outputs: Sequence[Outputs], name: str) -> Tensor | None:
+    found = [value for each in outputs if (value := getattr(each, name)) is not None]
+    return torch.cat(found) if found else None
+
+
+@torch.no_grad()
+def _move(kept: Mapping[str, Tensor], towards: Mapping[str, Tensor], rate: float) -> None:
+    """Move the kept weights by so much of the way: w <- w + rate (now - w). Polyak averaging."""
+    for name, tensor in kept.items():
+        tensor.lerp_(towards[name].detach(), rate)
+
+
+@torch.no_grad()
+def _put(parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    for name, tensor in weights.items():
+        parameters[name].copy_(tensor)

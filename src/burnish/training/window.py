@@ -1,0 +1,157 @@
+"""From examples to a `Batch` and its slices: the one place where what is known of rows becomes tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from burnish.errors import InputError
+from burnish.examples import Example, Row
+from burnish.maths.batch import Batch, Outputs, Says, length_mask
+from burnish.methods import Needs
+from burnish.records import FinishReason, Sampler, Span, seed_of
+from burnish.training.trainer import Slice
+
+Act = Callable[[Says], Tensor]
+
+
+class Learner(Protocol):
+    """A network that any method can train: `models.headed.HeadedPolicy`, and `models.table.TablePolicy` for toys."""
+
+    dtype: torch.dtype
+    """Of what the batch holds: float32, or float64 where the network is exact."""
+
+    def parameters(self) -> dict[str, nn.Parameter]: ...
+
+    def tokens(self, row: Row) -> list[int]: ...
+
+    def token_places(self, row: Row) -> list[tuple[int, int]]: ...
+
+    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False) -> Any: ...
+
+    def outputs(self, inputs: Any, *, reference: bool) -> Outputs: ...
+
+    def sampler(self, act: Act | None = None) -> Sampler: ...
+
+
+def window(
+    network: Learner,
+    examples: Sequence[Example],
+    needs: Needs,
+    *,
+    rows_per_slice: int,
+    max_new_tokens: int,
+    seed: int,
+    beta: float | None = None,
+) -> tuple[Batch, list[Slice]]:
+    """Return the batch of these examples and the slices it goes through the network in.
+
+    `seed` fixes the bootstrap sample of each head of an ensemble. Raises InputError where nothing is left to learn
+    from: no example, or no token in any completion.
+    """
+    rows = [row for example in examples for row in example.rows]
+    tokens = [network.tokens(row) for row in rows]
+    if not any(tokens):
+        raise InputError("training: no completion in this window has a token. Look at the data: are completions empty?")
+    mask_BT = length_mask([len(each) for each in tokens])
+    group_B = torch.tensor([number for number, example in enumerate(examples) for _ in example.rows])
+    heads = needs.heads.get("reward", 1)
+    counts_BK = torch.tensor([_bootstrap(seed, key, heads) for key in _keys(examples, needs)], dtype=network.dtype)
+
+    def numbers(name: str) -> Tensor:
+        return torch.tensor([getattr(row, name) for row in rows], dtype=network.dtype)
+
+    batch = Batch(
+        completion_mask_BT=mask_BT,
+        group_B=group_B,
+        tokens_BT=_padded(tokens, mask_BT, torch.int64, 0),
+        rewards_B=numbers("score"),
+        token_rewards_BT=_padded(
+            [_token_rewards(network, row, len(t)) for row, t in zip(rows, tokens, strict=True)],
+            mask_BT,
+            network.dtype,
+            math.nan,
+        ),
+        behaviour_logprobs_BT=_behaviour(rows, mask_BT, network.dtype),
+        truncated_B=torch.tensor([row.completion.finish_reason is FinishReason.LENGTH for row in rows]),
+        fresh_B=torch.tensor([row.fresh for row in rows]),
+        mismatched_B=torch.tensor([row.mismatched for row in rows]),
+        targets_BK=numbers("score")[:, None].expand(-1, heads),
+        ranks_B=torch.tensor([row.rank for row in rows]),
+        margin_B=numbers("margin"),
+        probability_B=numbers("probability"),
+        weights_BK=numbers("weight")[:, None] * counts_BK,
+        variance_B=numbers("variance"),
+        scalars={"max_new_tokens": float(max_new_tokens), **({} if beta is None else {"beta": beta})},
+    )
+    return batch, _slices(network, examples, needs, mask_BT.shape[1], rows_per_slice)
+
+
+def _keys(examples: Sequence[Example], needs: Needs) -> list[str]:
+    """Return what fixes each row's bootstrap count: its own ids, or its example's where rows belong together."""
+    if needs.together:
+        return [" ".join(r.completion.id for r in example.rows) for example in examples for _ in example.rows]
+    return [f"{row.prompt.id} {row.completion.id}" for example in examples for row in example.rows]
+
+
+def _slices(
+    network: Learner, examples: Sequence[Example], needs: Needs, width: int, rows_per_slice: int
+) -> list[Slice]:
+    """Return slices of at most so many rows; an example is never cut where a method wants its rows together."""
+    units = [example.rows for example in examples]
+    if not needs.together:
+        units = [(row,) for example in examples for row in example.rows]
+    parts: list[list[Row]] = [[]]
+    for unit in units:
+        if parts[-1] and len(parts[-1]) + len(unit) > rows_per_slice:
+            parts.append([])
+        parts[-1].extend(unit)
+    found, start = [], 0
+    for part in parts:
+        inputs = network.inputs(part, width, teacher="teacher" in needs.views)
+        found.append(Slice(torch.arange(start, start + len(part)), inputs))
+        start += len(part)
+    return found
+
+
+def _padded(rows: Sequence[Sequence[float]], mask_BT: Tensor, dtype: torch.dtype, empty: float) -> Tensor:
+    padded = torch.full(mask_BT.shape, empty, dtype=dtype)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = torch.tensor(row, dtype=dtype)
+    return padded
+
+
+def _behaviour(rows: Sequence[Row], mask_BT: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """Return the sampler's log-probs, NaN where a row was not sampled; None where none was."""
+    known = [row.completion.logprobs or () for row in rows]
+    return _padded(known, mask_BT, dtype, math.nan) if any(known) else None
+
+
+def _token_rewards(network: Learner, row: Row, length: int) -> list[float]:
+    """Return what was said of each token: its own score, or the sum of the severities of the spans over it."""
+    if row.token_scores:
+        if len(row.token_scores) != length:
+            raise InputError(
+                f"training: {len(row.token_scores)} token scores for a completion of {length} tokens. Score each once."
+            )
+        return list(row.token_scores)
+    if not row.spans:
+        return []
+    return [_over(row.spans, start, end) for start, end in network.token_places(row)]
+
+
+def _over(spans: Sequence[Span], start: int, end: int) -> float:
+    found = [span.severity for span in spans if span.start < end and start < span.end]
+    return sum(found) if found else math.nan
+
+
+def _bootstrap(seed: int, key: str, heads: int) -> list[float]:
+    """Return how often an item stands in each head's bootstrap sample: Poisson(1); a single head sees all once."""
+    if heads == 1:
+        return [1.0]
+    return [float(n) for n in np.random.default_rng(seed_of(seed, "bootstrap", key)).poisson(1.0, heads)]
