@@ -93,8 +93,11 @@ class GeneralEngine:
 def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
     """Return (M, H): the final state that predicts each completion token, by the model's own code.
 
-    Groups of the packed texts become padded rows with a mask of their own.
+    Groups of the packed texts become padded rows with a mask of their own; a model whose past is a state that cannot
+    branch within a row (`packs = False`) reads the prompts first and goes on from each in its completions.
     """
+    if not packs(model):
+        return _branched(model, packed)
     lengths = [sum(group) for group in packed.layout.groups]
     ids_RL, positions_RL = (
         nn.utils.rnn.pad_sequence(list(torch.split(each, lengths)), batch_first=True)
@@ -113,6 +116,46 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
     flat = torch.cat([states[row, :length] for row, length in enumerate(lengths)])
     chosen: Tensor = flat[packed.source_M]
     return chosen.to(dtype)
+
+
+def packs(model: Any) -> bool:
+    """Return whether one row may hold a prompt with several completions, under a mask.
+
+    Raises InputError for a recurrent model of transformers: it would pass over the mask without a word.
+    """
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    if getattr(base, "_is_stateful", False):
+        kind = base.config.model_type
+        raise InputError(f"model: {kind!r} is recurrent and cannot branch after a prompt here. Use one with attention.")
+    return bool(getattr(base, "packs", True))
+
+
+def _branched(model: Any, packed: Packed) -> Tensor:
+    """Return (M, H): prompts in one pass, padded on the left; their states go on in their completions."""
+    backbone = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
+    groups = packed.layout.groups
+    parts = list(torch.split(packed.tokens_N, [length for group in groups for length in group]))
+    prompts, completions = list[Tensor](), list[Tensor]()
+    for group in groups:
+        prompts.append(parts.pop(0))
+        completions.extend(parts.pop(0)[:-1] for _ in group[1:])  # the last token predicts nothing
+    asked = backbone(input_ids=_left(prompts), attention_mask=_left([torch.ones_like(each) for each in prompts]))
+    owner_B = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group) - 1 for group in groups]))
+    states_BTH = asked.last_hidden_state[:, -1:][owner_B]
+    if any(len(each) for each in completions):
+        ids, mask = (
+            nn.utils.rnn.pad_sequence(each, batch_first=True)
+            for each in (completions, [torch.ones_like(each) for each in completions])
+        )
+        past = asked.past_key_values.select(owner_B)
+        further = backbone(input_ids=ids, attention_mask=mask, past_key_values=past).last_hidden_state
+        states_BTH = torch.cat([states_BTH, further], dim=1)
+    rows = [states_BTH[row, :length] for row, length in enumerate(packed.lengths_B)]
+    return torch.cat([states_BTH[:0, 0], *rows])
+
+
+def _left(rows: Sequence[Tensor]) -> Tensor:
+    return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_side="left")
 
 
 def _visible(group: Sequence[int]) -> Tensor:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.error import NoMatchingPeftModuleError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -33,6 +34,7 @@ from burnish.models.decoder.packed import PackedProducts
 from burnish.models.decoder.shape import UnknownShape
 from burnish.models.head import TokenStatistics, token_statistics
 from burnish.models.packing import Packed, pack
+from burnish.models.small import registry as registry  # so that the Auto classes know our own small models
 from burnish.records import Completion, Prompt
 
 logging.disable_progress_bar()  # burnish.progress says what is being done
@@ -122,7 +124,13 @@ class Policy:
             )
             with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
                 warnings.simplefilter("ignore", FutureWarning)
-                self.model = get_peft_model(self.model, adapter, autocast_adapter_dtype=True)
+                try:
+                    self.model = get_peft_model(self.model, adapter, autocast_adapter_dtype=True)
+                except NoMatchingPeftModuleError:
+                    kind = self.model.config.model_type
+                    raise InputError(
+                        f"lora: {kind!r} has no linear layers beside its output. Train its weights themselves."
+                    ) from None
         self.model.eval()
 
     def encode(self, prompt: Prompt) -> list[int]:
@@ -159,15 +167,16 @@ class Policy:
         untouched = None
         if reference:
             with torch.no_grad():
-                untouched = self._hidden(rows, adapter=False)
-        return self._statistics(self._hidden(rows), rows, temperature, untouched)
+                untouched = self.states(rows, adapter=False)
+        return self.token_statistics(self.states(rows), rows.token_M, temperature, untouched)
 
-    def _statistics(
-        self, hidden: Tensor, rows: Packed, temperature: float, reference: Tensor | None = None
+    def token_statistics(
+        self, states_NH: Tensor, tokens_N: Tensor, temperature: float, reference_NH: Tensor | None = None
     ) -> TokenStatistics:
+        """Return statistics of tokens by the states that predict them, beside those of another model's states."""
         cap = getattr(self.model.config, "final_logit_softcapping", None)
         weight = self.model.get_output_embeddings().weight
-        return token_statistics(hidden, weight, rows.token_M, reference=reference, temperature=temperature, cap=cap)
+        return token_statistics(states_NH, weight, tokens_N, reference=reference_NH, temperature=temperature, cap=cap)
 
     def outputs(self, inputs: PolicyInputs, *, reference: bool = False) -> Outputs:
         """Return the same, as rows of completions (B, T), zero beyond each one's end."""
@@ -190,16 +199,16 @@ class Policy:
     def divergence(self, rows: Packed, *, temperature: float, adapter: bool = True) -> tuple[list[float], list[float]]:
         """Return, for each completion, KL(policy || untouched) at the sampling temperature and the untouched model's
         negative log-likelihood at temperature 1, in nats, summed over tokens. Without the adapter the KL is 0."""
-        untouched = self._hidden(rows, adapter=False)
-        plain = self._statistics(untouched, rows, 1.0)
+        untouched = self.states(rows, adapter=False)
+        plain = self.token_statistics(untouched, rows.token_M, 1.0)
         nll = [-float(part.sum()) for part in torch.split(plain.logprobs, rows.lengths_B)]
         if not adapter:
             return [0.0] * len(nll), nll
-        found = self._statistics(self._hidden(rows), rows, temperature, untouched)
+        found = self.token_statistics(self.states(rows), rows.token_M, temperature, untouched)
         assert found.kl is not None
         return [float(part.sum()) for part in torch.split(found.kl, rows.lengths_B)], nll
 
-    def _hidden(self, rows: Packed, *, adapter: bool = True) -> Tensor:
+    def states(self, rows: Packed, *, adapter: bool = True) -> Tensor:
         """Return (M, H): the final state that predicts each completion token."""
         if self.decoder is None:
             with contextlib.nullcontext() if adapter else self.adapter_off():
