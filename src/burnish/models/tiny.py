@@ -6,26 +6,22 @@ so that it speaks a little and reinforcement learning has something to move. It 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from burnish import progress
+from burnish.models.small import tokenizer as tokenizers
+from burnish.models.small.tokenizer import END, PAD, START
 from burnish.records import seed_of
 
 VOCABULARY = 512
 HIDDEN, LAYERS, HEADS, KEY_VALUE_HEADS, INNER = 64, 3, 4, 2, 160
-START, END, PAD = "<|im_start|>", "<|im_end|>", "<|pad|>"
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 ROWS = 32
 LEARNING_RATE = 6e-3
 WARMUP_STEPS = 20
@@ -36,7 +32,8 @@ def make(folder: Path, dialogues: Sequence[tuple[str, str]], *, seed: int = 0, s
 
     The same arguments give the same bytes on one machine with one number of threads. `steps`: batches of 32 dialogues.
     """
-    tokenizer = _learn_tokenizer([*map(_asked, dialogues), *(answer for _, answer in dialogues)])
+    texts = [*map(_asked, dialogues), *(answer for _, answer in dialogues)]
+    tokenizer = tokenizers.learn(texts, vocabulary=VOCABULARY)
     encoded = [(_encode(tokenizer, _asked(each)), _encode(tokenizer, each[1] + END)) for each in dialogues]
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(seed, "tiny"))
@@ -46,7 +43,7 @@ def make(folder: Path, dialogues: Sequence[tuple[str, str]], *, seed: int = 0, s
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     model.config.architectures = ["LlamaForCausalLM"]
     model.config.save_pretrained(str(folder))
-    _save_tokenizer(tokenizer, folder)
+    tokenizers.save(tokenizer, folder)
 
 
 def _asked(dialogue: tuple[str, str]) -> str:
@@ -55,20 +52,6 @@ def _asked(dialogue: tuple[str, str]) -> str:
 
 def _encode(tokenizer: Tokenizer, text: str) -> Tensor:
     return torch.tensor(tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-def _learn_tokenizer(texts: Sequence[str]) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[START, END, PAD],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # any text can be encoded, byte by byte
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
 
 
 def _config(tokenizer: Tokenizer) -> LlamaConfig:
@@ -115,17 +98,3 @@ def _loss(model: nn.Module, rows: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     answer_BT = (place_T >= starts_B[:, None]) & (place_T < ends_B[:, None])
     logits_NV = model(input_ids=ids_BT[:, :-1]).logits[answer_BT]
     return nn.functional.cross_entropy(logits_NV.float(), ids_BT[:, 1:][answer_BT])
-
-
-def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    tokenizer.save(str(folder / "tokenizer.json"))
-    described = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": START,
-        "eos_token": END,
-        "pad_token": PAD,
-        "chat_template": CHATML,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": 512,
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(described, indent=1), "utf-8")
