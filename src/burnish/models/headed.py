@@ -1,0 +1,257 @@
+"""A language model as any method trains it: token statistics, linear heads on its states, a teacher, the reference.
+
+    state before token t   --head "value"-->  V(prefix)            --head "q"-->  Q(prefix, every token), K of them
+    state after token t    --head "reward"-> K rewards of the text so far; after the last token: of the completion
+
+Heads are small linear maps in float32 that start near zero (a value at zero exactly, trap T31), saved beside the
+adapter as `heads.safetensors`. A method asks for them by name (`Needs.heads`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from burnish.errors import InputError
+from burnish.examples import Row
+from burnish.maths.batch import Outputs, Says
+from burnish.models.packing import Packed, pack
+from burnish.models.policy import Policy
+from burnish.models.sampler import EngineSampler
+from burnish.records import Completion, Prompt, Sampler, Score
+
+HEADS_FILE = "heads.safetensors"
+ROWS = 32
+"""Completions rated together."""
+
+
+@dataclass(frozen=True)
+class HeadedInputs:
+    """What a slice shows the model."""
+
+    rows: Packed
+    """Prompts with their completions; with a reward head, each completion has one token more, whose state is unused:
+    the state that would predict it is the one after the last token."""
+    lengths_B: list[int]
+    width: int
+    teacher: Packed | None
+
+
+class HeadedPolicy:
+    """A `Policy` and its heads: a `training.window.Learner`."""
+
+    dtype = torch.float32
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        heads: Mapping[str, int] | None = None,
+        temperature: float = 1.0,
+        max_tokens: int = 512,
+        speaks: bool = True,
+        seed: int = 0,
+    ) -> None:
+        """heads: as `Needs.heads`. temperature: that completions are drawn at (trap T19). max_tokens: of a prompt with
+        a completion from outside; what is longer loses the prompt's beginning, then the completion's end. speaks:
+        False where only heads are read, so that the vocabulary is never touched.
+        """
+        self.policy = policy
+        self.temperature = temperature
+        self.max_tokens = max_tokens
+        self.speaks = speaks
+        weight = policy.model.get_output_embeddings().weight
+        self.vocabulary, self.hidden = int(weight.shape[0]), int(weight.shape[1])
+        self.heads = nn.ModuleDict()
+        generator = torch.Generator().manual_seed(seed)
+        for name, count in sorted((heads or {}).items()):
+            wide = count * self.vocabulary if name == "q" else count
+            self.heads[name] = nn.Linear(self.hidden, wide, bias=name != "reward")
+            with torch.no_grad():
+                for parameter in self.heads[name].parameters():
+                    # members of an ensemble must differ from the start
+                    scale = 0.02 if name == "reward" and parameter.ndim > 1 else 0.0
+                    parameter.copy_(scale * torch.randn(parameter.shape, generator=generator))
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return the policy's trained parameters and the heads', by name."""
+        own = {f"heads.{name}": parameter for name, parameter in sorted(self.heads.named_parameters())}
+        return {**self.policy.parameters(), **own}
+
+    # --------------------------------------------------------------------------------------------------- rows to inputs
+
+    def tokens(self, row: Row) -> list[int]:
+        """Return the completion's token ids: the sampler's own (never re-tokenised, trap T35), else text and end."""
+        completion = row.completion
+        if completion.token_ids is not None:
+            return list(completion.token_ids)
+        ids = [*self._encoded(completion.text)]
+        end = self.policy.tokenizer.eos_token_id
+        if end is not None and (not ids or ids[-1] != end):  # exactly one end (trap T2)
+            ids.append(int(end))
+        return ids[: self.max_tokens]
+
+    def token_places(self, row: Row) -> list[tuple[int, int]]:
+        """Return the characters (start, end) of each token; the end token stands behind the text."""
+        count, text = len(self.tokens(row)), row.completion.text
+        found = self.policy.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        places = [(int(start), int(end)) for start, end in found][:count]
+        return places + [(len(text), len(text))] * (count - len(places))
+
+    def prompt_ids(self, prompt: Prompt, room: int) -> list[int]:
+        """Return the templated prompt's last `room` ids; raw text, where nothing is asked, begins with one token."""
+        if not prompt.messages:
+            first = self.policy.tokenizer.bos_token_id
+            return [int(self.policy.tokenizer.eos_token_id if first is None else first)]
+        return self.policy.encode(prompt)[-max(room, 1) :]
+
+    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False) -> HeadedInputs:
+        """Return the rows packed; rows of one prompt that follow each other share it."""
+        tokens = [self.tokens(row) for row in rows]
+        more = [self.tokens(row) + [self._last()] * ("reward" in self.heads) for row in rows]
+        taught = self._packed([row.teacher or row.prompt for row in rows], tokens) if teacher else None
+        return HeadedInputs(self._packed([row.prompt for row in rows], more), [len(t) for t in tokens], width, taught)
+
+    def _packed(self, prompts: Sequence[Prompt], tokens: Sequence[list[int]]) -> Packed:
+        asked: list[Prompt] = []
+        said: list[list[list[int]]] = []
+        for prompt, each in zip(prompts, tokens, strict=True):
+            if not asked or asked[-1] != prompt:
+                asked.append(prompt)
+                said.append([])
+            said[-1].append(each)
+        rooms = [self.max_tokens - max(map(len, group)) for group in said]
+        return pack([self.prompt_ids(prompt, room) for prompt, room in zip(asked, rooms, strict=True)], said)
+
+    def _encoded(self, text: str) -> list[int]:
+        ids: list[int] = self.policy.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _last(self) -> int:
+        end = self.policy.tokenizer.eos_token_id
+        return 0 if end is None else int(end)
+
+    # --------------------------------------------------------------------------------------------------------- outputs
+
+    def outputs(self, inputs: HeadedInputs, *, reference: bool = False) -> Outputs:
+        """Return what the method asked for, as rows (B, T), zero beyond each completion's end."""
+        states_M = self.policy.states(inputs.rows)
+        before_N, after_N, last_B = self._split(states_M, inputs)
+        found: dict[str, Tensor | None] = {}
+        if self.speaks:
+            found |= self._spoken(before_N, inputs, reference)
+        if "value" in self.heads:
+            found["values_BT"] = _rows(self.heads["value"](before_N.float())[:, 0], inputs)
+        if "q" in self.heads:
+            q_NKV = self.heads["q"](before_N.float()).view(len(before_N), -1, self.vocabulary)
+            found["q_BTKV"] = _rows(q_NKV, inputs)
+        if "reward" in self.heads:
+            assert after_N is not None
+            after_NK = self.heads["reward"](after_N.float())
+            found["token_rewards_BTK"] = _rows(after_NK, inputs)
+            found["rewards_BK"] = after_NK[last_B]
+        return Outputs(**found)
+
+    def _spoken(self, before_N: Tensor, inputs: HeadedInputs, reference: bool) -> dict[str, Tensor | None]:
+        tokens_N = self._cut(inputs.rows.token_M, inputs)
+        with torch.no_grad():
+            plain = self._split(self.policy.states(inputs.rows, adapter=False), inputs)[0] if reference else None
+            taught = self.policy.states(inputs.teacher) if inputs.teacher is not None else None
+        said = self.policy.token_statistics(before_N, tokens_N, self.temperature, plain)
+        found = {
+            "logprobs_BT": _rows(said.logprobs, inputs),
+            "entropy_BT": _rows(said.entropy, inputs),
+            "reference_logprobs_BT": _rows(said.reference_logprobs, inputs),
+            "kl_BT": _rows(said.kl, inputs),
+        }
+        if taught is not None:  # the teacher is to the policy what the reference is: whole distributions compared
+            lesson = self.policy.token_statistics(before_N, tokens_N, self.temperature, taught)
+            found["teacher_logprobs_BT"] = _rows(lesson.reference_logprobs, inputs)
+            found["teacher_kl_BT"] = _rows(lesson.kl, inputs)
+        return found
+
+    def _split(self, states_M: Tensor, inputs: HeadedInputs) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return the states before each completion token (N, H), those after, and the place of each row's last."""
+        last_B = torch.tensor(inputs.lengths_B).cumsum(0) - 1
+        if "reward" not in self.heads:
+            return states_M, None, last_B
+        parts = torch.split(states_M, [length + 1 for length in inputs.lengths_B])
+        return torch.cat([part[:-1] for part in parts]), torch.cat([part[1:] for part in parts]), last_B
+
+    def _cut(self, values_M: Tensor, inputs: HeadedInputs) -> Tensor:
+        return self._split(values_M, inputs)[0]
+
+    # -------------------------------------------------------------------------------------------- drawing and rating
+
+    def sampler(self, act: Callable[[Says], Tensor] | None = None) -> Sampler:
+        """Return the engine; or, where a method changes what is drawn from, a sampler that asks it at every token."""
+        if act is None:
+            return EngineSampler(self.policy)
+        from burnish.models.acting import ActingSampler
+
+        return ActingSampler(self, act)
+
+    @torch.no_grad()
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
+        """Return the reward heads' scores, as a `Reward`: mean and members; an empty completion is not scored."""
+        found: list[Score] = []
+        for start in range(0, len(prompts), ROWS):
+            rows = [
+                Row(p, c) for p, c in zip(prompts[start : start + ROWS], completions[start : start + ROWS], strict=True)
+            ]
+            spoken = [row for row in rows if self.tokens(row)]
+            rated = iter(self._rated(spoken)) if spoken else iter(())
+            for row in rows:
+                members = next(rated) if self.tokens(row) else ()
+                value = sum(members) / len(members) if members else None
+                reason = "" if members else "the completion is empty"
+                found.append(Score(row.prompt, row.completion, value, _variance(members), members, reason=reason))
+        return found
+
+    def _rated(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        outputs = self.outputs(self.inputs(rows, max(len(self.tokens(row)) for row in rows)))
+        assert outputs.rewards_BK is not None
+        return [tuple(float(value) for value in row) for row in outputs.rewards_BK]
+
+    # ------------------------------------------------------------------------------------------------------ to a folder
+
+    def save(self, folder: Path) -> None:
+        """Write the policy's checkpoint, and the heads beside it."""
+        self.policy.save(folder)
+        if len(self.heads):
+            tensors = {name: tensor.contiguous() for name, tensor in self.heads.state_dict().items()}
+            save_file(tensors, folder / HEADS_FILE, metadata={"format": "pt"})
+
+    def load_heads(self, folder: Path) -> None:
+        """Read the heads that `save` wrote. Raises InputError when they are not those that are wanted."""
+        path = folder / HEADS_FILE
+        if not path.exists():
+            raise InputError(f"{path}: missing, so this checkpoint has no heads ({', '.join(self.heads)} wanted).")
+        saved = load_file(path)
+        mine: dict[str, Any] = self.heads.state_dict()
+        if {n: t.shape for n, t in saved.items()} != {n: t.shape for n, t in mine.items()}:
+            raise InputError(f"{path}: holds {sorted(saved)}; wanted {sorted(mine)} of the same shapes. Same method?")
+        self.heads.load_state_dict(saved)
+
+
+def _variance(members: Sequence[float]) -> float | None:
+    if len(members) < 2:
+        return None
+    mean = sum(members) / len(members)
+    return sum((each - mean) ** 2 for each in members) / (len(members) - 1)
+
+
+def _rows(values_N: Tensor | None, inputs: HeadedInputs) -> Tensor | None:
+    """Return (B, T, ...) from per-token values; differentiable."""
+    if values_N is None:
+        return None
+    rows = torch.split(values_N, inputs.lengths_B)
+    padded = nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+    missing = inputs.width - padded.shape[1]
+    return nn.functional.pad(padded, (0, 0) * (padded.ndim - 2) + (0, missing))
