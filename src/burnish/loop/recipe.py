@@ -222,12 +222,18 @@ class GrpoSettings:
     """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
     importance_cap: float = 0.0
     """Tokens weigh by the trainer's over the sampler's probability, at most this (2, say); 0 leaves it out."""
+    ratio: Literal["token", "sequence"] = "token"
+    """What is clipped: each token's ratio, or the geometric mean over the completion's tokens (GSPO)."""
+    credit: Literal["completion", "process"] = "completion"
+    """What a token answers for: the completion's score, or also the rewards of single tokens from it on (steps)."""
 
     def __post_init__(self) -> None:
         _within(self, clip_low=(SOME, 1 - SOME), clip_high=(SOME, math.inf), beta=(0, math.inf))
         _within(self, truncation_penalty=(0, math.inf), minibatches=(1, math.inf))
         if 0 < self.importance_cap < 1 or not 0 <= self.importance_cap < math.inf:
             raise InputError(f"importance_cap: {self.importance_cap} is neither 0 nor from 1 up. Use 0 for none, or 2.")
+        if self.importance_cap and self.ratio == "sequence":
+            raise InputError('importance_cap: weighs single tokens, and ratio = "sequence" has none. Use 0.')
 
 
 @dataclass(frozen=True)

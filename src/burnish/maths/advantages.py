@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from burnish.maths.returns import discounted
+
 Scale = Literal["none", "std", "batch_std"]
 
 
@@ -63,3 +65,24 @@ def leave_one_out(rewards_B: Tensor, group_B: Tensor) -> Tensor:
     count_G = torch.zeros(int(member_B.max()) + 1, dtype=rewards_B.dtype).index_add_(0, member_B, scored_B)
     count_B = count_G[member_B]
     return group_relative(rewards_B, group_B) * count_B / (count_B - 1).clamp(min=1)
+
+
+def later_steps(
+    token_rewards_BT: Tensor, mask_BT: Tensor, group_B: Tensor, *, scale: Scale = "none", eps: float = 1e-4
+) -> Tensor:
+    """Advantage of each token from the rewards of single tokens, (B, T): the sum over those from it on, each centred.
+
+    Every reward that is known (not NaN) is one step; it counts less the mean of all steps of its group (with
+    scale="std" divided by their standard deviation, with "batch_std" by that of all centred steps). A step alone in its
+    group counts 0. Source: DeepSeekMath, arXiv 2402.03300, section 4.1.3 (process supervision).
+    """
+    known_BT = mask_BT & torch.isfinite(token_rewards_BT)
+    centred_BT = torch.zeros_like(token_rewards_BT)
+    for number in torch.unique(group_B):
+        of_group_BT = known_BT & (group_B == number)[:, None]
+        steps_N = token_rewards_BT[of_group_BT]
+        steps_N = steps_N - steps_N.mean() if len(steps_N) > 1 else torch.zeros_like(steps_N)
+        centred_BT[of_group_BT] = steps_N / (steps_N.std() + eps) if scale == "std" and len(steps_N) > 1 else steps_N
+    if scale == "batch_std" and int(known_BT.sum()) > 1:
+        centred_BT = centred_BT / (centred_BT[known_BT].std() + eps)
+    return discounted(centred_BT, mask_BT, 1.0)

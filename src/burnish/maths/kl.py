@@ -14,6 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from burnish.maths.batch import Outputs
+
 KLKind = Literal["exact", "k1", "k2", "k3"]
 
 
@@ -30,6 +32,16 @@ def kl_estimate(logprobs: Tensor, reference_logprobs: Tensor, kind: Literal["k1"
         return 0.5 * difference.square()
     # 40 nats: beyond it exp overflows float32 and 0 * inf would poison masked places
     return torch.exp((-difference).clamp(max=40.0)) - 1 + difference
+
+
+def kl_of(outputs: Outputs, logprobs_BT: Tensor, kind: KLKind) -> Tensor | None:
+    """Return the divergence of each token as a loss, (B, T); None where the model was asked nothing of the reference.
+
+    logprobs_BT: the policy's, with what is masked already chosen away, so that no NaN goes back into the model.
+    """
+    if kind == "exact" or outputs.reference_logprobs_BT is None:
+        return outputs.kl_BT
+    return kl_estimate(logprobs_BT, outputs.reference_logprobs_BT, kind)
 
 
 def kl_exact(log_p: Tensor, log_q: Tensor) -> Tensor:

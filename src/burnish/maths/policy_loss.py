@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 Normaliser = Literal["token", "completion", "constant"]
+Whole = Literal["sum", "mean"]
 
 
 def clipped_policy_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor,
-    advantages_B: Tensor,
+    advantages: Tensor,
     *,
     clip_low: float = 0.2,
     clip_high: float = 0.2,
@@ -26,13 +27,42 @@ def clipped_policy_loss(
 
     loss = -min(r A, clip(r, 1 - clip_low, 1 + clip_high) A) with r = pi/pi_old. When old equals current (strictly
     on-policy) r is 1 and the gradient is -A grad log pi.
+    advantages: one for each completion, (B,), or for each token, (B, T).
     Source: PPO, arXiv 1707.06347, equation 7; separate bounds ("clip higher") from DAPO, arXiv 2503.14476, section 3.1.
     """
     ratio_BT = torch.exp(logprobs_BT - old_logprobs_BT)
-    advantage_BT = advantages_B[:, None]
+    advantage_BT = advantages if advantages.ndim == 2 else advantages[:, None]
     clipped_BT = ratio_BT.clamp(1 - clip_low, 1 + clip_high)
     plain, limited = ratio_BT * advantage_BT, clipped_BT * advantage_BT
     return -torch.minimum(plain, limited), limited < plain
+
+
+def whole_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor, mask_BT: Tensor, how: Whole) -> Tensor:
+    """Return one log-ratio for each completion, the same at all its tokens, (B, T): what is clipped together.
+
+    "sum": log of the whole completion's pi / pi_old, the true importance weight (RLOO, arXiv 2402.14740).
+    "mean": that over its length, the geometric mean of its tokens' ratios (GSPO, arXiv 2507.18071, equation 7): of the
+    same size for long and short completions, and close to 1, so that its clip is about a hundred times narrower.
+    """
+    log_ratio_B = masked_sum(logprobs_BT - old_logprobs_BT, mask_BT)
+    if how == "mean":
+        log_ratio_B = log_ratio_B / mask_BT.sum(-1).clamp(min=1)
+    return log_ratio_B[:, None].expand(mask_BT.shape)
+
+
+def clipped_value_loss(values_BT: Tensor, old_values_BT: Tensor, returns_BT: Tensor, clip: float) -> Tensor:
+    """Return half the squared error of predicted values, clipped, (B, T), reward units squared.
+
+    loss = 1/2 max( (V - R)^2, (V_old + clip(V - V_old, -clip, clip) - R)^2 ): the larger of the two, so that a value
+    that moved further than `clip` away from the return is still pulled back, and one that moved towards it is held.
+    (With the smaller of the two a value that ran away would have no gradient: trap T31.) clip = 0 leaves it out.
+    Source: Schulman et al., the released code of PPO; OpenAI baselines `ppo2/model.py`.
+    """
+    plain_BT = (values_BT - returns_BT).square()
+    if clip == 0:
+        return 0.5 * plain_BT
+    held_BT = old_values_BT + (values_BT - old_values_BT).clamp(-clip, clip)
+    return 0.5 * torch.maximum(plain_BT, (held_BT - returns_BT).square())
 
 
 def truncated_importance(old_logprobs_BT: Tensor, behaviour_logprobs_BT: Tensor, cap: float) -> Tensor:

@@ -20,6 +20,7 @@ it later (evaluation, the gateway, the next round) asks through it; `prepare` ha
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from types import ModuleType
 from burnish.errors import InputError, nearest
 from burnish.maths.batch import Says
 
-__all__ = ["Needs", "Says", "load", "names"]
+__all__ = ["Needs", "Says", "load", "names", "within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +75,15 @@ def load(name: str) -> ModuleType:
     if name not in names():
         raise InputError(f"method {name!r} is not known.{nearest(name, names())}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def within(config: object, **ranges: tuple[float, float]) -> None:
+    """Raise InputError for the first of these settings of a config that is no finite number in [low, high].
+
+    An infinite end asks for any number on that side.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(config, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            wanted = f"from {low:g} up" if high == math.inf else f"in [{low:g}, {high:g}]"
+            raise InputError(f"{name}: {value} is not a number {wanted}.")

@@ -3,8 +3,14 @@
     A_i  = r_i - mean(r of the group)                                    (scale="std" divides by the group's std)
     loss = -1/N sum_i sum_t min(rho A_i, clip(rho, 1-low, 1+high) A_i)  +  beta * KL(policy || reference)
 
+    rho  = pi / pi_old of the token                                      (ratio="token")
+    rho  = (pi / pi_old of the completion)^(1 / its length)              (ratio="sequence": GSPO)
+    A_it = A_i + sum over the steps from t on of (their reward - mean reward of the group's steps)   (credit="process")
+
 Sources: DeepSeekMath (GRPO), arXiv 2402.03300, section 4.1; Dr. GRPO, arXiv 2503.20783 (no division by the group's std,
-constant normaliser); DAPO, arXiv 2503.14476 (token normaliser, clip higher, truncated completions kept out).
+constant normaliser); DAPO, arXiv 2503.14476 (token normaliser, clip higher, truncated completions kept out); GSPO,
+arXiv 2507.18071 (with normaliser="completion", clip_low=3e-4, clip_high=4e-4: a completion's ratio moves far less than
+a token's).
 
 The defaults are Dr. GRPO's: dividing by the std weighs easy and hopeless prompts most, dividing by each completion's
 own length favours short right and long wrong answers. What is unusual: the KL is the exact divergence of each token's
@@ -27,24 +33,23 @@ import torch
 from torch import Tensor
 
 from burnish.errors import InputError
-from burnish.maths.advantages import Scale, group_relative
+from burnish.maths import rollouts
+from burnish.maths.advantages import Scale, group_relative, later_steps
 from burnish.maths.batch import Batch, Outputs
-from burnish.maths.kl import KLKind, kl_estimate
+from burnish.maths.kl import KLKind, kl_of
 from burnish.maths.policy_loss import (
     Normaliser,
     clipped_policy_loss,
     masked,
-    masked_sum,
     per_completion,
     truncated_importance,
+    whole_ratio,
 )
 from burnish.methods import Needs
 
 METRICS: Mapping[str, str] = {
     "clip_share": "Share of tokens whose ratio was clipped: 0 with one step a window, at most about 0.2 with several.",
-    "kl_nats": "KL of a completion to the untouched model, nats: settles near its target; a steady climb is drift.",
-    "entropy": "Mean entropy of a token's distribution, nats: near 0 the policy says one thing only.",
-    "sampler_gap": "Mean distance of the sampler's log-probs from the trainer's, nats: rounding (1e-5 to 0.05).",
+    **rollouts.METRICS,
 }
 
 
@@ -72,6 +77,10 @@ class Config:
     """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
     importance_cap: float = 0.0
     """Tokens weigh by the trainer's over the sampler's probability, at most this (2, say); 0 leaves it out."""
+    ratio: Literal["token", "sequence"] = "token"
+    """What is clipped: each token's ratio, or the geometric mean over the completion's tokens (GSPO)."""
+    credit: Literal["completion", "process"] = "completion"
+    """What a token answers for: the completion's score, or also the rewards of single tokens from it on (steps)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.clip_low < 1:
@@ -86,11 +95,14 @@ class Config:
             raise InputError(f"importance_cap: {self.importance_cap} is neither 0 nor from 1 up. Use 0 for none, or 2.")
         if self.minibatches < 1:
             raise InputError(f"minibatches: {self.minibatches} is not a whole number from 1 up.")
+        if self.importance_cap and self.ratio == "sequence":
+            raise InputError('importance_cap: weighs single tokens, and ratio = "sequence" has none. Use 0.')
 
 
 def needs(config: Config) -> Needs:
-    """Fresh completions in whole groups, and the reference's view unless beta is 0."""
-    return Needs(eats=(), fresh=True, views=("reference",) if config.beta > 0 else (), together=True)
+    """Fresh, scored completions in whole groups; the reference unless beta is 0; "old" for several steps a window."""
+    views = (("old",) if config.minibatches > 1 else ()) + (("reference",) if config.beta > 0 else ())
+    return Needs(eats=(), fresh=True, scored=True, views=views, together=True)
 
 
 def targets(batch: Batch, config: Config) -> Batch:
@@ -104,8 +116,11 @@ def targets(batch: Batch, config: Config) -> Batch:
         rewards_B = torch.where(batch.truncated_B, torch.full_like(rewards_B, torch.nan), rewards_B)
         mask_BT = mask_BT & ~batch.truncated_B[:, None]
     advantages_B = group_relative(rewards_B, batch.group_B, scale=config.scale)
-    scalars = {**batch.scalars, "tokens": float(mask_BT.sum()), "completions": float(mask_BT.any(-1).sum())}
-    return replace(batch, rewards_B=rewards_B, completion_mask_BT=mask_BT, advantages_B=advantages_B, scalars=scalars)
+    batch = replace(batch, rewards_B=rewards_B, completion_mask_BT=mask_BT, advantages_B=advantages_B)
+    if config.credit == "process" and batch.token_rewards_BT is not None:
+        steps_BT = later_steps(batch.token_rewards_BT, mask_BT, batch.group_B, scale=config.scale)
+        batch = replace(batch, advantages_BT=advantages_B[:, None] + steps_BT)
+    return rollouts.with_counts(batch)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -119,14 +134,18 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     mask_BT = batch.completion_mask_BT
     logprobs_BT = masked(outputs.logprobs_BT, mask_BT)  # so that nothing below sends NaN back into the model
     old_BT = logprobs_BT.detach() if batch.old_logprobs_BT is None else batch.old_logprobs_BT
+    now_BT, then_BT = logprobs_BT, old_BT
+    if config.ratio == "sequence":
+        now_BT, then_BT = whole_ratio(logprobs_BT, old_BT, mask_BT, "mean"), torch.zeros_like(logprobs_BT)
+    advantages = batch.advantages_B if batch.advantages_BT is None else batch.advantages_BT
     token_BT, clipped_BT = clipped_policy_loss(
-        logprobs_BT, old_BT, batch.advantages_B, clip_low=config.clip_low, clip_high=config.clip_high
+        now_BT, then_BT, advantages, clip_low=config.clip_low, clip_high=config.clip_high
     )
     if config.importance_cap and batch.behaviour_logprobs_BT is not None:
         behaviour_BT = masked(batch.behaviour_logprobs_BT, mask_BT)
         token_BT = token_BT * truncated_importance(masked(old_BT, mask_BT), behaviour_BT, config.importance_cap)
     beta = batch.scalars.get("beta", config.beta)
-    kl_BT = _kl(logprobs_BT, outputs, config)
+    kl_BT = kl_of(outputs, logprobs_BT, config.kl)
     if beta > 0 and kl_BT is not None:
         token_BT = token_BT + beta * kl_BT
     share_B = per_completion(
@@ -137,33 +156,5 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         window_completions=int(batch.scalars["completions"]),
         constant=int(batch.scalars["max_new_tokens"]),
     )
-    return share_B, _metrics(batch, outputs, clipped_BT, old_BT)
-
-
-def _kl(logprobs_BT: Tensor, outputs: Outputs, config: Config) -> Tensor | None:
-    if config.kl == "exact" or outputs.reference_logprobs_BT is None:
-        return outputs.kl_BT
-    return kl_estimate(logprobs_BT, outputs.reference_logprobs_BT, config.kl)
-
-
-def _metrics(batch: Batch, outputs: Outputs, clipped_BT: Tensor, old_BT: Tensor) -> dict[str, Tensor]:
-    mask_BT = batch.completion_mask_BT
-    assert outputs.logprobs_BT is not None
-    tokens_B = mask_BT.sum(-1)
-    nothing = torch.full((len(batch),), torch.nan)
-
-    def total(values_BT: Tensor) -> Tensor:
-        """The sum over a completion's tokens; a completion that is masked out whole has none, not 0."""
-        return torch.where(tokens_B > 0, masked_sum(values_BT.detach().float(), mask_BT), nothing)
-
-    def mean(values_BT: Tensor) -> Tensor:
-        return total(values_BT) / tokens_B
-
-    metrics = {"clip_share": mean(clipped_BT)}
-    if outputs.kl_BT is not None:
-        metrics["kl_nats"] = total(outputs.kl_BT)
-    if outputs.entropy_BT is not None:
-        metrics["entropy"] = mean(outputs.entropy_BT)
-    if batch.behaviour_logprobs_BT is not None:
-        metrics["sampler_gap"] = mean((old_BT.detach() - batch.behaviour_logprobs_BT).abs())
-    return metrics
+    clip_share_B = rollouts.per_row(clipped_BT, mask_BT)
+    return share_B, {"clip_share": clip_share_B, **rollouts.rollout_metrics(batch, outputs)}
