@@ -53,6 +53,8 @@ class Row:
     """Parts that are rewarded or labelled: a token's value is the sum of the `severity` of the spans over it."""
     token_scores: tuple[float, ...] = ()
     """One value for each token of the completion, where they are known by token; instead of `spans`."""
+    reason: str = ""
+    """Why it scored as it did, in words, where the reward says so."""
     teacher: Prompt | None = None
     """What the teacher is asked where it is asked more than the policy (the feedback beside the prompt)."""
     fresh: bool = False

@@ -146,6 +146,7 @@ class Course:
                     score=math.nan if score.value is None else score.value,
                     variance=math.nan if score.variance is None else score.variance,
                     spans=score.spans,
+                    reason=score.reason,
                 )
                 for row, score in zip(rows, scores, strict=True)
             ]
