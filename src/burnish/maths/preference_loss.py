@@ -8,18 +8,51 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from burnish.maths.imitation import log_complement
+
 Smoothing = Literal["conservative", "robust"]
 
 
-def soft_bradley_terry(chosen_NK: Tensor, rejected_NK: Tensor, probability_N: Tensor) -> Tensor:
+def soft_bradley_terry(
+    chosen_NK: Tensor, rejected_NK: Tensor, probability_N: Tensor, margin_N: Tensor | float = 0.0
+) -> Tensor:
     """Return the cross-entropy between the stated probability and sigma(chosen - rejected), (N, K), in nats.
 
-    loss = -p log sigma(d) - (1 - p) log sigma(-d), d = r(chosen) - r(rejected): Bradley-Terry (1952) with a soft label
-    (Christiano et al. 2017, arXiv 1706.03741, equation 1). p = 1 is the usual hard label.
+    loss = -p log sigma(d - m) - (1 - p) log sigma(-d - m), d = r(chosen) - r(rejected): Bradley-Terry (1952) with a
+    soft label (Christiano et al. 2017, arXiv 1706.03741, equation 1). p = 1 is the usual hard label. m is the lead that
+    whoever is preferred should have (Llama 2, arXiv 2307.09288, equation 2), 0 for none.
     """
     difference_NK = chosen_NK - rejected_NK
     p_N1 = probability_N[:, None].to(difference_NK.dtype)
-    return -p_N1 * F.logsigmoid(difference_NK) - (1 - p_N1) * F.logsigmoid(-difference_NK)
+    lead = margin_N if isinstance(margin_N, float) else margin_N[:, None].to(difference_NK.dtype)
+    return -p_N1 * F.logsigmoid(difference_NK - lead) - (1 - p_N1) * F.logsigmoid(-difference_NK - lead)
+
+
+def identity_preference(log_ratio_N: Tensor, probability_N: Tensor, beta: float) -> Tensor:
+    """Return the loss of IPO, (N,): p (h - 1/(2 beta))^2 + (1 - p) (h + 1/(2 beta))^2, nats squared.
+
+    h: log-ratio of the chosen to the reference less that of the rejected, nats. Its best value is (2p - 1)/(2 beta):
+    finite however sure people are. Source: Azar et al., arXiv 2310.12036, equation 17 (beta is tau there).
+    """
+    p_N = probability_N.to(log_ratio_N.dtype)
+    lead = 1 / (2 * beta)
+    return p_N * (log_ratio_N - lead).square() + (1 - p_N) * (log_ratio_N + lead).square()
+
+
+def log_odds(logprob: Tensor) -> Tensor:
+    """Return log(p / (1 - p)) of log-probabilities, nats; any shape. Finite also where p rounds to 1."""
+    return logprob - log_complement(logprob)
+
+
+def prospect(reward_B: Tensor, point: float, good_B: Tensor, gain: float, loss: float) -> Tensor:
+    """Return the loss of KTO for each completion, (B,): how little people would value it, seen from a reference point.
+
+    good: gain (1 - sigma(r - z)). Bad: loss (1 - sigma(z - r)). good_B: the probability that it is good, which mixes
+    the two. r: implied reward; z: the point, beta times a KL. Source: arXiv 2402.01306, equations 7 and 8.
+    """
+    good_B = good_B.to(reward_B.dtype)
+    lead_B = reward_B - point
+    return good_B * gain * torch.sigmoid(-lead_B) + (1 - good_B) * loss * torch.sigmoid(lead_B)
 
 
 def squared_error(predicted_BK: Tensor, target_BK: Tensor) -> Tensor:

@@ -21,18 +21,19 @@ fall below 0 while `pair_accuracy` rises), and when chosen ones are longer (it l
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from burnish.errors import InputError
+from burnish.examples import Example, Tools, pairs_of
+from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.policy_loss import masked_sum
 from burnish.maths.preference_loss import Smoothing, implicit_reward, smoothed, soft_bradley_terry
 from burnish.methods import Needs
-from burnish.records import Preference
+from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
     "pair_accuracy": "Share of training pairs that the implied reward puts in people's order: rises from 0.5.",
@@ -65,9 +66,14 @@ def needs(config: Config) -> Needs:
     return Needs(eats=(Preference,), views=("reference",), together=True)
 
 
+def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:
+    """Return one example for each pair; a ranking gives all its untied pairs, which share its weight."""
+    return pairs_of(signals)
+
+
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]: the sum over pairs. Pure, no gradient."""
-    return replace(batch, scalars={**batch.scalars, "weight": float(_weights(batch)[0::2].sum())})
+    return replace(batch, scalars={**batch.scalars, "weight": pairs.total_weight(batch)})
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -77,8 +83,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     batch.scalars["weight"]: see `targets`.
     Raises ValueError when the two rows of a pair are not of one group: they came apart.
     """
-    if len(batch) % 2 or not torch.equal(batch.group_B[0::2], batch.group_B[1::2]):
-        raise ValueError("dpo: rows 2i and 2i + 1 are not one pair; slice whole pairs (`needs(...).together`).")
+    pairs.check(batch, "dpo")
     assert outputs.logprobs_BT is not None
     assert outputs.reference_logprobs_BT is not None
     mask_BT = batch.completion_mask_BT
@@ -86,27 +91,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         masked_sum(outputs.logprobs_BT, mask_BT), masked_sum(outputs.reference_logprobs_BT, mask_BT), config.beta
     )
     chosen_N, rejected_N = reward_B[0::2], reward_B[1::2]
-    probability_N = torch.ones_like(chosen_N) if batch.probability_B is None else batch.probability_B[0::2]
+    probability_N = pairs.probability(batch)
     q_N = smoothed(probability_N, config.label_smoothing, config.smoothing)
     loss_N = soft_bradley_terry(chosen_N[:, None], rejected_N[:, None], q_N)[:, 0]
-    share_N = loss_N * (_weights(batch)[0::2] / (batch.scalars["weight"] or 1.0)).to(loss_N.dtype)
-    share_B = torch.stack([share_N, torch.zeros_like(share_N)], dim=1).reshape(-1)
-    return share_B, _metrics(chosen_N.detach(), rejected_N.detach(), probability_N)
-
-
-def _metrics(chosen_N: Tensor, rejected_N: Tensor, probability_N: Tensor) -> dict[str, Tensor]:
-    right_N = ((chosen_N > rejected_N) == (probability_N > 0.5)).float()
-    right_N = right_N.masked_fill(probability_N == 0.5, torch.nan)  # a tie has no right order
-    values = {
-        "pair_accuracy": right_N,
-        "margin": chosen_N - rejected_N,
-        "chosen_reward": chosen_N,
-        "rejected_reward": rejected_N,
-    }
-    return {name: value_N.repeat_interleave(2) for name, value_N in values.items()}
-
-
-def _weights(batch: Batch) -> Tensor:
-    if batch.weights_BK is None:
-        return torch.ones(len(batch), dtype=torch.float64)
-    return batch.weights_BK[:, 0].double()
+    return pairs.shares(loss_N, batch), pairs.metrics(chosen_N, rejected_N, probability_N)
