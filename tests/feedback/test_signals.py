@@ -5,7 +5,7 @@ from burnish.feedback.intake import import_file
 from burnish.feedback.rows import Given, to_entry
 from burnish.feedback.signals import SignalConfig, answers_of, rescale, said, signals_from
 from burnish.plain import signal_from_plain, signal_to_plain, snapshot_hash
-from burnish.records import Demonstration, Preference, Score
+from burnish.records import Critique, Demonstration, Preference, Score
 from burnish.store import Entry
 
 RATED = {"prompt": "Hi", "completion": "A", "rating": 4, "scale": [1, 5]}
@@ -20,7 +20,7 @@ def entries(*rows):
 
 def test_every_kind_becomes_its_signals():
     found = signals_from(entries(RATED, UP, PAIR, RANKED, {"prompt": "Hi", "completion": "A", "correction": "A!"}))
-    assert {type(signal) for signal in found} == {Score, Preference, Demonstration}
+    assert {type(signal) for signal in found} == {Score, Preference, Demonstration, Critique}
     scores = [signal for signal in found if isinstance(signal, Score)]
     assert {(score.source, score.completion.text) for score in scores} == {("rating", "A"), ("thumb", "A")}
     preferences = [signal for signal in found if isinstance(signal, Preference)]
@@ -33,9 +33,47 @@ def test_every_kind_becomes_its_signals():
     assert demonstration.completion.text == "A!"
 
 
-def test_words_and_marks_are_stored_but_become_no_signal_yet():
-    span = {"prompt": "Hi", "completion": "A", "spans": [{"start": 0, "end": 1, "label": "x"}]}
-    assert signals_from(entries({"prompt": "Hi", "completion": "A", "comment": "c"}, span)) == []
+def test_marks_are_a_critique_whose_spans_are_for_or_against():
+    marks = [
+        {"start": 0, "end": 4, "label": "good"},
+        {"start": 5, "end": 9, "label": "wrong", "severity": 2, "note": "it hums"},
+    ]
+    (critique,) = signals_from(entries({"prompt": "Hi", "completion": "Cosy glow", "spans": marks}))
+    assert [(span.start, span.end, span.severity) for span in critique.spans] == [(0, 4, 1.0), (5, 9, -2.0)]
+    assert critique.text == "“Cosy” good\n“glow” wrong: it hums"
+
+
+def test_best_and_worst_is_a_ranking_that_says_nothing_of_those_between():
+    four = {"prompt": "Hi", "completions": ["A", "B", "C", "D"], "best": 2, "worst": 0}
+    (ranking,) = signals_from(entries(four))
+    assert ranking.ranks == (2, 1, 0, 1)
+    (together,) = signals_from(entries(*[four] * 3, {**four, "best": 1, "worst": 0}))
+    assert together.ranks == (3, 1, 0, 2)
+    (pair,) = signals_from(entries({"prompt": "Hi", "completions": ["A", "B"], "best": 1, "worst": 0}))
+    assert (pair.chosen.text, pair.probability) == ("B", pytest.approx(2 / 3))
+
+
+def test_a_suggestion_is_a_critique_and_with_its_edits_a_correction():
+    row = {"prompt": "Hi", "completion": "It glow.", "suggestion": "mend the verb"}
+    (critique,) = signals_from(entries(row))
+    assert (critique.text, critique.revision) == ("mend the verb", None)
+    found = signals_from(entries({**row, "edits": [{"start": 3, "end": 7, "text": "glows"}]}))
+    (critique,) = (signal for signal in found if isinstance(signal, Critique))
+    assert critique.revision == "It glows."
+    assert [(span.start, span.end) for span in critique.spans] == [(3, 7)]
+    (demonstration,) = (signal for signal in found if isinstance(signal, Demonstration))
+    assert demonstration.completion.text == "It glows."
+    (preference,) = (signal for signal in found if isinstance(signal, Preference))
+    assert (preference.chosen.text, preference.rejected.text) == ("It glows.", "It glow.")
+
+
+def test_a_reference_is_a_demonstration_whoever_gave_it_and_needs_no_completion(store, jsonl):
+    rows = [{"prompt": "Hi", "reference": "Hello!", "author": name} for name in ("ana", "bo")]
+    (demonstration,) = signals_from(entries(*rows))
+    assert (demonstration.completion.text, len(demonstration.feedback_ids)) == ("Hello!", 2)
+    assert import_file(store, jsonl(*rows)).stored == 2
+    (stored,) = signals_from(store.entries())
+    assert stored.completion == demonstration.completion
 
 
 def test_several_people_become_one_signal_and_never_a_bare_majority():
@@ -74,6 +112,23 @@ def test_a_correction_is_preferred_to_its_original():
     found = signals_from(entries({"prompt": "Hi", "completion": "A", "correction": "A!"}))
     (preference,) = (signal for signal in found if isinstance(signal, Preference))
     assert (preference.chosen.text, preference.probability) == ("A!", pytest.approx(2 / 3))
+    assert preference.margin == pytest.approx(4 * 1 / 2)  # one of two pieces is new
+
+
+def test_a_correction_says_in_a_critique_where_the_original_was_wrong():
+    row = {"prompt": "Hi", "completion": "The lamp glow in white.", "correction": "The lamp glows white."}
+    (critique,) = (signal for signal in signals_from(entries(row)) if isinstance(signal, Critique))
+    assert critique.text == "“glow in” should be “glows”."
+    assert [(span.start, span.end, span.severity) for span in critique.spans] == [(9, 16, -1.0)]
+    assert critique.revision == "The lamp glows white."
+
+
+def test_a_chain_of_corrections_gives_adjacent_pairs_and_imitates_the_last():
+    row = {"prompt": "Hi", "completion": "one", "correction": ["one two", "one two three"]}
+    found = signals_from(entries(row))
+    pairs = {(each.chosen.text, each.rejected.text) for each in found if isinstance(each, Preference)}
+    assert pairs == {("one two", "one"), ("one two three", "one two")}
+    assert [each.completion.text for each in found if isinstance(each, Demonstration)] == ["one two three"]
 
 
 def test_superseded_answers_do_not_count(store, jsonl):

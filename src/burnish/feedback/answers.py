@@ -31,8 +31,11 @@ class SignalConfig:
 
     scale: Scale = (-4.0, 4.0)
     """Every rating is mapped linearly from its own scale to this one, worst and best; thumbs go to its ends."""
-    kinds: tuple[str, ...] = ("rating", "thumb", "comparison", "ranking", "correction")
-    """Kinds that are used."""
+    kinds: tuple[str, ...] = (
+        "rating", "thumb", "comparison", "ranking", "best_worst", "correction", "suggestion", "span", "rubric",
+        "reference",
+    )  # fmt: skip
+    """Kinds that are used. `implicit` must be asked for: what people do is not what they say."""
     author_kinds: tuple[AuthorKind, ...] = ("human", "ai", "rule")
     """Authors that are heard; all count alike."""
     prior_votes: float = 1.0

@@ -1,18 +1,25 @@
 """How a completion should read: `{"completion": ..., "correction": "the text as it should be"}`.
 
-Value: `{"correction": "..."}`. It shows what to imitate, and implies that its author prefers it to the original.
+Value: `{"correction": "..."}`, or a list where the text was mended in several goes: each next version, the last as it
+should read. It shows what to imitate (a demonstration), says that each version is better than the one before (a
+preference, whose margin is how much of the text had to be changed) and where the original was wrong (a critique with
+spans and the revision). The words are aligned by `burnish.feedback.corrections`.
+How near the original was to its correction is no signal of its own: it would count what the preference says twice.
+`burnish.feedback.corrections.graded` gives it to those who want a reward of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from burnish.errors import InputError
-from burnish.feedback import fields
+from burnish.feedback import fields, votes
 from burnish.feedback.answers import Answer, SignalConfig
-from burnish.records import Completion, Demonstration
+from burnish.feedback.corrections import Alignment, Operation, align, marks
+from burnish.records import Completion, Critique, Demonstration, Preference
 
 FIELDS = ("completion", "correction")
 
@@ -22,10 +29,16 @@ def recognise(row: Mapping[str, Any]) -> bool:
 
 
 def parse(row: Mapping[str, Any]) -> dict[str, Any]:
-    corrected = fields.text(fields.needed(row, "correction", "correction"), "correction")
-    if corrected == row.get("completion"):
-        raise InputError("correction: identical to completion, so nothing was corrected. Leave the object out.")
-    return {"correction": corrected}
+    given = fields.needed(row, "correction", "correction")
+    if not isinstance(given, list):
+        _need_change(row.get("completion"), fields.text(given, "correction"), "correction", "completion")
+        return {"correction": given}
+    versions = [fields.text(each, f"correction[{index}]") for index, each in enumerate(given)]
+    if not versions:
+        raise InputError("correction: empty. Leave the object out, or give the text.")
+    for index, (before, after) in enumerate(zip([row.get("completion"), *versions], versions, strict=False)):
+        _need_change(before, after, f"correction[{index}]", f"correction[{index - 1}]" if index else "completion")
+    return {"correction": versions if len(versions) > 1 else versions[0]}
 
 
 def texts(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -37,21 +50,85 @@ def to_row(value: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
 
 
 def summary(value: Mapping[str, Any]) -> str:
-    return f"should read: {value['correction']}"
+    return f"should read: {_versions(value)[-1]}"
 
 
 def to_demonstrations(answers: Sequence[Answer], config: SignalConfig) -> list[Demonstration]:
     return [Demonstration(answer.prompt, corrected(answer), feedback_ids=(answer.feedback.id,)) for answer in answers]
 
 
-def also(answer: Answer) -> list[Answer]:
-    """A comparison that the corrected text wins."""
-    pair = (corrected(answer), answer.completions[0])
-    won = replace(
-        answer.feedback, kind="comparison", value={"chosen": 0}, completion_ids=tuple(each.id for each in pair)
-    )
-    return [Answer(answer.prompt, pair, won)]
+def to_preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Preference]:
+    """Each version over the one before it, several people's corrections of one text fitted together.
+
+    `margin`, in rating units: the share of words that had to be changed, times half the width of the scale: a text
+    that had to be written anew is as far from its correction as a middling one from the best.
+    """
+    preferences = votes.preferences([won for answer in answers for won in _comparisons(answer)], config)
+    return [replace(each, margin=_margin(each, config)) for each in preferences]
+
+
+def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critique]:
+    """What was changed, in words and as spans of the original, with the text as it should read.
+
+    Where the author said in words what to change, there is a critique already (`burnish.feedback.kinds.suggestion`).
+    """
+    made = []
+    for answer in answers:
+        if "suggested" in answer.feedback.value:
+            continue
+        alignment = align(answer.completions[0].text, corrected(answer).text)
+        made.append(
+            Critique(
+                prompt=answer.prompt,
+                completion=answer.completions[0],
+                text=in_words(alignment),
+                aspect=answer.feedback.aspect,
+                spans=marks(alignment),
+                revision=alignment.corrected,
+                feedback_ids=(answer.feedback.id,),
+            )
+        )
+    return made
 
 
 def corrected(answer: Answer) -> Completion:
-    return Completion(answer.prompt.id, answer.feedback.value["correction"])
+    """The text as it should read."""
+    return Completion(answer.prompt.id, _versions(answer.feedback.value)[-1])
+
+
+def in_words(alignment: Alignment) -> str:
+    """What was changed, a line for each change."""
+    lines = []
+    for edit in alignment.changes:
+        old = alignment.original[edit.start : edit.end].strip()
+        new = alignment.corrected[edit.new_start : edit.new_end].strip()
+        if edit.operation is Operation.MOVE:
+            lines.append(f"“{old}” belongs elsewhere.")
+        elif old and new:
+            lines.append(f"“{old}” should be “{new}”.")
+        elif old or new:
+            lines.append(f"“{old}” should not be there." if old else f"“{new}” is missing.")
+    return "\n".join(lines) or "Only spaces differ."
+
+
+def _comparisons(answer: Answer) -> Iterator[Answer]:
+    """A comparison for each version, which it wins against the one before."""
+    texts = [Completion(answer.prompt.id, text) for text in _versions(answer.feedback.value)]
+    for before, after in pairwise([answer.completions[0], *texts]):
+        ids = (after.id, before.id)
+        won = replace(answer.feedback, kind="comparison", value={"chosen": 0}, completion_ids=ids)
+        yield Answer(answer.prompt, (after, before), won)
+
+
+def _margin(preference: Preference, config: SignalConfig) -> float:
+    return align(preference.rejected.text, preference.chosen.text).share * config.width / 2
+
+
+def _versions(value: Mapping[str, Any]) -> list[str]:
+    given = value["correction"]
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _need_change(before: object, after: str, field: str, of: str) -> None:
+    if after == before:
+        raise InputError(f"{field}: identical to {of}, so nothing was corrected. Leave the object out.")

@@ -2,18 +2,32 @@
 
 Value: `{"spans": [...]}`, each with `start` and `end` in characters (code points, end exclusive), `label`, and where
 given `severity` (a positive number, 1 when left out) and `note`; sorted by start. Spans may overlap.
+
+Each person's marks become a critique whose spans have signed severities: what is marked good adds to the reward of its
+tokens, everything else takes from it. `burnish.models.spans` spreads them over tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from burnish.errors import InputError, nearest
 from burnish.feedback import fields
+from burnish.feedback.answers import Answer, SignalConfig
+from burnish.maths.agreement import Metric
+from burnish.records import Critique, Span
 
 FIELDS = ("completion", "spans")
+METRIC: Metric = "nominal"
 PARTS = ("start", "end", "label", "severity", "note")
+GOOD = frozenset(
+    {"good", "great", "liked", "like", "correct", "right", "helpful", "keep", "好", "喜欢", "正确", "保留"}
+)
+"""Labels that praise; every other label finds fault."""
+
+_UNIT = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")  # a Chinese character or a word of other scripts
 
 
 def recognise(row: Mapping[str, Any]) -> bool:
@@ -40,6 +54,46 @@ def to_row(value: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
 def summary(value: Mapping[str, Any]) -> str:
     marks = (f"{span['label'] or 'marked'} at {span['start']}-{span['end']}" for span in value["spans"])
     return "; ".join(marks)
+
+
+def opinions(answer: Answer) -> list[tuple[Hashable, float]]:
+    """On each word (in Chinese: character) of the completion: 1 marked good, -1 marked otherwise, 0 not marked."""
+    marks = [(span["start"], span["end"], sign(span["label"])) for span in answer.feedback.value["spans"]]
+    words = [match.span() for match in _UNIT.finditer(answer.completions[0].text)]
+    return [
+        ((start, end), float(next((said for low, high, said in marks if low < end and start < high), 0)))
+        for start, end in words
+    ]
+
+
+def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critique]:
+    return [
+        Critique(
+            prompt=answer.prompt,
+            completion=answer.completions[0],
+            text="\n".join(_in_words(span, answer.completions[0].text) for span in answer.feedback.value["spans"]),
+            aspect=answer.feedback.aspect,
+            spans=tuple(signed(span) for span in answer.feedback.value["spans"]),
+            feedback_ids=(answer.feedback.id,),
+        )
+        for answer in answers
+    ]
+
+
+def sign(label: str) -> int:
+    """1 for a label that praises, -1 for any other."""
+    return 1 if label.strip().lower() in GOOD else -1
+
+
+def signed(span: Mapping[str, Any]) -> Span:
+    """A marked part as a record, its severity negative where it finds fault."""
+    severity = sign(span["label"]) * span.get("severity", 1)
+    return Span(span["start"], span["end"], span["label"], float(severity), span.get("note", ""))
+
+
+def _in_words(span: Mapping[str, Any], text: str) -> str:
+    note = f": {span['note']}" if span.get("note") else ""
+    return f"“{text[span['start'] : span['end']]}” {span['label'] or 'marked'}{note}"
 
 
 def _span(value: object, path: str, length: int) -> dict[str, Any]:
