@@ -69,6 +69,24 @@ def bring(feedback: str, db: str | None = None, *, aspect: str = "") -> Brought:
     return found
 
 
+def entries_of(feedback: str) -> Iterable[Entry]:
+    """Return what people said, from a JSONL file (a bad line is named and left out) or a store's URL."""
+    return _stored(feedback) if "://" in feedback else _lines(feedback)
+
+
+def is_snapshot(feedback: str) -> bool:
+    """Return whether the user's feedback is named by a snapshot's hash."""
+    return _SNAPSHOT.fullmatch(feedback) is not None
+
+
+def loaded(snapshot: str, db: str | None = None) -> list[Signal]:
+    """Return the signals of a snapshot in the store `db`."""
+    from burnish.store import open_store
+
+    with open_store(db or DEFAULT_STORE, create=False) as store:
+        return list(store.load_snapshot(snapshot))
+
+
 def is_stored(feedback: str) -> bool:
     """Return whether the user's feedback is named by a store's URL or a snapshot's hash, and not by a file."""
     return "://" in feedback or _SNAPSHOT.fullmatch(feedback) is not None

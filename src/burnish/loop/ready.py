@@ -25,13 +25,18 @@ def check(recipe: Recipe, task: ModuleType, *, feedback: str | None, mix: bool) 
         if not hasattr(task, "make_model"):
             raise InputError(f"model: 'tiny' is made by the recipe smoke; {task.NAME} needs another one.")
     else:
-        base = _there("model", recipe.model)
-        if base is not None and (base / ADAPTER).exists():
-            base_of(base)
+        check_model(recipe.model)
     if recipe.gold.encoder:
         _there("gold.encoder", recipe.gold.encoder)
     if feedback is not None and not evidences.is_stored(feedback) and not Path(feedback).is_file():
         raise evidences.no_such_file(feedback)
+
+
+def check_model(model: str) -> None:
+    """Raise InputError for a model that is not there, without downloading it."""
+    base = _there("model", model)
+    if base is not None and (base / ADAPTER).exists():
+        base_of(base)
 
 
 def fetch(recipe: Recipe, task: ModuleType) -> None:

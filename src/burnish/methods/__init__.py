@@ -52,7 +52,7 @@ class Needs:
     heads: Mapping[str, int] = field(default_factory=dict)
     """{"reward": K}, {"value": 1}, {"q": K}: linear heads on the policy's states."""
     tokens: tuple[str, ...] = ()
-    """Control tokens to add to the vocabulary."""
+    """Control tokens that rows begin with; a tokenizer that has no such token spells them with the pieces it has."""
     together: bool = False
     """Rows of an example stay in one slice."""
     replay: int = 0

@@ -129,6 +129,13 @@ class Course:
         groups = self.sampler.sample(asked, self.sampling, n=self.group, seed=seed)
         return self._scored(asked, groups)
 
+    def mean_reward(self, prompts: Sequence[Prompt]) -> float:
+        """Return the mean reward of one fresh completion to each prompt, the same draws every time; NaN unscored."""
+        groups = self.sampler.sample(prompts, self.sampling, n=1, seed=seed_of(self.seed, "look"))
+        scores = [row.score for example in self._scored(prompts, groups) for row in example.rows]
+        known = [score for score in scores if math.isfinite(score)]
+        return sum(known) / len(known) if known else math.nan
+
     @property
     def group(self) -> int:
         """Completions drawn for each prompt."""

@@ -1,0 +1,49 @@
+"""A reward by the name a person gives it: a checkpoint of ours, or one of `burnish.rewards`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from burnish import rewards
+from burnish.errors import InputError
+from burnish.loop import ready
+from burnish.models.headed import HEADS_FILE, HeadedPolicy
+from burnish.models.policy import Policy
+from burnish.models.reward_model import RewardModel
+from burnish.records import Reward
+from burnish.rewards.learned import LearnedRating
+
+
+def reward_of(name: str, dtype: str) -> Reward:
+    """Return the reward of a folder (what `burnish run` or `burnish train reward` saved), or of a name such as `chrf`.
+
+    Raises InputError with what would be known instead.
+    """
+    folder = Path(name)
+    if (folder / "reward_model.json").exists():
+        return LearnedRating(RewardModel.load(folder, dtype=dtype), source=folder.name)
+    if (folder / HEADS_FILE).exists():
+        return _headed(folder, dtype)
+    if folder.is_dir():
+        raise InputError(
+            f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE})."
+        )
+    word, _, spec = name.partition(":")
+    found: Reward = rewards.load(word).make(spec)
+    return found
+
+
+def _headed(folder: Path, dtype: str) -> Reward:
+    from safetensors.torch import load_file
+
+    lineage = json.loads((folder / "burnish.json").read_text("utf-8"))
+    base = ready.base_of(folder)
+    policy = Policy.load(base, name=str(lineage.get("parent", base.name)), dtype=dtype)
+    described = json.loads((folder / ready.ADAPTER).read_text("utf-8"))
+    policy.add_lora(rank=int(described["r"]), alpha=float(described["lora_alpha"]), seed=0)
+    policy.load_adapter_file(folder / "adapter_model.safetensors")
+    heads = load_file(folder / HEADS_FILE)
+    network = HeadedPolicy(policy, heads={"reward": int(heads["reward.weight"].shape[0])}, speaks=False)
+    network.load_heads(folder)
+    return network

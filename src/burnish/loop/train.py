@@ -1,0 +1,303 @@
+"""`burnish train METHOD`: one method, one model, one folder; looked at on what it never learns from, saved, resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from burnish import __version__, files, memory, methods, progress
+from burnish.config import parse_toml
+from burnish.errors import InputError
+from burnish.examples import Example
+from burnish.loop import material as materials
+from burnish.loop import ready, savepoint
+from burnish.loop.folder import RunFolder
+from burnish.loop.log import TrainingLog
+from burnish.loop.partners import Partnership, partnership
+from burnish.loop.rewards_by_name import reward_of
+from burnish.loop.train_settings import Settings, finite
+from burnish.models.headed import HeadedPolicy
+from burnish.models.policy import Policy
+from burnish.plain import snapshot_hash, to_plain
+from burnish.records import Checkpoint, Prompt, Sampling, Signal, seed_of, share_of
+from burnish.training.course import Course, Material
+
+CONFIG, REPORT = "config.toml", "report.json"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the command line says beside the settings."""
+
+    out: Path
+    data: str | None = None
+    db: str | None = None
+    task: str | None = None
+    prompts: str | None = None
+    reward: str | None = None
+    judge: str | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at a step, on examples or prompts that nothing is learned from. Lower is better."""
+
+    step: int
+    checkpoint: str
+    loss: float
+    """Held-out loss; of what is drawn fresh, the negative mean reward."""
+
+
+def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict[str, Any]:
+    """Train in the folder and return report.json; raises StoppedOnRequest when everything is saved."""
+    _check(options, settings)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with files.run_lock(options.out):
+        folder = RunFolder(options.out)
+        header = {"burnish": __version__, "seed": settings.run.seed, "data": options.data or "none"}
+        files.write_atomic(options.out / CONFIG, settings.to_toml(header))
+        with folder.listening():
+            _Run(folder, options, settings, module).go()
+        folder.update(state="done")
+    report: dict[str, Any] = json.loads((options.out / REPORT).read_text("utf-8"))
+    return report
+
+
+def began_with(out: Path) -> dict[str, Any]:
+    """Return the settings a run in this folder began with, empty when there is none."""
+    return parse_toml(out / CONFIG) if (out / CONFIG).exists() else {}
+
+
+def _check(options: TrainOptions, settings: Settings) -> None:
+    """Raise InputError for a folder that is taken or a model that is not there, before anything is made."""
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"{options.out} is a file. Give --out a folder.")
+    held = options.out.exists() and any(options.out.iterdir())
+    if held and not (options.out / "status.json").exists() and not (options.out / files.LOCK).exists():
+        raise InputError(f"{options.out} holds files that no run of burnish wrote. Choose another folder with --out.")
+    if held and not options.resume and (options.out / CONFIG).exists():
+        raise InputError(f"{options.out} holds a run. Go on with --resume, or choose another folder with --out.")
+    ready.check_model(settings.run.model)
+
+
+class _Run:
+    """One run; `go` is its story."""
+
+    def __init__(self, folder: RunFolder, options: TrainOptions, settings: Settings, module: ModuleType) -> None:
+        self.folder, self.path = folder, folder.path
+        self.options, self.settings, self.module = options, settings, module
+        self.needs = module.needs(settings.method)
+        self.signals: list[Signal] = materials.signals_of(options.data, options.db) if options.data else []
+        self.looks: list[Look] = []
+        self.course, self.partner, self.held = self._set_up()
+
+    def go(self) -> None:
+        """Train to the end, to the point where nothing gets better, or until somebody asks to stop."""
+        began = time.monotonic() - self.folder.status["seconds"].get("train", 0.0)
+        self._restore()
+        steps = self.settings.run.course.steps
+        if not self.looks:
+            self._look()
+        with (
+            TrainingLog(self.path, round=0, step=self.course.step) as log,
+            progress.bar(steps, self.settings.run.method, "steps", start=self.course.step) as bar,
+        ):
+            while self.course.step < steps and not self._is_over():
+                told = self._advance()
+                log.add({"round": 0, **told})
+                bar.advance(1, _headline(told))
+                step = self.course.step
+                if step == steps or (self.settings.run.look.every and step % self.settings.run.look.every == 0):
+                    self._look()
+                self._save_or_stop(step % self.settings.run.save_every == 0, began)
+        self._save(began)
+        self._report(time.monotonic() - began)
+
+    def _advance(self) -> dict[str, float]:
+        told = self.partner.advance() if self.partner else {}
+        return {**told, **self.course.advance()}
+
+    # ----------------------------------------------------------------------------------------------------- setting up
+
+    def _set_up(self) -> tuple[Course, Partnership | None, _HeldOut]:
+        run = self.settings.run
+        sampling = Sampling(temperature=run.sampling.temperature, max_new_tokens=run.sampling.max_new_tokens)
+        prompts = (
+            materials.prompts_of(self.options.task, self.options.prompts, self.signals) if self.needs.fresh else []
+        )
+        held_prompts, prompts = _apart(prompts, [p.id for p in prompts], run.look.share)
+        held_signals, signals = _apart(self.signals, [s.prompt.id for s in self.signals], run.look.share)
+        given = Material(signals=signals, prompts=prompts, sampling=sampling)
+        if self.options.reward:
+            given = replace(given, reward=reward_of(self.options.reward, run.dtype))
+        network = self._network()
+        partner = None
+        if self.needs.partner and given.reward is None:
+            partner = partnership(
+                network, self.module, given, run.course,
+                make=self._network, optimiser=run.optimiser, walk=run.walk, seed=run.seed,
+            )  # fmt: skip
+            given = partner.given
+        course = self._course(network, given)
+        if partner:
+            partner.meet(course)
+        held = _HeldOut(held_prompts[: run.look.most], [])
+        if self.needs.eats and held_signals and not self.needs.fresh:
+            looked = self._course(network, replace(given, signals=held_signals))
+            held = replace(held, examples=looked.examples[: run.look.most])
+        return course, partner, held
+
+    def _course(self, network: HeadedPolicy, given: Material) -> Course:
+        run = self.settings.run
+        return Course(
+            network, self.module, self.settings.method, given, run.course,
+            optimiser=run.optimiser, walk=run.walk, seed=run.seed,
+        )  # fmt: skip
+
+    def _network(self, needs: methods.Needs | None = None) -> HeadedPolicy:
+        """Return the model with a fresh adapter and the heads that a method asks for."""
+        run, wanted = self.settings.run, needs or self.needs
+        folder = ready.model_folder(run.model, self.path / "model")
+        policy = Policy.load(folder, name=run.model, dtype=run.dtype)
+        policy.add_lora(rank=run.adapter.rank, alpha=run.adapter.alpha, seed=seed_of(run.seed, "adapter"))
+        return HeadedPolicy(
+            policy, heads=wanted.heads, temperature=run.sampling.temperature if wanted.fresh else 1.0,
+            max_tokens=run.max_tokens, speaks=wanted.policy, seed=seed_of(run.seed, "heads"),
+        )  # fmt: skip
+
+    # -------------------------------------------------------------------------------------------------------- looking
+
+    def _look(self) -> None:
+        memory.give_back()
+        with self.course.steps.averaged():
+            loss = self.held.loss(self.course)
+            network = self.course.network
+            assert isinstance(network, HeadedPolicy)
+            name = _fingerprint(network)
+            self._publish(network, name)
+        self.looks.append(Look(self.course.step, name, loss))
+        if math.isfinite(loss):
+            what = "held-out reward" if self.needs.fresh else "held-out loss"
+            progress.say(f"step {self.course.step}: {what} {-loss if self.needs.fresh else loss:.4f}")
+
+    def _is_over(self) -> bool:
+        """Return whether nothing got better for `patience` looks."""
+        patience = self.settings.run.look.patience
+        known = [look for look in self.looks if math.isfinite(look.loss)]
+        return bool(patience and known and sum(look.step > self._best().step for look in known) >= patience)
+
+    def _best(self) -> Look:
+        """Return the look with the least loss; the last one where nothing could be looked at."""
+        known = [look for look in self.looks if math.isfinite(look.loss)]
+        return min(known, key=lambda look: look.loss) if known else self.looks[-1]
+
+    def _publish(self, network: HeadedPolicy, name: str) -> None:
+        target = self.path / "checkpoints" / name
+        if files.is_whole(target):
+            return
+        run = self.settings.run
+        lineage = Checkpoint(
+            id=name, path=f"checkpoints/{name}", kind="adapter" if self.needs.policy else "reward", parent=run.model,
+            method=run.method, config={"model": run.model, run.method: asdict(self.settings.method)},
+            snapshot=snapshot_hash(self.signals) if self.signals else "", code_version=__version__,
+            sources=tuple(filter(None, (self.options.data, self.options.reward, self.options.task))),
+            seed=run.seed, step=self.course.step, sampling=self.course.sampling,
+        )  # fmt: skip
+        with files.publish(target) as temporary:
+            network.save(temporary)
+            (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
+
+    # ------------------------------------------------------------------------------------------------------- going on
+
+    def _save_or_stop(self, due: bool, began: float) -> None:
+        if due or self.folder.wants_stop():
+            self._save(began)
+        self.folder.check_stop()
+
+    def _save(self, began: float) -> None:
+        tensors, numbers = self.course.state()
+        groups = {"course": tensors}
+        numbers["looks"] = [asdict(look) | {"loss": finite(look.loss)} for look in self.looks]
+        if self.partner:
+            groups["partner"], numbers["partner"] = self.partner.state()
+        savepoint.save(self.path / "state", self.course.step, groups, numbers)
+        self.folder.status["seconds"]["train"] = time.monotonic() - began
+        self.folder.update(state="train")
+
+    def _restore(self) -> None:
+        saved = savepoint.load(self.path / "state") if self.options.resume else None
+        if saved is None:
+            return
+        tensors, numbers = saved
+        self.course.load_state(tensors["course"], numbers)
+        self.looks = [
+            Look(e["step"], e["checkpoint"], math.nan if e["loss"] is None else e["loss"]) for e in numbers["looks"]
+        ]
+        if self.partner:
+            self.partner.load_state(tensors["partner"], numbers["partner"])
+        progress.say(f"going on from step {self.course.step}")
+
+    def _report(self, seconds: float) -> None:
+        best, run = self._best(), self.settings.run
+        sign = -1.0 if self.needs.fresh else 1.0
+        said = {
+            "schema": 1, "method": run.method, "model": run.model, "seed": run.seed, "steps": self.course.step,
+            "best_step": best.step, "checkpoint": best.checkpoint, "seconds": {"total": seconds},
+            "measure": "held-out reward, higher is better" if self.needs.fresh else "held-out loss, lower is better",
+            "looks": [{"step": each.step, "value": finite(sign * each.loss)} for each in self.looks],
+            "held_out": len(self.held.prompts) or len(self.held.examples),
+            "learned_from": {"examples": len(self.course.examples), "prompts": len(self.course.material.prompts)},
+        }  # fmt: skip
+        files.write_atomic(self.path / REPORT, json.dumps(said, indent=1))
+        progress.say(f"best at step {best.step}: {self.path / 'checkpoints' / best.checkpoint}")
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """What training never sees."""
+
+    prompts: Sequence[Prompt]
+    examples: Sequence[Example]
+
+    def loss(self, course: Course) -> float:
+        """Return the held-out loss, or the negative mean reward of the held-out prompts; NaN with nothing held out."""
+        if self.examples:
+            return float(course.steps.measure(self.examples)["loss"])
+        if self.prompts and (course.material.reward or course.material.partner):
+            return -course.mean_reward(self.prompts)
+        return math.nan
+
+
+def _apart(items: Sequence[Any], keys: Sequence[str], share: float) -> tuple[list[Any], list[Any]]:
+    """Return what is set aside, by the hash of its prompt, and the rest; nothing is set aside of fewer than 10."""
+    if len(set(keys)) < 10:
+        return [], list(items)
+    aside = [share_of(key, "look") < share for key in keys]
+    return (
+        [item for item, is_aside in zip(items, aside, strict=True) if is_aside],
+        [item for item, is_aside in zip(items, aside, strict=True) if not is_aside],
+    )
+
+
+def _fingerprint(network: HeadedPolicy) -> str:
+    digest = hashlib.sha256(network.policy.fingerprint().encode())
+    for name, tensor in sorted(network.heads.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
+    return f"k_{digest.hexdigest()[:20]}" if len(network.heads) else network.policy.fingerprint()
+
+
+def _headline(told: dict[str, float]) -> str:
+    names = [
+        name
+        for name in ("reward", "loss", "kl_nats", "pair_accuracy", "nll")
+        if math.isfinite(told.get(name, math.nan))
+    ]
+    return ", ".join(f"{name} {told[name]:.3g}" for name in names[:3])

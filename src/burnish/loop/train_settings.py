@@ -1,0 +1,111 @@
+"""Every setting of `burnish train` that is not the method's own, with the tested defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import ModuleType
+from typing import Any, Literal
+
+from burnish import config
+from burnish.errors import InputError
+from burnish.loop.recipe import AdapterSettings, SamplingSettings
+from burnish.training.course import CourseConfig
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.steps import StepConfig
+
+
+@dataclass(frozen=True)
+class LookSettings:
+    """When training is looked at, on examples or prompts that it never learns from, and what follows from it."""
+
+    every: int = 20
+    """Steps between two looks; the best look's weights are what is saved at the end. 0 never looks."""
+    share: float = 0.1
+    """Share of the prompts, by hash, that is set aside for looks, in [0, 1)."""
+    most: int = 64
+    """Examples or prompts looked at, at most."""
+    patience: int = 3
+    """Looks without anything better after which training stops early; 0 goes on to the end."""
+
+    def __post_init__(self) -> None:
+        for name in ("every", "patience"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}: {getattr(self, name)} is negative. Use 0 for never.")
+        if self.most < 1:
+            raise InputError(f"most: {self.most} is not a whole number from 1 up.")
+        if not 0 <= self.share < 1:
+            raise InputError(f"share: {self.share} is not in [0, 1). Use 0.1, or 0 to set nothing aside.")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of a training run, whatever the method."""
+
+    method: str = "sft"
+    """File name of the method."""
+    model: str = "smollm2-135m"
+    """The model that is trained: a name known to `burnish fetch`, a folder, a hub id."""
+    seed: int = 0
+    """Every random choice follows from it."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the frozen weights; what trains is float32 in any case."""
+    max_tokens: int = 512
+    """Tokens of a prompt with its completion; longer ones are cut."""
+    save_every: int = 20
+    """Steps between two places to go on from."""
+    adapter: AdapterSettings = field(default_factory=AdapterSettings)
+    course: CourseConfig = field(default_factory=CourseConfig)
+    walk: StepConfig = field(default_factory=StepConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    look: LookSettings = field(default_factory=LookSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("max_tokens", "save_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run's settings and its method's."""
+
+    run: TrainSettings
+    method: Any
+    """The method's `Config`."""
+
+    def to_toml(self, header: Mapping[str, object]) -> str:
+        """Return config.toml: the method's settings stand in a section of its name."""
+        own = config.to_toml(self.method)
+        return f"{config.to_toml(self.run, header).rstrip()}\n\n[{self.run.method}]\n{own}"
+
+
+def settings_of(method: str, module: ModuleType, given: Mapping[str, Any], sets: Sequence[str], where: str) -> Settings:
+    """Return the settings: defaults, what is given (a config.toml), then flags `key=value` or `section.key=value`.
+
+    A key without a section is the method's own where the method has it (`beta=0.2`), else the run's.
+    """
+    mine = {item.name for item in fields(module.Config)}
+    run = {key: value for key, value in given.items() if key != method}
+    own = dict(given.get(method, {}))
+    for_run, for_method = [], []
+    for each in sets:
+        key = each.partition("=")[0].strip()
+        section, _, rest = key.partition(".")
+        if section == method and rest:
+            for_method.append(each.strip()[len(method) + 1 :])
+        elif not rest and key in mine:
+            for_method.append(each)
+        else:
+            for_run.append(each)
+    return Settings(
+        run=config.load(TrainSettings, {**run, "method": method}, for_run, where=where),
+        method=config.load(module.Config, own, for_method, where=f"{where} [{method}]"),
+    )
+
+
+def finite(value: float | None) -> float | None:
+    """Return the value, None where it is no number: JSON has no NaN."""
+    return value if value is not None and math.isfinite(value) else None
