@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.errors import InputError
+from burnish.feedback import kinds
 from burnish.judges.asking.verdict import Part
 from burnish.judges.rubric import Checklist, Criterion, Rubric, score
 from burnish.models.answering import Failure
@@ -41,12 +42,19 @@ def test_the_score_is_the_weighted_share_and_quotes_are_spans(asker, pairs):
     prompts, groups = pairs(("capital of France?", TEXT))
     (verdict,) = Checklist(asker(answering(name=YES, short={"verdict": "no"})), RUBRIC).verdicts(prompts, groups)
     assert verdict.value == pytest.approx(2 / 3)
-    assert verdict.feedback.value == {"rating": pytest.approx(2 / 3), "scale": [0, 1]}
-    assert verdict.feedback.metadata["criteria"] == {"names it": 1.0, "short": 0.0, "rude": 0.0}
+    assert verdict.feedback.kind == "rubric"
+    assert verdict.feedback.value["rubric"] == [
+        {"criterion": "names it", "answer": True, "weight": 2.0, "evidence": "Paris is the capital"},
+        {"criterion": "short", "answer": False, "weight": 1.0},
+        {"criterion": "rude", "answer": False, "weight": -1.0},
+    ]
     (span,) = verdict.parts[0].spans
     assert TEXT[span.start : span.end] == "Paris is the capital"
     assert span.label == "names it"
     check(Entry(prompts[0], tuple(groups[0]), (verdict.feedback,)))
+    kind = kinds.load("rubric")
+    assert kind.parse(kind.to_row(verdict.feedback.value, [TEXT])) == verdict.feedback.value
+    assert kind.summary(verdict.feedback.value).startswith("67% of the rubric")
 
 
 def test_pitfalls_take_away_and_the_score_stays_in_its_bounds(asker, pairs):
@@ -89,6 +97,8 @@ def test_log_probs_are_soft_answers_where_no_evidence_is_wanted(asker, pairs):
     rubric = Rubric("r", (Criterion("short", "Is it short?"),))
     (verdict,) = Checklist(asker(answering(), prefer=prefer), rubric).verdicts(*pairs(("q", TEXT)))
     assert verdict.value == pytest.approx(0.75)
+    (point,) = verdict.feedback.value["rubric"]
+    assert (point["answer"], point["scale"]) == (pytest.approx(0.75), [0, 1])
     assert verdict.variance == pytest.approx(0.75 * 0.25)
 
 

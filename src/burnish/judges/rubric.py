@@ -60,15 +60,15 @@ class Rubric:
     name: str
     criteria: tuple[Criterion, ...]
     version: str = "1"
-    cap: float = 0.0
+    cap: float = 0.5
     """Highest score of a text that misses an essential criterion, in [0, 1]."""
 
     def __post_init__(self) -> None:
         names = [criterion.id for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise InputError(f"rubric {self.name!r}: two criteria have one id. Give each its own.")
-        if not all(math.isfinite(criterion.weight) for criterion in self.criteria):
-            raise InputError(f"rubric {self.name!r}: a weight is no number.")
+        if not all(math.isfinite(criterion.weight) and criterion.weight for criterion in self.criteria):
+            raise InputError(f"rubric {self.name!r}: a weight is 0 or no number. Leave that criterion out.")
         if not any(criterion.weight > 0 for criterion in self.criteria):
             raise InputError(f"rubric {self.name!r}: no criterion has a positive weight. Add what makes a text good.")
         if not 0 <= self.cap <= 1:
@@ -125,7 +125,7 @@ class Checklist:
         return author_id(self.asker, FORM, self.rubric.id, self.logprobs)
 
     def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
-        """Return a rating from 0 to 1 for each prompt's one completion, or None for a counted failure."""
+        """Return the answers to the rubric for each prompt's one completion, or None for a counted failure."""
         return [verdict.feedback for verdict in self.verdicts(prompts, completions)]
 
     def verdicts(
@@ -164,13 +164,27 @@ class Checklist:
         reason = "; ".join(f"{part.name}: {_in_words(part)}" for part in parts)
         metadata = {
             "rubric": {"name": self.rubric.name, "version": self.rubric.version, "id": self.rubric.id},
-            "criteria": {part.name: part.value for part in parts},
-            "evidence": {part.name: list(part.quotes) for part in parts if part.quotes},
             **({"attempts": list(asked.attempts)} if asked.attempts else {}),
         }
-        rated = {"rating": value, "scale": [0, 1]}
-        said = feedback_by(self.author, "rating", prompt, [completion], rated, aspect=self.aspect, metadata=metadata)
+        points = [_point(criterion, part) for criterion, part in zip(self.rubric.criteria, parts, strict=True)]
+        said = feedback_by(
+            self.author, FORM, prompt, [completion], {"rubric": points}, aspect=self.aspect, metadata=metadata
+        )
         return replace(bare, feedback=said, value=value, variance=_variance(self.rubric, parts), reason=reason)
+
+
+def _point(criterion: Criterion, part: Part) -> dict[str, Any]:
+    """Return one criterion's answer as people's rubrics hold it (`burnish.feedback.kinds.rubric`)."""
+    point: dict[str, Any] = {"criterion": criterion.id, "answer": part.value, "weight": criterion.weight}
+    if part.value in (0.0, 1.0):
+        point["answer"] = part.value == 1.0
+    elif part.value is not None:
+        point["scale"] = [0, 1]
+    if criterion.essential:
+        point["essential"] = True
+    if part.quotes and part.value is not None:
+        point["evidence"] = " ... ".join(part.quotes)
+    return point
 
 
 def score(rubric: Rubric, parts: Sequence[Part]) -> tuple[float | None, str]:
