@@ -18,7 +18,9 @@ Place = Literal["reward", "loss"]
 also answers for where it leads: the gradient is that of the whole completion's KL. "loss": each token's own divergence
 is added to the loss: less noise, but no token answers for the divergence of later ones."""
 
-REWARD = "Mean reward of a completion before any KL is charged: rises; compare it with the gold of the report."
+PAID: Mapping[str, str] = {
+    "paid": "Mean of all a completion is paid, its tokens' rewards and its score, before any KL is charged: rises.",
+}
 
 METRICS: Mapping[str, str] = {
     "kl_nats": "KL of a completion to the untouched model, nats: settles near its target; a steady climb is drift.",
@@ -110,9 +112,9 @@ def per_row(values_BT: Tensor, mask_BT: Tensor, *, mean: bool = True) -> Tensor:
     return total_B / tokens_B if mean else total_B
 
 
-def reward_metric(batch: Batch) -> dict[str, Tensor]:
-    """Return what each completion was paid in all, {"reward": (B,)}, NaN where nothing of it is trained on."""
-    return {"reward": per_row(paid_rewards(batch), batch.completion_mask_BT, mean=False)}
+def paid_metric(batch: Batch) -> dict[str, Tensor]:
+    """Return what `PAID` says, (B,), NaN where nothing of a completion is trained on."""
+    return {"paid": per_row(paid_rewards(batch), batch.completion_mask_BT, mean=False)}
 
 
 def rollout_metrics(batch: Batch, outputs: Outputs) -> dict[str, Tensor]:

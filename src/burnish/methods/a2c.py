@@ -34,7 +34,7 @@ from burnish.maths.policy_loss import Normaliser, clipped_value_loss, masked, pe
 from burnish.methods import Needs, within
 
 METRICS: Mapping[str, str] = {
-    "reward": rollouts.REWARD,
+    **rollouts.PAID,
     **rollouts.VALUE_METRICS,
     **rollouts.METRICS,
 }
@@ -126,7 +126,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         constant=int(batch.scalars["max_new_tokens"]),
     )
     metrics = {
-        **rollouts.reward_metric(batch),
+        **rollouts.paid_metric(batch),
         **rollouts.value_metrics(batch, values_BT),
     }
     return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}

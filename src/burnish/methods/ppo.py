@@ -32,7 +32,7 @@ from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, clipped_v
 from burnish.methods import Needs, within
 
 METRICS: Mapping[str, str] = {
-    "reward": rollouts.REWARD,
+    **rollouts.PAID,
     "clip_share": "Share of tokens whose ratio was clipped: 0 in the first step, at most about 0.2 over all.",
     **rollouts.VALUE_METRICS,
     **rollouts.METRICS,
@@ -132,7 +132,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         constant=int(batch.scalars["max_new_tokens"]),
     )
     metrics = {
-        **rollouts.reward_metric(batch),
+        **rollouts.paid_metric(batch),
         "clip_share": rollouts.per_row(clipped_BT, mask_BT),
         **rollouts.value_metrics(batch, values_BT),
     }

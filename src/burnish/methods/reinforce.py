@@ -35,7 +35,7 @@ from burnish.maths.returns import discounted
 from burnish.methods import Needs, within
 
 METRICS: Mapping[str, str] = {
-    "reward": rollouts.REWARD,
+    **rollouts.PAID,
     "value_error": "Mean distance of the value head from the return, reward units: falls; baseline = value only.",
     **rollouts.METRICS,
 }
@@ -107,7 +107,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     mask_BT = batch.completion_mask_BT
     logprobs_BT = masked(outputs.logprobs_BT, mask_BT)
     token_BT = -batch.advantages_BT * logprobs_BT
-    metrics = rollouts.reward_metric(batch)
+    metrics = rollouts.paid_metric(batch)
     if config.kl_in == "loss" and (kl_BT := kl_of(outputs, logprobs_BT, config.kl)) is not None:
         token_BT = token_BT + rollouts.coefficient(batch, config.beta) * kl_BT
     if config.baseline == "value":

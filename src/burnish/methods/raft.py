@@ -1,0 +1,98 @@
+"""RAFT: draw several, keep the best, imitate them (best-of-n distilled; with a threshold, rejection sampling).
+
+    kept = the `keep` best distinct completions of each prompt whose reward is at least `threshold`
+    loss = SFT on what was kept  +  beta * KL(policy || reference), both the mean over tokens
+
+Sources: RAFT, Dong et al. 2023, arXiv 2304.06767, algorithm 1; rejection sampling: Llama 2, arXiv 2307.09288, section
+3.2.3; ReST, arXiv 2308.08998 (a threshold). How far best-of-n leaves its policy: log n - (n - 1)/n nats, Stiennon et
+al. 2020, arXiv 2009.01325, appendix G.
+
+What is unusual: two completions of the same text count once, so that a policy that repeats itself does not also train
+on it twice; what falls below the threshold is left out and counted, never turned into a weight of 0.
+
+Use it when rewards are noisy in size and only their order is to be trusted, and as the simplest thing that works. It
+fails by narrowing: it has no negative examples, and each round imitates what the last one said (watch `entropy`); its
+optimum is whatever best-of-n likes, not the KL-regularised one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from torch import Tensor
+
+from burnish.errors import InputError
+from burnish.examples import Example, Row, Tools
+from burnish.maths import rollouts
+from burnish.maths.batch import Batch, Outputs
+from burnish.methods import Needs, sft, within
+
+METRICS: Mapping[str, str] = {
+    "kept_reward": "Mean reward of what was kept: rises, and stays above `reward`, that of all that were drawn.",
+    "nll": "Mean negative log-likelihood of a kept token, nats: falls; near 0 the policy says one thing only.",
+    **rollouts.METRICS,
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of RAFT."""
+
+    keep: int = 1
+    """Completions kept for each prompt, the best first. At least 1."""
+    threshold: float | None = None
+    """Least reward of what is kept, reward units; "none" keeps the best however bad they are."""
+    normaliser: Literal["token", "completion"] = "token"
+    """What is averaged: token (every token weighs the same), completion (every completion does)."""
+    beta: float = 0.0
+    """Weight of the KL to the untouched model beside the likelihood, both a token; 0 asks for no reference at all."""
+
+    def __post_init__(self) -> None:
+        if self.keep < 1:
+            raise InputError(f"keep: {self.keep} is not a whole number from 1 up. Use 1.")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise InputError(f'threshold: {self.threshold} is not a finite number. Use "none" for no threshold.')
+        within(self, beta=(0, math.inf))
+
+
+def needs(config: Config) -> Needs:
+    """Fresh, scored completions, and the reference's view unless beta is 0."""
+    return Needs(eats=(), fresh=True, scored=True, views=("reference",) if config.beta > 0 else ())
+
+
+def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Example]:
+    """Return one example for each completion that is kept; what was drawn in vain is counted in `tools.left_out`."""
+    found: list[Example] = []
+    for example in examples:
+        scored = [row for row in example.rows if math.isfinite(row.score)]
+        tools.left_out["not scored"] += len(example.rows) - len(scored)
+        good = [row for row in scored if config.threshold is None or row.score >= config.threshold]
+        tools.left_out["below the threshold"] += len(scored) - len(good)
+        best = sorted(distinct(good), key=lambda row: -row.score)  # stable: of equals, the first drawn
+        found += [Example((row,)) for row in best[: config.keep]]
+    return found
+
+
+def distinct(rows: Sequence[Row]) -> list[Row]:
+    """Return the first row of each text, in their order."""
+    return list({row.completion.text: row for row in reversed(rows)}.values())[::-1]
+
+
+def targets(batch: Batch, config: Config) -> Batch:
+    """Return the batch with the window's denominator, scalars["weight"]. Pure, no gradient."""
+    return sft.targets(batch, sft.Config(config.normaliser))
+
+
+def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return each completion's share of the window's loss, (B,), in nats, and its metrics."""
+    share_B, metrics = sft.loss(batch, outputs, sft.Config(config.normaliser))
+    if config.beta > 0 and outputs.kl_BT is not None:
+        # a token's divergence weighs as its negative log-likelihood does
+        charged_B, _ = sft.loss(batch, replace(outputs, logprobs_BT=-outputs.kl_BT), sft.Config(config.normaliser))
+        share_B = share_B + rollouts.coefficient(batch, config.beta) * charged_B
+    if batch.rewards_B is not None:
+        metrics = {**metrics, "kept_reward": batch.rewards_B}
+    return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}
