@@ -1,29 +1,36 @@
 """Reward model from preferences: Bradley-Terry with the probability that people really hold the preference.
 
-    loss = -p log sigma(r(chosen) - r(rejected)) - (1 - p) log sigma(r(rejected) - r(chosen))
+    loss = -p log sigma(r(chosen) - r(rejected) - m) - (1 - p) log sigma(r(rejected) - r(chosen) - m)
+    m    = margin * how much better people said the chosen one is; 0 by default
 
 Sources: Bradley and Terry 1952; Christiano et al. 2017, arXiv 1706.03741, equation 1 (soft labels); InstructGPT, arXiv
-2203.02155, equation 1 (the hard case p = 1). K heads, each with its own bootstrap weights over items, give every
-reward a spread: Coste et al. 2023, arXiv 2310.02743.
+2203.02155, equation 1 (the hard case p = 1); margins: Llama 2, arXiv 2307.09288, equation 2. K heads, each with its own
+bootstrap weights over items, give every reward a spread: Coste et al. 2023, arXiv 2310.02743.
 
 What is unusual: p comes from how many people said what, never a bare majority, and a ranking of k is k(k-1)/2 pairs
-that share one weight, so that it does not count k(k-1)/2 times.
+that share one weight, so that it does not count k(k-1)/2 times (`ranking_reward` takes it whole).
+
+Use it when people compare two completions. It fails when they compare by length or form: look at the reward's
+correlation with length on the card, and at `pair_accuracy` on held-out pairs, of which the one printed says nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from burnish.errors import InputError
+from burnish.examples import Example, Tools, pairs_of
+from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.preference_loss import soft_bradley_terry
+from burnish.maths.token_rewards import head_weights
 from burnish.methods import Needs
-from burnish.records import Preference
+from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
     "pair_accuracy": "Share of training pairs in people's order: rises from 0.5; near 1 it has learned them by heart.",
@@ -39,37 +46,60 @@ class Config:
     """K, the members of the ensemble. At least 1; 4 or 5 is the sweet spot (Coste et al.)."""
     units_per_logit: float = 1.0
     """Reward units that make a difference of one logit: lets one head be fitted to ratings and to comparisons."""
+    margin: float = 0.0
+    """How many times the lead that people stated the chosen one should have; 0 leaves stated leads unused, 1 asks for
+    all of it. From 0 up."""
 
     def __post_init__(self) -> None:
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
         if not (math.isfinite(self.units_per_logit) and self.units_per_logit > 0):
             raise InputError(f"units_per_logit: {self.units_per_logit} is not above 0. Use 1.")
+        if not (math.isfinite(self.margin) and self.margin >= 0):
+            raise InputError(f"margin: {self.margin} is not a number from 0 up. Use 0 to leave stated leads unused.")
 
 
 def needs(config: Config) -> Needs:
     """Preferences, and K reward heads."""
-    return Needs(eats=(Preference,), heads={"reward": config.heads}, together=True)
+    return Needs(eats=(Preference,), heads={"reward": config.heads}, together=True, policy=False)
+
+
+def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:
+    """Return one example for each pair; a ranking gives all its untied pairs, which share its weight."""
+    return pairs_of(signals)
+
+
+def targets(batch: Batch, config: Config) -> Batch:
+    """Return the batch with scalars["weight"], the sum over the window's pairs and heads, unless it is given."""
+    if "weight" in batch.scalars:
+        return batch
+    total = float(head_weights(batch, config.heads)[0::2].double().sum())
+    return replace(batch, scalars={**batch.scalars, "weight": total})
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """Return each row's share of the window's mean loss, (B,); rows 2i and 2i+1 are chosen and rejected of pair i.
 
-    batch.weights_BK are the heads' bootstrap weights, batch.scalars["weight"] their sum over the window's pairs.
+    batch.weights_BK are the heads' bootstrap weights, batch.scalars["weight"] their sum over the window's pairs;
+    batch.probability_B is p, 1 without it; batch.margin_B how much better the chosen one is, reward units.
     Raises ValueError when the two rows of a pair are not of one group: they came apart.
     """
-    if len(batch) % 2 or not torch.equal(batch.group_B[0::2], batch.group_B[1::2]):
-        raise ValueError("reward: rows 2i and 2i + 1 are not one pair; slice whole pairs (`needs(...).together`).")
+    pairs.check(batch, "reward")
     assert outputs.rewards_BK is not None
-    assert batch.probability_B is not None
-    assert batch.weights_BK is not None
     rewards_BK = outputs.rewards_BK / config.units_per_logit
     chosen_NK, rejected_NK = rewards_BK[0::2], rewards_BK[1::2]
-    probability_N = batch.probability_B[0::2]
-    loss_NK = soft_bradley_terry(chosen_NK, rejected_NK, probability_N) * batch.weights_BK[0::2]
-    share_N = loss_NK.sum(-1) / batch.scalars["weight"]
-    share_B = torch.stack([share_N, torch.zeros_like(share_N)], dim=1).reshape(-1)
+    probability_N = pairs.probability(batch)
+    weights_NK = head_weights(batch, config.heads)[0::2]
+    loss_NK = soft_bradley_terry(chosen_NK, rejected_NK, probability_N, _lead(batch, config)) * weights_NK
+    share_N = loss_NK.sum(-1) / (batch.scalars["weight"] or 1.0)
     difference_N = (chosen_NK - rejected_NK).mean(-1).detach()
-    right_N = ((difference_N > 0) == (probability_N > 0.5)).float()
-    right_N = right_N.masked_fill(probability_N == 0.5, torch.nan)  # a tie has no right order
-    return share_B, {"pair_accuracy": right_N.repeat_interleave(2), "margin": difference_N.repeat_interleave(2)}
+    right_N = pairs.in_order(difference_N, probability_N)
+    metrics = {"pair_accuracy": right_N.repeat_interleave(2), "margin": difference_N.repeat_interleave(2)}
+    return pairs.on_first_row(share_N), metrics
+
+
+def _lead(batch: Batch, config: Config) -> Tensor | float:
+    """Return the lead asked of each pair's chosen one, (N,), logits; 0 where nobody said how much better it is."""
+    if config.margin == 0 or batch.margin_B is None:
+        return 0.0
+    return config.margin * torch.nan_to_num(batch.margin_B[0::2]) / config.units_per_logit

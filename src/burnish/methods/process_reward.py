@@ -1,0 +1,119 @@
+"""Process reward: how likely each step of a completion is right, read where the step ends.
+
+    loss = - y_j log sigma(r_j) - (1 - y_j) log sigma(-r_j)         mean over labelled steps j, heads and completions
+    r_j  = the reward after the last token of step j,   y_j = the probability that step j is right
+    against="squared":  1/2 (r_j - y_j)^2
+
+Sources: Uesato et al. 2022, arXiv 2211.14275; Lightman et al. 2023, arXiv 2305.20050 (labels by people); soft labels,
+the share of continuations that end well: Math-Shepherd, arXiv 2312.08935, section 3.3.
+
+A step is a span of a score or critique, and its severity, clipped to [0, 1], is y: 1 or more right, 0 or less wrong,
+between them the probability. What is unusual: only the token that holds the step's last character has a label, so that
+steps need no separator token, and a step that nobody judged costs nothing. Two steps that end within one token share
+it (their labels are added, and clipped).
+
+Use it when the way to an answer can be judged, as in sums and arguments: its reward then says where a completion went
+wrong, and may be paid token by token. It fails when steps after the first mistake are labelled too (right steps from
+wrong premises: label up to the first mistake), and when wrong steps are rare: `step_accuracy` is then high from the
+start, watch `wrong_found`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from burnish.errors import InputError
+from burnish.examples import Example, Row, Tools
+from burnish.maths import token_rewards
+from burnish.maths.batch import Batch, Outputs
+from burnish.methods import Needs
+from burnish.records import Critique, Score, Signal, Span
+
+METRICS: Mapping[str, str] = {
+    "step_accuracy": "Share of steps on the right side of 1/2: rises above the share of right steps.",
+    "wrong_found": "Share of the wrong steps that are called wrong: rises from 0.",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the process reward."""
+
+    heads: int = 5
+    """K, the members of the ensemble. At least 1."""
+    against: token_rewards.Against = "cross_entropy"
+    """How far a reward is from its label: cross_entropy (r is a logit), squared (r is the probability itself)."""
+    normaliser: Literal["step", "completion"] = "step"
+    """What is averaged: step (every step weighs the same), completion (every completion does)."""
+
+    def __post_init__(self) -> None:
+        if self.heads < 1:
+            raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
+
+
+def needs(config: Config) -> Needs:
+    """Scores and critiques with spans, and K reward heads."""
+    return Needs(eats=(Score, Critique), heads={"reward": config.heads}, policy=False)
+
+
+def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:
+    """Return an example for each completion with steps; each span is shortened to the step's last character."""
+    return [
+        Example((Row(signal.prompt, signal.completion, signal.weight, spans=_ends(signal)),))
+        for signal in signals
+        if isinstance(signal, Score | Critique) and signal.spans
+    ]
+
+
+def _ends(signal: Score | Critique) -> tuple[Span, ...]:
+    return tuple(replace(span, start=span.end - 1, severity=min(max(span.severity, 0.0), 1.0)) for span in signal.spans)
+
+
+def targets(batch: Batch, config: Config) -> Batch:
+    """Return the batch with the window's denominator, scalars["weight"]. Pure, no gradient."""
+    weights_BK = token_rewards.head_weights(batch, config.heads)
+    total = token_rewards.total_weight(_places(batch, config), weights_BK)
+    return replace(batch, scalars={**batch.scalars, "weight": total})
+
+
+def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return each row's share of the window's weighted mean loss, (B,).
+
+    batch.token_rewards_BT: y at the last token of each step, NaN elsewhere. batch.weights_BK: weights of the heads.
+    batch.scalars["weight"]: see `targets`.
+    """
+    assert batch.token_rewards_BT is not None
+    assert outputs.token_rewards_BTK is not None
+    place_BT = _places(batch, config)
+    label_BT = torch.where(place_BT > 0, batch.token_rewards_BT.clamp(0, 1), torch.nan)
+    loss_BTK = token_rewards.label_loss(outputs.token_rewards_BTK, label_BT, config.against)
+    weights_BK = token_rewards.head_weights(batch, config.heads)
+    share_B = token_rewards.shares(loss_BTK, place_BT, weights_BK, batch.scalars["weight"])
+    middle = 0.0 if config.against == "cross_entropy" else 0.5
+    called_BT = outputs.token_rewards_BTK.detach().mean(-1) > middle
+    return share_B, _metrics(called_BT, label_BT)
+
+
+def _metrics(called_BT: Tensor, label_BT: Tensor) -> dict[str, Tensor]:
+    right_BT, wrong_BT = label_BT > 0.5, label_BT < 0.5  # both False on NaN, and on an even chance
+    told_BT = (called_BT & right_BT) | (~called_BT & wrong_BT)
+    return {
+        "step_accuracy": told_BT.sum(-1) / _or_nan((right_BT | wrong_BT).sum(-1)),
+        "wrong_found": (~called_BT & wrong_BT).sum(-1) / _or_nan(wrong_BT.sum(-1)),
+    }
+
+
+def _or_nan(count_B: Tensor) -> Tensor:
+    return count_B.float().masked_fill(count_B == 0, torch.nan)
+
+
+def _places(batch: Batch, config: Config) -> Tensor:
+    """Return the weight of each place, (B, T), float64: 1 where a step ends, or 1 over its completion's steps."""
+    assert batch.token_rewards_BT is not None
+    place_BT = (torch.isfinite(batch.token_rewards_BT) & batch.completion_mask_BT).double()
+    return place_BT if config.normaliser == "step" else token_rewards.per_completion(place_BT)

@@ -1,0 +1,115 @@
+"""Reward model from rankings: Plackett-Luce over all completions of an example at once.
+
+    loss = - log prod over places [ exp(r of that place) / sum of exp(r) of it and all below ]      mean over rankings
+    tied completions: the mean of the loss over all their orders;  not compared: left out, neither won nor lost
+    a pair with a probability p: p loss(chosen first) + (1 - p) loss(rejected first), which is `reward`'s
+
+Sources: Luce 1959; Plackett 1975, "The analysis of permutations"; as a neural loss (ListMLE): Xia et al. 2008, ICML.
+The convention for ties is that of `maths/choice.py`, with which rankings of several people become one.
+
+What is unusual: a ranking is never broken into pairs, which would count one answer k(k-1)/2 times; it weighs as one
+observation. Ties of up to 8 are exact. last="unordered" is for best-of-n and top-k, where the rest was not ordered.
+
+Use it when people order three completions or more. It fails when they order the best and guess the rest: the places
+below the first then teach noise (last="unordered" after import as best of n). Watch `top_accuracy` beside
+`pair_accuracy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from burnish.errors import InputError
+from burnish.maths import ranking
+from burnish.maths.batch import Batch, Outputs
+from burnish.maths.token_rewards import head_weights
+from burnish.methods import Needs
+from burnish.records import Preference
+
+METRICS: Mapping[str, str] = {
+    "pair_accuracy": "Share of a ranking's untied pairs in people's order: rises from 0.5.",
+    "top_accuracy": "Share of rankings whose best has the highest reward: rises from 1 over their length.",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the ranking reward."""
+
+    heads: int = 5
+    """K, the members of the ensemble. At least 1."""
+    last: Literal["tied", "unordered"] = "tied"
+    """What equal last ranks mean: tied (thought equal), unordered (best of n, top k: below the others, no more)."""
+
+    def __post_init__(self) -> None:
+        if self.heads < 1:
+            raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
+
+
+def needs(config: Config) -> Needs:
+    """Preferences (pairs are rankings of two) whose rows stay together, and K reward heads."""
+    return Needs(eats=(Preference,), heads={"reward": config.heads}, together=True, policy=False)
+
+
+def targets(batch: Batch, config: Config) -> Batch:
+    """Return the batch with the window's denominator, scalars["weight"]: over rankings and heads. Pure, no gradient."""
+    assert batch.ranks_B is not None
+    weights_BK = head_weights(batch, config.heads)
+    ranks = batch.ranks_B.tolist()
+    total = sum(float(weights_BK[rows[0]].double().sum()) for rows in _rankings(batch) if _says_anything(rows, ranks))
+    return replace(batch, scalars={**batch.scalars, "weight": total})
+
+
+def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return each row's share of the window's mean loss, (B,): a ranking's stands on its first row.
+
+    batch.group_B: rows of one ranking share a number. batch.ranks_B: 0 best, equal tied, -1 not compared.
+    batch.weights_BK: weights of the heads, the same for all rows of a ranking. batch.scalars["weight"]: see `targets`.
+    """
+    assert batch.ranks_B is not None
+    assert outputs.rewards_BK is not None
+    weights_BK = head_weights(batch, config.heads).to(outputs.rewards_BK.dtype)
+    ranks, mean_B = batch.ranks_B.tolist(), outputs.rewards_BK.detach().mean(-1)
+    share_B = list(outputs.rewards_BK.new_zeros(len(batch)).unbind())
+    pair_B, top_B = (torch.full((len(batch),), torch.nan) for _ in range(2))
+    for rows in _rankings(batch):
+        own = [ranks[row] for row in rows]
+        loss_K = _of_one(outputs.rewards_BK[rows], own, _probability(batch, rows), config)
+        share_B[rows[0]] = (loss_K * weights_BK[rows[0]]).sum() / (batch.scalars["weight"] or 1.0)
+        pair_B[rows], top_B[rows] = (torch.tensor(value) for value in ranking.agreement(mean_B[rows], own))
+    return torch.stack(share_B), {"pair_accuracy": pair_B, "top_accuracy": top_B}
+
+
+def _of_one(rewards_MK: Tensor, ranks: list[int], probability: float | None, config: Config) -> Tensor:
+    """Return the loss of one ranking, (K,)."""
+    if probability is None:
+        return ranking.plackett_luce(rewards_MK, ranks, rest_unordered=config.last == "unordered")
+    order = [0, 1] if ranks[0] <= ranks[1] else [1, 0]
+    stated_K, reverse_K = (ranking.plackett_luce(rewards_MK, each) for each in (order, order[::-1]))
+    return probability * stated_K + (1 - probability) * reverse_K
+
+
+def _probability(batch: Batch, rows: list[int]) -> float | None:
+    """Return the probability of a pair's stated order; None for longer rankings, and where nobody gave one."""
+    if batch.probability_B is None or len(rows) != 2:
+        return None
+    value = float(batch.probability_B[rows[0]])
+    return value if value == value else None  # NaN: not a pair
+
+
+def _rankings(batch: Batch) -> list[list[int]]:
+    """Return the rows of each ranking, in the order in which the rankings begin."""
+    found: dict[int, list[int]] = {}
+    for row, group in enumerate(batch.group_B.tolist()):
+        found.setdefault(group, []).append(row)
+    return list(found.values())
+
+
+def _says_anything(rows: list[int], ranks: list[int]) -> bool:
+    """Two completions that were compared, at least."""
+    return sum(ranks[row] >= 0 for row in rows) > 1
