@@ -155,12 +155,12 @@ def spans_of_bytes(parts: list[bytes]) -> list[tuple[int, int] | None]:
 
 def normalised(text: str) -> list[tuple[int, int]]:
     """Return the place in the text of each character that the normaliser leaves, spaces left out."""
-    found = []
-    for at, character in enumerate(text):
-        for each in unicodedata.normalize("NFKD", character).lower():
-            if not unicodedata.category(each).startswith("M") and not each.isspace():
-                found.append((at, at + 1))
-    return found
+    return [
+        (at, at + 1)
+        for at, character in enumerate(text)
+        for each in unicodedata.normalize("NFKD", character).lower()
+        if not unicodedata.category(each).startswith("M") and not each.isspace()
+    ]
 
 
 def worth(spans: list[Span], offsets: list[tuple[int, int]], how: str) -> list[Fraction]:
@@ -209,7 +209,7 @@ def cases_of_bytes(tokenizer: Any, rng: random.Random, *, drawn: bool) -> Iterat
             ids = tokenizer(text, add_special_tokens=False)["input_ids"]
             found = token_spans(tokenizer, text)
         tokens = [tokenizer.convert_ids_to_tokens(each) for each in ids]
-        special = set(tokenizer.all_special_ids)
+        special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
         spelled = [all(letter in back for letter in token) for token in tokens]
         parts = [
             b"" if each in special else bytes(back[letter] for letter in token) if plain else token.encode()
