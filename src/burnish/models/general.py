@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
-from peft import PeftModel
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from burnish.errors import InputError
+from burnish.models import adapters
 from burnish.models.draw import draw
 from burnish.models.engine import STOP_TOKENS, Drawn, Request, finish_of, uniforms_of
 from burnish.models.packing import Packed
@@ -34,8 +34,7 @@ class GeneralEngine:
 
     def submit(self, request: Request) -> int:
         """Queue a request; return its number. Raises InputError when its adapter is not the model's active one."""
-        layer = next((module for module in self.model.modules() if isinstance(module, BaseTunerLayer)), None)
-        active = layer.active_adapters if layer else []
+        active = adapters.active(self.model)
         if request.adapter is not None and request.adapter not in active:
             known = ", ".join(map(repr, active)) or "none"
             raise InputError(f"general path: adapter {request.adapter!r} is not active (active: {known}). Activate it.")
@@ -53,13 +52,12 @@ class GeneralEngine:
         while self.waiting:
             first = next(iter(self.waiting.values()))
             part = [n for n, request in self.waiting.items() if request.adapter == first.adapter][: self.rows]
-            if first.adapter is None and hasattr(self.model, "disable_adapter"):
-                with self.model.disable_adapter():
-                    yield from self._batch(part)
-            else:
-                yield from self._batch(part)
+            speaks = partial(adapters.off, self.model) if first.adapter is None else contextlib.nullcontext
+            for drawn in within(speaks, self._batch(part)):
+                yield from drawn
 
-    def _batch(self, numbers: Sequence[int]) -> Iterator[Drawn]:
+    def _batch(self, numbers: Sequence[int]) -> Iterator[list[Drawn]]:
+        """Yield what each step draws."""
         requests = [self.waiting[number] for number in numbers]
         width = max(len(request.prompt) for request in requests)
         ids = torch.tensor([[0] * (width - len(r.prompt)) + list(r.prompt) for r in requests])
@@ -67,15 +65,19 @@ class GeneralEngine:
         uniforms = [uniforms_of(request) for request in requests]
         tokens: list[list[int]] = [[] for _ in requests]
         going = [True] * len(requests)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)  # from the mask, never from the width (trap T5)
-        past: Any = None
+        past = adapters.prefix_of(self.model, len(requests))
+        if past is not None:
+            mask = nn.functional.pad(mask, (past.get_seq_length(), 0), value=1)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -width:]  # from the mask, never from the width (trap T5)
+        speaking = adapters.base_of(self.model)
         while any(going):
-            found = self.model(
+            found = speaking(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
             )
             past = found.past_key_values
             uniforms_B = torch.stack([u[min(len(t), len(u) - 1)] for u, t in zip(uniforms, tokens, strict=True)])
             token_B, logprob_B = draw(found.logits[:, -1].float(), uniforms_B, [r.sampling for r in requests])
+            drawn = list[Drawn]()
             for row, (token, logprob) in enumerate(zip(token_B.tolist(), logprob_B.tolist(), strict=True)):
                 going[row] = going[row] and numbers[row] in self.waiting
                 if going[row]:
@@ -85,9 +87,24 @@ class GeneralEngine:
                     going[row] = finish is None
                     if finish is not None:
                         self.waiting.pop(numbers[row], None)
-                    yield Drawn(numbers[row], token, logprob, finish)
+                    drawn.append(Drawn(numbers[row], token, logprob, finish))
+            yield drawn
             ids, positions = token_B[:, None], positions[:, -1:] + 1
             mask = torch.cat([mask, torch.ones(len(mask), 1, dtype=mask.dtype)], dim=1)
+
+
+T = TypeVar("T")
+
+
+def within(context: Callable[[], contextlib.AbstractContextManager[Any]], items: Iterator[T]) -> Iterator[T]:
+    """Yield the items; the context holds while one is computed, never while whoever asked for it has it."""
+    while True:
+        with context():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
 
 
 def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
@@ -96,8 +113,9 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
     Groups of the packed texts become padded rows with a mask of their own; a model whose past is a state that cannot
     branch within a row (`packs = False`) reads the prompts first and goes on from each in its completions.
     """
-    if not packs(model):
-        return _branched(model, packed)
+    base = adapters.base_of(model)
+    if not packs(base):
+        return _branched(base, packed)
     lengths = [sum(group) for group in packed.layout.groups]
     ids_RL, positions_RL = (
         nn.utils.rnn.pad_sequence(list(torch.split(each, lengths)), batch_first=True)
@@ -107,12 +125,16 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
     hidden_RLL = torch.ones(len(lengths), longest, longest, dtype=torch.bool, device=ids_RL.device).triu(1)
     for row, group in enumerate(packed.layout.groups):
         hidden_RLL[row, : lengths[row], : lengths[row]] = ~_visible(group)
+    past = adapters.prefix_of(model, len(lengths))
+    if past is not None:
+        hidden_RLL = nn.functional.pad(hidden_RLL, (past.get_seq_length(), 0))
+        positions_RL = positions_RL + past.get_seq_length()
     mask = torch.zeros(hidden_RLL.shape, dtype=dtype, device=ids_RL.device).masked_fill_(hidden_RLL, -torch.inf)
-    backbone = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
     with torch.autocast(ids_RL.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16), _plain_casts(model):
-        states = backbone(
-            input_ids=ids_RL, position_ids=positions_RL, attention_mask=mask[:, None], use_cache=False
-        ).last_hidden_state
+        states = base.base_model(
+            input_ids=ids_RL, position_ids=positions_RL, attention_mask=mask[:, None], past_key_values=past,
+            use_cache=past is not None,
+        ).last_hidden_state  # fmt: skip
     flat = torch.cat([states[row, :length] for row, length in enumerate(lengths)])
     chosen: Tensor = flat[packed.source_M]
     return chosen.to(dtype)
@@ -123,17 +145,15 @@ def packs(model: Any) -> bool:
 
     Raises InputError for a recurrent model of transformers: it would pass over the mask without a word.
     """
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
-    if getattr(base, "_is_stateful", False):
-        kind = base.config.model_type
+    if getattr(model, "_is_stateful", False):
+        kind = model.config.model_type
         raise InputError(f"model: {kind!r} is recurrent and cannot branch after a prompt here. Use one with attention.")
-    return bool(getattr(base, "packs", True))
+    return bool(getattr(model, "packs", True))
 
 
 def _branched(model: Any, packed: Packed) -> Tensor:
     """Return (M, H): prompts in one pass, padded on the left; their states go on in their completions."""
-    backbone = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
-    groups = packed.layout.groups
+    backbone, groups = model.base_model, packed.layout.groups
     parts = list(torch.split(packed.tokens_N, [length for group in groups for length in group]))
     prompts, completions = list[Tensor](), list[Tensor]()
     for group in groups:
@@ -168,7 +188,7 @@ def _visible(group: Sequence[int]) -> Tensor:
 @contextlib.contextmanager
 def _plain_casts(model: Any) -> Iterator[None]:
     """Keep peft from casting activations to the adapter's float32: autocast casts the small matrices instead."""
-    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    layers = [module for module in model.modules() if hasattr(module, "cast_input_dtype_enabled")]
     before = [layer.cast_input_dtype_enabled for layer in layers]
     for layer in layers:
         layer.cast_input_dtype_enabled = False

@@ -52,8 +52,9 @@ class _Read:
 class _Head(Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, tokens: Tensor, reference: Tensor | None, read: _Read
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        ctx: Any, hidden: Tensor, weight: Tensor, tokens: Tensor, reference: Tensor | None, read: _Read,
+        reference_weight: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         """hidden (N, H), weight (V, H), tokens (N,), reference (N, H) or None -> logprob, entropy, ref logprob, KL."""
         n, wanted = hidden.shape[0], ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         wide = torch.promote_types(hidden.dtype, torch.float32)
@@ -62,7 +63,7 @@ class _Head(Function):
         slope_kl = torch.zeros_like(hidden) if wanted and reference is not None else None
         for tile in _parts(0, n, TILE):
             logits = hidden[tile] @ weight.T
-            others = None if reference is None else reference[tile] @ weight.T
+            others = None if reference is None else reference[tile] @ reference_weight.T
             for part in _parts(tile.start, tile.stop, CACHED):
                 inside = slice(part.start - tile.start, part.stop - tile.start)
                 _read_off(
@@ -74,7 +75,7 @@ class _Head(Function):
                 slope_kl[tile] = (others @ weight).div_(read.temperature)
             if slope_logprob is not None:
                 slope_logprob[tile] = (logits @ weight).div_(read.temperature)
-        again = (hidden, weight, tokens, reference) if ctx.needs_input_grad[1] else (None, None, None, None)
+        again = (hidden, weight, tokens, reference, reference_weight) if ctx.needs_input_grad[1] else (None,) * 5
         ctx.save_for_backward(slope_logprob, slope_kl, *again)
         ctx.read = read
         logprob, entropy, reference_logprob, kl = found
@@ -83,8 +84,8 @@ class _Head(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        slope_logprob, slope_kl, hidden, weight, tokens, reference = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
+        slope_logprob, slope_kl, hidden, weight, tokens, reference, reference_weight = ctx.saved_tensors
         of_hidden = of_weight = None
         if ctx.needs_input_grad[0]:
             of_hidden = gradients[0][:, None] * slope_logprob
@@ -92,8 +93,9 @@ class _Head(Function):
                 of_hidden = of_hidden + gradients[3][:, None] * slope_kl
             of_hidden = of_hidden.to(slope_logprob.dtype)
         if ctx.needs_input_grad[1]:
-            of_weight = _weight_gradient(ctx.read, hidden, weight, tokens, reference, gradients[0], gradients[3])
-        return of_hidden, of_weight, None, None, None
+            others = None if reference is None else (reference, reference_weight)
+            of_weight = _weight_gradient(ctx.read, hidden, weight, tokens, others, gradients[0], gradients[3])
+        return of_hidden, of_weight, None, None, None, None
 
 
 def _read_off(
@@ -123,14 +125,14 @@ def _read_off(
 
 
 def _weight_gradient(
-    read: _Read, hidden: Tensor, weight: Tensor, tokens: Tensor, reference: Tensor | None, of_logprob: Tensor,
-    of_kl: Tensor,
+    read: _Read, hidden: Tensor, weight: Tensor, tokens: Tensor, reference: tuple[Tensor, Tensor] | None,
+    of_logprob: Tensor, of_kl: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Return d / d weight (V, H): the logits of each tile are computed again."""
+    """Return d / d weight (V, H): the logits of each tile are computed again. reference: its states and its matrix."""
     total = torch.zeros(weight.shape, dtype=of_logprob.dtype, device=weight.device)
     for tile in _parts(0, len(hidden), TILE):
         logits = hidden[tile] @ weight.T
-        others = None if reference is None else reference[tile] @ weight.T
+        others = None if reference is None else reference[0][tile] @ reference[1].T
         unread = [torch.empty(len(logits), dtype=total.dtype, device=total.device) for _ in range(4)]
         _read_off(unread, tokens[tile, None], logits, others, read, True)
         slope = logits * of_logprob[tile, None].to(logits.dtype)
@@ -149,17 +151,19 @@ _apply: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]] = _Head.apply
 
 def token_statistics(
     hidden: Tensor, weight: Tensor, tokens: Tensor, *, reference: Tensor | None = None, temperature: float = 1.0,
-    cap: float | None = None,
+    cap: float | None = None, reference_weight: Tensor | None = None,
 ) -> TokenStatistics:  # fmt: skip
     """Return log-prob, entropy and (given the reference's hidden states) KL of each token.
 
     Differentiable in `hidden`, and in `weight` where that is trained. hidden: (N, H) state that predicts the token;
     weight: (V, H) output matrix; tokens: (N,) int64; cap: the model's cap on logits, cap * tanh(logits / cap).
+    reference_weight: the reference's own output matrix, where training changed it; None: the same.
     The temperature divides the logits of policy and reference alike (trap T19); 0 is taken as 1, since greedy
     decoding has no distribution of its own.
     """
     read = _Read(temperature or 1.0, cap)
-    logprobs, entropy, reference_logprobs, kl = _apply(hidden, weight, tokens, reference, read)
+    its_weight = weight.detach() if reference_weight is None else reference_weight
+    logprobs, entropy, reference_logprobs, kl = _apply(hidden, weight, tokens, reference, read, its_weight)
     if reference is None:
         return TokenStatistics(logprobs, entropy, None, None)
     return TokenStatistics(logprobs, entropy, reference_logprobs, kl)

@@ -1,24 +1,21 @@
 """A language model that is trained: Hugging Face weights, a peft adapter, packed log-probs, the untouched reference.
 
 The reference is the same model with the adapter off, so there is one copy of the weights (trap T21: true for a new
-adapter; a later round continues the same adapter and still measures against the untouched model).
+adapter; a later round continues the same adapter and still measures against the untouched model). Where the weights
+themselves are trained, those that are have a copy of what they were.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils.error import NoMatchingPeftModuleError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -27,14 +24,17 @@ from transformers.utils import logging
 from burnish import progress
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
-from burnish.models import general
+from burnish.models import adapters, general, rank_budget, tuned_folder
+from burnish.models.adapters import TuningConfig
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
 from burnish.models.decoder.shape import UnknownShape
 from burnish.models.head import TokenStatistics, token_statistics
 from burnish.models.packing import Packed, pack
+from burnish.models.rank_budget import RankBudget
 from burnish.models.small import registry as registry  # so that the Auto classes know our own small models
+from burnish.models.untouched import Untouched
 from burnish.records import Completion, Prompt
 
 logging.disable_progress_bar()  # burnish.progress says what is being done
@@ -60,6 +60,12 @@ class Policy:
         self.name = name
         self.dtype = dtype
         self.end_ids = _end_ids(model, tokenizer)
+        self.tuning: TuningConfig | None = None
+        """What is trained; None: nothing yet."""
+        self.untouched: Untouched | None = None
+        """What the weights were, where they are trained themselves."""
+        self.budget: RankBudget | None = None
+        """AdaLoRA's."""
         self._decoder: tuple[Any, str | None, Decoder | None] | None = None
         self._packed: PackedProducts | None = None
 
@@ -70,6 +76,8 @@ class Policy:
         name = layer.active_adapters[0] if layer else None
         if self._decoder is None or self._decoder[0] is not self.model or self._decoder[1] != name:
             try:
+                if why := adapters.only_by_forward(self.model):
+                    raise UnknownShape(why)
                 self._decoder = self.model, name, Decoder(self.model)
             except UnknownShape as unknown:
                 progress.say(f"model: {self.name} takes the general path, which is slower: {unknown}")
@@ -87,9 +95,8 @@ class Policy:
 
     @property
     def adapter_name(self) -> str | None:
-        """Name of the adapter that is trained; None for a bare model, and while the adapter is off."""
-        layer = self._adapted_layer()
-        return layer.active_adapters[0] if layer and not layer.disable_adapters else None
+        """Name of the adapter that is trained; None for a model without one, and while it is off."""
+        return next(iter(adapters.active(self.model)), None)
 
     def _adapted_layer(self) -> Any:
         return next((module for module in self.model.modules() if isinstance(module, BaseTunerLayer)), None)
@@ -117,21 +124,64 @@ class Policy:
 
         Source: LoRA, arXiv 2106.09685; all layers rather than attention alone: "LoRA Without Regret", 2025.
         """
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            adapter = LoraConfig(
-                r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-            )
-            with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
-                warnings.simplefilter("ignore", FutureWarning)
-                try:
-                    self.model = get_peft_model(self.model, adapter, autocast_adapter_dtype=True)
-                except NoMatchingPeftModuleError:
-                    kind = self.model.config.model_type
-                    raise InputError(
-                        f"lora: {kind!r} has no linear layers beside its output. Train its weights themselves."
-                    ) from None
+        self.adapt(TuningConfig(kind="lora", rank=rank, alpha=alpha), seed=seed)
+
+    def adapt(self, config: TuningConfig, *, seed: int = 0) -> None:
+        """Make ready to be trained: a fresh adapter, or the model's own weights with a copy of what they are.
+
+        Weights are trained in float32, whatever the model was loaded as: small updates vanish in bfloat16.
+        Raises InputError where the model has no place for the adapter, and when something is trained already.
+        """
+        self._must_be_bare()
+        if config.trains_weights:
+            chosen = adapters.chosen_weights(self.model, config)
+            if self.dtype.itemsize < torch.float32.itemsize:
+                progress.say(f"model: {self.name} is trained in float32, since its own weights are")
+                self.model, self.dtype = self.model.float(), torch.float32
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(name in chosen)
+            self.untouched = Untouched(self.parameters())
+        else:
+            self.model = adapters.add(self.model, config, seed=seed)
+        self._tuned(config)
+
+    def load_tuned(self, folder: Path) -> None:
+        """Put what `save` wrote on the untouched model, ready to be trained further."""
+        self._must_be_bare()
+        config = tuned_folder.described_in(folder)
+        if config is None:
+            self.model = tuned_folder.load_peft(self.model, folder)
+            self._tuned(adapters.config_of(self.model))
+        else:
+            self.adapt(config)
+            self.load_state(tuned_folder.read(folder, config, set(self.parameters())))
+
+    def _must_be_bare(self) -> None:
+        if self.tuning is not None:
+            raise InputError(f"model: {self.name} has its {self.tuning.kind} already. Load it anew for another.")
+
+    def _tuned(self, config: TuningConfig) -> None:
+        self.tuning = config
         self.model.eval()
+        self.budget = RankBudget(self.model) if rank_budget.is_left(self.model) else None
+        self._decoder = self._packed = None  # they may know nothing of it
+
+    def after_step(self, step: int) -> None:
+        """Do what an adapter does after the optimiser's step number `step`, from 0: AdaLoRA shares its ranks out."""
+        if self.budget is not None:
+            self.budget.after_step(step)
+
+    @contextlib.contextmanager
+    def noisy(self, seed: int) -> Iterator[None]:
+        """Inside, dropout and scheduled sampling are on, drawn from the seed: for imitating given texts alone, since
+        log-probs are then not the sampler's (trap T20). Our own decoder has neither."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model.train()
+            try:
+                yield
+            finally:
+                self.model.eval()
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Return the token ids of the templated prompt, ready for the answer; the template adds every special token."""
@@ -151,11 +201,12 @@ class Policy:
     @contextlib.contextmanager
     def adapter_off(self) -> Iterator[None]:
         """Inside, the model is the untouched reference."""
-        if isinstance(self.model, PeftModel):
-            with self.model.disable_adapter():
-                yield
-        else:
+        with adapters.off(self.model), self.weights_back():
             yield
+
+    def weights_back(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, trained weights are what they were before; an adapter stays as it is."""
+        return self.untouched.in_place() if self.untouched else contextlib.nullcontext()
 
     def pack(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> Packed:
         """Return packed rows of sampled completions (their own token ids: never re-tokenised, trap T35)."""
@@ -171,12 +222,19 @@ class Policy:
         return self.token_statistics(self.states(rows), rows.token_M, temperature, untouched)
 
     def token_statistics(
-        self, states_NH: Tensor, tokens_N: Tensor, temperature: float, reference_NH: Tensor | None = None
-    ) -> TokenStatistics:
-        """Return statistics of tokens by the states that predict them, beside those of another model's states."""
+        self, states_NH: Tensor, tokens_N: Tensor, temperature: float, reference_NH: Tensor | None = None,
+        *, reference_is_untouched: bool = True,
+    ) -> TokenStatistics:  # fmt: skip
+        """Return statistics of tokens by the states that predict them, beside those of another model's states.
+
+        reference_is_untouched: whether those came of the model before training, whose output matrix may differ too.
+        """
         cap = getattr(self.model.config, "final_logit_softcapping", None)
         weight = self.model.get_output_embeddings().weight
-        return token_statistics(states_NH, weight, tokens_N, reference=reference_NH, temperature=temperature, cap=cap)
+        its = self.untouched.of(weight) if self.untouched and reference_is_untouched else None
+        return token_statistics(
+            states_NH, weight, tokens_N, reference=reference_NH, temperature=temperature, cap=cap, reference_weight=its
+        )
 
     def outputs(self, inputs: PolicyInputs, *, reference: bool = False) -> Outputs:
         """Return the same, as rows of completions (B, T), zero beyond each one's end."""
@@ -200,7 +258,8 @@ class Policy:
         """Return, for each completion, KL(policy || untouched) at the sampling temperature and the untouched model's
         negative log-likelihood at temperature 1, in nats, summed over tokens. Without the adapter the KL is 0."""
         untouched = self.states(rows, adapter=False)
-        plain = self.token_statistics(untouched, rows.token_M, 1.0)
+        with self.weights_back():
+            plain = self.token_statistics(untouched, rows.token_M, 1.0)
         nll = [-float(part.sum()) for part in torch.split(plain.logprobs, rows.lengths_B)]
         if not adapter:
             return [0.0] * len(nll), nll
@@ -217,11 +276,13 @@ class Policy:
         attend = PackedAttention(decoder.shape, rows.layout, decoder.dtype)
         read = decoder.adapter(name) if adapter and name else None
         # never by packed weights: policy and reference are rounded alike, so that the first KL is 0
-        return decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read)[rows.source_M]
+        with contextlib.nullcontext() if adapter else self.weights_back():
+            return decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read)[rows.source_M]
 
     def state(self) -> dict[str, Tensor]:
-        """Return the trained tensors by name, for a checkpoint."""
-        return {name: p.detach().clone() for name, p in self.parameters().items()}
+        """Return the trained tensors by name, for a checkpoint, with what AdaLoRA goes on from."""
+        trained = {name: p.detach().clone() for name, p in self.parameters().items()}
+        return trained | (self.budget.state() if self.budget else {})
 
     def fingerprint(self) -> str:
         """Return the id of the trained weights: a hash of their names and bytes."""
@@ -233,7 +294,8 @@ class Policy:
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` returned. Raises InputError, and changes nothing, when any name or shape differs."""
-        mine = self.parameters()
+        mine, given = self.parameters(), tensors
+        tensors = {name: tensor for name, tensor in given.items() if not name.startswith(rank_budget.PREFIX)}
         if mine.keys() != tensors.keys():
             raise InputError(f"adapter: {len(tensors)} tensors saved but {len(mine)} expected; is it another model's?")
         for name, parameter in mine.items():  # copy_ would spread a smaller tensor over a larger one
@@ -243,15 +305,12 @@ class Policy:
         with torch.no_grad():
             for name, parameter in mine.items():
                 parameter.copy_(tensors[name])
+        if self.budget:
+            self.budget.load_state(given)
 
     def save(self, folder: Path) -> None:
-        """Write the adapter in peft's layout, with the tokenizer beside it."""
-        self.model.save_pretrained(str(folder), safe_serialization=True)
-        path = folder / "adapter_config.json"
-        described = json.loads(path.read_text("utf-8"))
-        if isinstance(described.get("target_modules"), list):  # a set in peft: its order changes with every process
-            described["target_modules"].sort()
-        path.write_text(json.dumps(described, indent=2, sort_keys=True), "utf-8")
+        """Write what is trained (an adapter in peft's layout, weights in Hugging Face's), the tokenizer beside it."""
+        tuned_folder.save(self.model, self.tuning, self.state(), folder)
         self.tokenizer.save_pretrained(str(folder))
 
     def load_adapter_file(self, file: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from burnish.machine import system
 from burnish.models.decoder.forward import Decoder
 from burnish.models.engine import Drawn, Engine, Request
-from burnish.models.general import GeneralEngine
+from burnish.models.general import GeneralEngine, within
 from burnish.models.policy import Policy
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
 
@@ -42,7 +42,7 @@ class EngineSampler:
             engine.submit(Request(encoded[i], sampling, seed_of(seed, prompts[i].id, k), name)) for i, k in wanted
         ]
         drawn: dict[int, list[Drawn]] = {number: [] for number in numbers}
-        for each in engine.run():
+        for each in self._run(engine):
             drawn[each.request].append(each)
         flat = iter(
             self._completion(prompts[i], drawn[number], sampling, run, round, k)
@@ -57,7 +57,7 @@ class EngineSampler:
         engine.submit(Request(tuple(self.policy.encode(prompt)), sampling, seed_of(seed, prompt.id, 0), name))
         tokens: list[int] = []
         told = ""
-        for each in engine.run():
+        for each in self._run(engine):
             tokens.append(each.token)
             text = self._text(tokens, sampling)
             if each.finish is None:
@@ -65,6 +65,10 @@ class EngineSampler:
             if len(text) > len(told):
                 yield text[len(told) :]
                 told = text
+
+    def _run(self, engine: Engine | GeneralEngine) -> Iterator[Drawn]:
+        """Yield tokens; the untouched model's weights are in place only while it computes."""
+        return engine.run() if self.adapter else within(self.policy.weights_back, engine.run())
 
     def _engine(self, encoded: Sequence[Sequence[int]], n: int, sampling: Sampling) -> Engine | GeneralEngine:
         policy = self.policy

@@ -31,9 +31,11 @@ class PackedProducts:
     @staticmethod
     def possible(decoder: Decoder) -> bool:
         """Return whether this machine's torch multiplies so, and finds what it finds plainly."""
-        weight = decoder.layers[0].out.weight
-        if weight.requires_grad:  # the packed copy would not see what training writes
+        products = [product for layer in decoder.layers for product in layer.products]
+        weights = [decoder.output, *(base.weight for product in products for base in product.bases)]
+        if any(weight.requires_grad for weight in weights):  # the packed copy would not see what training writes
             return False
+        weight = decoder.layers[0].out.weight
         if weight.device.type != "cpu" or weight.dtype not in (torch.bfloat16, torch.float32):
             return False
         try:

@@ -44,7 +44,7 @@ class Product:
             if type(base) is not torch.nn.Linear:
                 raise UnknownShape(f"a projection is a {type(base).__name__}, not a plain linear layer")
         for module, base in zip(modules, self.bases, strict=True):
-            if module is not base and not hasattr(module, "lora_A"):
+            if module is not base and (not hasattr(module, "lora_A") or hasattr(module, "lora_E")):  # E: AdaLoRA's
                 kind = f"{type(module).__module__}.{type(module).__name__}"  # peft calls every kind's layer "Linear"
                 raise UnknownShape(f"its adapter is a {kind}, not LoRA")
             _refuse_other_adapters(module)

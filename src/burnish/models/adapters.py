@@ -1,0 +1,249 @@
+"""What of a model is trained: an adapter beside its weights, some of its layers, or all its weights.
+
+    lora        products of low rank beside every linear layer             LoRA, arXiv 2106.09685
+    adalora     the same, ranks shared out by importance as training goes   AdaLoRA, arXiv 2303.10512
+    ia3         factors on keys, values and inner activations               (IA)^3, arXiv 2205.05638
+    prefix      keys and values before every text                           prefix tuning, arXiv 2101.00190
+    bottleneck  a narrow residual layer after every layer                   Houlsby et al., arXiv 1902.00751
+    layers      the weights of the top layers, or those whose names match
+    full        all weights
+
+The first four are peft's. Adapters leave the weights alone, so the untouched model is the model with the adapter off;
+where weights are trained, a copy of what they were is kept (`models.untouched`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from peft import AdaLoraConfig, IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.error import NoMatchingPeftModuleError
+from torch import nn
+
+from burnish.errors import InputError
+from burnish.models.bottleneck import Bottlenecks
+
+Kind = Literal["lora", "adalora", "ia3", "prefix", "bottleneck", "layers", "full"]
+KINDS: tuple[Kind, ...] = ("lora", "adalora", "ia3", "prefix", "bottleneck", "layers", "full")
+IA3_KNOWN = {"llama": "down_proj", "mistral": "down_proj", "qwen2": "down_proj", "qwen3": "down_proj"}
+"""Families whose inner layer peft scales at its input, as the paper does, and what it is called."""
+
+
+@dataclass(frozen=True)
+class TuningConfig:
+    """What is trained, and how large it is; fields of other kinds are passed over."""
+
+    kind: Kind = "lora"
+    """lora, adalora, ia3, prefix, bottleneck, layers or full."""
+    rank: int = 16
+    """lora: rank of each pair of matrices; adalora: rank that each begins with."""
+    alpha: float = 32.0
+    """lora, adalora: scale; the product is multiplied by alpha / rank."""
+    target_rank: int = 8
+    """adalora: mean rank at the end; below `rank`."""
+    steps: int = 100
+    """adalora: optimiser steps of the whole training; ranks are shared out from a tenth to three quarters of them."""
+    tokens: int = 16
+    """prefix: places before every text."""
+    width: int = 32
+    """bottleneck: width of the narrow layers."""
+    top: int = 0
+    """layers: how many layers train, counted from the output."""
+    patterns: tuple[str, ...] = ()
+    """layers: further parameters, those whose name one of these regular expressions is found in."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"adapter.kind: {self.kind!r} is not one of {', '.join(KINDS)}.")
+        for name in ("rank", "target_rank", "tokens", "width"):
+            if getattr(self, name) < 1:
+                raise InputError(f"adapter.{name}: {getattr(self, name)} is not a whole number from 1 up.")
+        if self.kind == "adalora" and not self.target_rank < self.rank:
+            raise InputError(f"adapter.target_rank: {self.target_rank} is not below rank ({self.rank}).")
+        if self.kind == "adalora" and self.steps < 4:
+            raise InputError(f"adapter.steps: {self.steps} steps are too few to share out ranks in. Use lora.")
+        if self.kind == "layers" and not (self.top > 0 or self.patterns):
+            raise InputError("adapter: layers are to be trained, but neither top nor patterns says which.")
+        for pattern in self.patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise InputError(f"adapter.patterns: {pattern!r} is no regular expression ({error}).") from None
+
+    @property
+    def trains_weights(self) -> bool:
+        """Whether the model's own weights change."""
+        return self.kind in ("layers", "full")
+
+    def to_json(self) -> str:
+        """Return the config as JSON, for what peft has no layout for."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> TuningConfig:
+        """Return what `to_json` wrote."""
+        found = json.loads(text)
+        return cls(**{**found, "patterns": tuple(found["patterns"])})
+
+
+# ---------------------------------------------------------------------------------------------------- putting them on
+
+
+def add(model: Any, config: TuningConfig, *, seed: int) -> Any:
+    """Return the model with a fresh adapter on it; all but a prefix change nothing yet (trap T21).
+
+    Raises InputError where the model has no place for one.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if config.kind == "bottleneck":
+            layers = list_of_layers(model, "a bottleneck")
+            model.bottlenecks = Bottlenecks(layers, int(model.config.hidden_size), config.width)
+            return model
+        with told(config, model):
+            return get_peft_model(model, _peft_config(model, config), autocast_adapter_dtype=True)
+
+
+@contextlib.contextmanager
+def told(config: TuningConfig, model: Any) -> Iterator[None]:
+    """Inside, peft's complaint that there is nothing to adapt is told as an InputError."""
+    try:
+        with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    except NoMatchingPeftModuleError:
+        raise InputError(
+            f"adapter: {model.config.model_type!r} has no linear layers beside its output for {config.kind} to stand "
+            "on. Train its weights themselves (kind full or layers)."
+        ) from None
+
+
+def _peft_config(model: Any, config: TuningConfig) -> Any:
+    family = model.config.model_type
+    if config.kind == "lora":
+        return LoraConfig(
+            r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        )
+    if config.kind == "adalora":
+        return AdaLoraConfig(
+            init_r=config.rank, target_r=config.target_rank, lora_alpha=config.alpha, lora_dropout=0.0,
+            target_modules="all-linear", task_type="CAUSAL_LM", total_step=config.steps, tinit=config.steps // 10,
+            tfinal=config.steps // 4, orth_reg_weight=0.0,
+        )  # fmt: skip
+    if config.kind == "ia3":
+        if inner := IA3_KNOWN.get(family):
+            names = ["k_proj", "v_proj", inner]
+            return IA3Config(target_modules=names, feedforward_modules=[inner], task_type="CAUSAL_LM")
+        return IA3Config(target_modules="all-linear", feedforward_modules=[], task_type="CAUSAL_LM")
+    if not getattr(model, "packs", True):
+        raise InputError(f"adapter: {family!r} keeps a state, not keys and values: a prefix has no place. Use full.")
+    return PrefixTuningConfig(num_virtual_tokens=config.tokens, task_type="CAUSAL_LM")
+
+
+def config_of(model: Any) -> TuningConfig:
+    """Return what kind of adapter peft has on a model, and its size."""
+    found = model.active_peft_config
+    kind = {"PREFIX_TUNING": "prefix"}.get(found.peft_type.value, found.peft_type.value.lower())
+    sizes = {"rank": "r", "alpha": "lora_alpha", "tokens": "num_virtual_tokens"}
+    if kind == "adalora":
+        sizes |= {"rank": "init_r", "target_rank": "target_r", "steps": "total_step"}
+    known = {name: getattr(found, theirs) for name, theirs in sizes.items() if hasattr(found, theirs)}
+    return TuningConfig(kind=kind, **known)
+
+
+# ------------------------------------------------------------------------------------------------------ which is on
+
+
+def active(model: Any) -> tuple[str, ...]:
+    """Return the names of the adapters that the model speaks with now; empty while they are off."""
+    if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
+        return () if model._adapters_disabled else (str(model.active_adapter),)
+    layer = next((module for module in model.modules() if isinstance(module, BaseTunerLayer)), None)
+    if layer is not None:
+        return () if layer.disable_adapters else tuple(layer.active_adapters)
+    bottlenecks = getattr(model, "bottlenecks", None)
+    return (Bottlenecks.NAME,) if bottlenecks is not None and bottlenecks.on else ()
+
+
+@contextlib.contextmanager
+def off(model: Any) -> Iterator[None]:
+    """Inside, the model speaks without its adapter, of whatever kind."""
+    bottlenecks = getattr(model, "bottlenecks", None)
+    if isinstance(model, PeftModel):
+        with model.disable_adapter():
+            yield
+    elif bottlenecks is not None:
+        before, bottlenecks.on = bottlenecks.on, False
+        try:
+            yield
+        finally:
+            bottlenecks.on = before
+    else:
+        yield
+
+
+def base_of(model: Any) -> Any:
+    """Return the model inside peft's wrapper, adapters in their places."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def prefix_of(model: Any, rows: int) -> Any:
+    """Return the learned keys and values that stand before every text, for so many rows, as a cache; None without.
+
+    peft's own forward passes over position ids, and padding on the left needs them.
+    """
+    if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning and active(model):
+        return model.get_prompt(batch_size=rows)
+    return None
+
+
+def only_by_forward(model: Any) -> str:
+    """Return why an adapter works only through the model's own forward, "" where it does not."""
+    if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
+        return "its adapter is a prefix"
+    return "its adapter stands between the layers" if getattr(model, "bottlenecks", None) is not None else ""
+
+
+# --------------------------------------------------------------------------------------------------- which weights
+
+
+def chosen_weights(model: Any, config: TuningConfig) -> set[str]:
+    """Return the names of the parameters that `layers` or `full` trains. Raises InputError when there are none."""
+    names = [name for name, _ in model.named_parameters()]
+    if config.kind == "full":
+        return set(names)
+    found = {name for name in names if any(re.search(pattern, name) for pattern in config.patterns)}
+    if config.patterns and not found:
+        raise InputError(f"adapter.patterns: no parameter's name has any of {list(config.patterns)} in it.")
+    if config.top:
+        found |= _top_layers(model, config.top)
+    return found
+
+
+def _top_layers(model: Any, top: int) -> set[str]:
+    count = int(model.config.num_hidden_layers)
+    if top > count:
+        raise InputError(f"adapter.top: {top} layers, but the model has {count}. Use at most {count}.")
+    recurrent = re.compile(r"_l(\d+)(_reverse)?$")  # as torch names the layers of a GRU or LSTM
+    numbered = {name: int(m[1]) for name, _ in model.named_parameters() if (m := recurrent.search(name))}
+    if numbered:
+        return {name for name, number in numbered.items() if number >= count - top}
+    wanted = {id(p) for layer in list(list_of_layers(model, "top"))[-top:] for p in layer.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in wanted}
+
+
+def list_of_layers(model: Any, purpose: str) -> nn.ModuleList:
+    """Return the model's layers in order. Raises InputError for a model that keeps none in a list."""
+    count = getattr(model.config, "num_hidden_layers", None)
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise InputError(f"adapter: {model.config.model_type!r} keeps no list of layers, which {purpose} needs.")
