@@ -5,7 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.maths.preference_loss import implicit_reward, smoothed, soft_bradley_terry, squared_error
+from burnish.maths.preference_loss import (
+    identity_preference,
+    implicit_reward,
+    log_odds,
+    prospect,
+    smoothed,
+    soft_bradley_terry,
+    squared_error,
+)
 
 DOUBLE = torch.float64
 
@@ -83,3 +91,31 @@ def test_robust_undoes_what_flipped_labels_do_and_no_flips_change_nothing(p, e):
     assert 0 <= float(observed) <= 1
     assert float(smoothed(observed, e, "robust")) == pytest.approx(p, abs=1e-9)
     assert float(smoothed(true, 0.0, "robust")) == float(smoothed(true, 0.0, "conservative")) == p
+
+
+def test_a_lead_is_asked_of_whoever_is_preferred():
+    chosen, rejected, p = torch.tensor([[2.0]]), torch.tensor([[0.5]]), torch.tensor([0.8])
+    found = soft_bradley_terry(chosen, rejected, p, torch.tensor([0.7]))
+    # by hand: differences 1.5 - 0.7 and -1.5 - 0.7
+    assert float(found) == pytest.approx(0.8 * log(1 + exp(-0.8)) + 0.2 * log(1 + exp(2.2)), rel=1e-6)
+    assert torch.equal(soft_bradley_terry(chosen, rejected, p, torch.zeros(1)), soft_bradley_terry(chosen, rejected, p))
+
+
+def test_the_best_lead_of_ipo_is_finite_and_none_on_a_tie():
+    for p, best in ((1.0, 2.5), (0.8, 1.5), (0.5, 0.0), (0.1, -2.0)):  # by hand: (2p - 1) / (2 * 0.2)
+        leaf = torch.tensor([best], dtype=DOUBLE, requires_grad=True)
+        identity_preference(leaf, torch.tensor([p], dtype=DOUBLE), 0.2).sum().backward()
+        assert leaf.grad.item() == pytest.approx(0, abs=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1e-6, 1 - 1e-6))
+def test_log_odds_of_a_probability(p):
+    assert float(log_odds(torch.tensor(p, dtype=DOUBLE).log())) == pytest.approx(log(p / (1 - p)), rel=1e-8, abs=1e-9)
+
+
+def test_what_people_would_value_by_hand():
+    good = torch.tensor([1.0, 0.0, 0.25])
+    found = prospect(torch.full((3,), 0.5), 0.2, good, 2.0, 3.0)
+    up, down = 2 * (1 - 1 / (1 + exp(-0.3))), 3 * (1 - 1 / (1 + exp(0.3)))
+    assert found.tolist() == pytest.approx([up, down, 0.25 * up + 0.75 * down])
