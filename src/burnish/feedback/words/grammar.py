@@ -1,0 +1,71 @@
+"""The closed classes of words that turn, strengthen, weaken or join what is said: English and Chinese (`classes.txt`).
+
+Phrases are tuples of tokens (`burnish.feedback.words.tokens`), so that "can't" is ("can", "not"). The classes follow
+the literature: negators with a scope (Taboada et al. 2011, "Lexicon-based methods for sentiment analysis", §2.4;
+Councill et al. 2010), implicit negators (Karttunen 1971 for `fail to`), intensifiers and diminishers as factors
+(Taboada, §2.3; Hutto and Gilbert 2014), connectives of contrast (Polanyi and Zaenen 2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+Phrase: TypeAlias = tuple[str, ...]
+
+
+def _classes() -> Mapping[str, tuple[Phrase, ...]]:
+    found: dict[str, list[Phrase]] = {}
+    for line in Path(__file__).with_name("classes.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            name, words = line.split("\t")
+            found.setdefault(name, []).extend(tuple(word.split("_")) for word in words.split())
+    return {name: tuple(phrases) for name, phrases in found.items()}
+
+
+CLASSES = _classes()
+
+
+def _phrases(name: str) -> frozenset[Phrase]:
+    return frozenset(CLASSES[name])
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(word for (word,) in CLASSES[name])
+
+
+NEGATORS, NOT_NEGATORS = _phrases("negators"), _phrases("not_negators")
+SELF_NEGATIVE, RIDS = _phrases("self_negative"), _phrases("rids")
+TURNS, ONLY_FIRST, NOT_TURNS = _phrases("turns"), _phrases("only_first"), _phrases("not_turns")
+YIELDS, WISHES, CONDITIONS = _phrases("yields"), _phrases("wishes"), _phrases("conditions")
+FACTORS = {
+    phrase: float(name.removeprefix("factor_"))
+    for name, phrases in CLASSES.items()
+    if name.startswith("factor_")
+    for phrase in phrases
+}
+SCOPE_ENDS, EXPECTED, REACHING = _words("scope_ends"), _words("expected"), _words("reaching")
+ARTICLES, LIKERS, JOINTS = _words("articles"), _words("likers"), _words("joints")
+SUBJECTS, LENDS, TOO, PLAIN = _words("subjects"), _words("lends"), _words("too"), _words("plain")
+
+SCOPE_WORDS = 9
+"""Tokens after a negator that it can reach: "I do not believe the second figure on that page is correct"."""
+
+BEFORE, AFTER = 0.5, 1.5
+"""Weights of what is outweighed and of what outweighs: those of Hutto and Gilbert 2014, who took them from raters."""
+
+SARCASM = ("/s", "yeah right", "yeah, right", "thanks a lot", "thanks for nothing", "oh great", "as if", "how nice",
+           "🙄", "呵呵", "真行", "真是太好了", "可真")  # fmt: skip
+"""Signs of sarcasm: they make a reading unsure and turn nothing, because people disagree on them too."""
+
+_JOINED = (NEGATORS, NOT_NEGATORS, SELF_NEGATIVE, TURNS, YIELDS, WISHES, CONDITIONS, frozenset(FACTORS))
+CHINESE_WORDS = frozenset(word for group in _JOINED for (word, *_) in group if not word.isascii()) | SCOPE_ENDS
+"""Words that Chinese is cut into, beside those of the lexicon."""
+
+_STRONG = _words("also_opinions")
+CLOSED = (
+    frozenset(word for group in (NEGATORS, TURNS, YIELDS, frozenset(FACTORS)) for word, *more in group if not more)
+    - _STRONG
+)
+"""Words of grammar that no other list may give a valence; `_STRONG` ones are opinions as well."""

@@ -1,0 +1,136 @@
+"""Words of opinion: how positive each is, in which respect, and whether it names something a reader wants to be there.
+
+Two lists of our own ship with the package. Entries are phrases of tokens; the longest that fits counts. English endings
+are taken off by rule where the word as it stands is not listed. `with_words` adds valences from elsewhere (those that
+`burnish fetch ratings` brings, for one) for words that our lists lack: ours were written for comments and come first.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from burnish.feedback.words import grammar
+from burnish.feedback.words.tokens import Token, Vocabulary, tokens
+
+_FILES = ("english.txt", "chinese.txt")
+_BLANK = re.compile(r"(?<=[^\W_])_(?=[^\W_])")  # `make_sense`, but not the sign `^_^`
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the list says of one word or phrase."""
+
+    valence: float
+    """From -4 to 4; 0 marks a phrase that says nothing, although its words would."""
+    aspect: str = ""
+    """The respect it speaks of by itself: `accurate` speaks of correctness, `good` of none."""
+    wanted: bool = False
+    """It names what a reader wants (an answer, evidence, sense): saying that it is there says little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry at its place among the tokens, end exclusive."""
+
+    first: int
+    last: int
+    entry: Entry
+
+
+class Lexicon:
+    """Entries by phrase, and the vocabulary that texts are cut with."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.vocabulary = Vocabulary([*entries, *grammar.CHINESE_WORDS])
+        self._entries = dict(entries)
+        self._phrases: dict[tuple[str, ...], Entry] = {}
+        for phrase, entry in entries.items():
+            self._phrases[tuple(token.text for token in tokens(phrase, self.vocabulary))] = entry
+        self._longest: dict[str, int] = {}
+        for words in self._phrases:
+            self._longest[words[0]] = max(len(words), self._longest.get(words[0], 0))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def with_words(self, valences: Mapping[str, float]) -> Lexicon:
+        """A lexicon that also has these words' valences (from -4 to 4): averaged where both lists agree on the sign.
+
+        Where they do not agree, or ours has an entry under another form of the word, ours stands.
+        """
+        merged = dict(self._entries)
+        for given, valence in valences.items():
+            word = given.lower()
+            before = self._entries.get(word)
+            if before and before.valence * valence > 0:
+                merged[word] = replace(before, valence=(before.valence + valence) / 2)
+            elif before is None and word not in grammar.CLOSED and self.word(word) is None:
+                merged[word] = Entry(valence)
+        return Lexicon(merged)
+
+    def cut(self, text: str) -> list[Token]:
+        """The tokens of a text."""
+        return tokens(text, self.vocabulary)
+
+    def find(self, words: Sequence[Token]) -> Iterator[Found]:
+        """The entries in a text, longest phrase first, none inside another."""
+        place = 0
+        while place < len(words):
+            found = self._at(words, place)
+            if found:
+                yield found
+            place = found.last if found else place + 1
+
+    def word(self, word: str) -> Entry | None:
+        """The entry of one word as it stands or without its ending."""
+        found = self._phrases.get((word,))
+        if found or not word.isascii() or word in grammar.CLOSED:
+            return found
+        forms = [*stems(word), *(re.sub(r"(.)\1{2,}", put, word) for put in (r"\1\1", r"\1"))]  # "soooo good", "yayyy"
+        return next((self._phrases[(form,)] for form in forms if (form,) in self._phrases), None)
+
+    def _at(self, words: Sequence[Token], place: int) -> Found | None:
+        for length in range(min(self._longest.get(words[place].text, 1), len(words) - place), 1, -1):
+            entry = self._phrases.get(tuple(token.text for token in words[place : place + length]))
+            if entry:
+                return Found(place, place + length, entry)
+        entry = self.word(words[place].text)
+        return Found(place, place + 1, entry) if entry else None
+
+
+def stems(word: str) -> Iterator[str]:
+    """What an English word may be a form of, likeliest first."""
+    for ending, puts in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            body = word[: -len(ending)]
+            for put in puts:
+                yield body + put
+            if len(body) > 3 and body[-1] == body[-2] and ending in ("ed", "ing", "er", "est"):
+                yield body[:-1]
+
+
+_ENDINGS = (
+    ("ies", ("y",)), ("es", ("", "e")), ("s", ("",)), ("ied", ("y",)), ("ed", ("", "e")), ("ing", ("", "e")),
+    ("iest", ("y",)), ("ier", ("y",)), ("est", ("", "e")), ("er", ("", "e")),
+    ("ily", ("y",)), ("bly", ("ble",)), ("ly", ("", "le")),
+)  # fmt: skip
+
+
+@functools.cache
+def own() -> Lexicon:
+    """The lexicon that ships with burnish."""
+    return Lexicon(dict(_shipped()))
+
+
+def _shipped() -> Iterator[tuple[str, Entry]]:
+    for name in _FILES:
+        for line in Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                valence, aspect, words = re.split(r"\t", line)
+                wanted = valence == "="
+                entry = Entry(0.0 if wanted else float(valence), aspect.strip("."), wanted)
+                yield from ((_BLANK.sub(" ", word), entry) for word in words.split())

@@ -1,0 +1,225 @@
+"""A comment, read by rule: what each clause says, in which respect, of which part; a value for the whole; how sure.
+
+    strength of a text     s = sum over clauses w_c sum over opinions v / sqrt(n) + 0.5 for each "!" (at most four)
+    value                  4 s / (|s| + HALF_WAY), on the scale of people's ratings, -4 .. 4
+    variance               by how many opinions were found and whether they agree (`VARIANCES`)
+
+w_c are the clauses' weights, v the opinions' valences, n their number: the root keeps long texts from winning by
+length, as a sum would let them, and one word from counting as much as ten, as a mean would. An aspect's score is made
+of its own opinions, the weightiest counting one: that the facts are wrong is no less so because "but it is short"
+follows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from burnish.feedback.words import aspects, grammar, polarity, target
+from burnish.feedback.words.aspects import Aspects
+from burnish.feedback.words.clauses import Clause, clauses
+from burnish.feedback.words.lexicon import Lexicon, own
+from burnish.feedback.words.polarity import Opinion
+from burnish.feedback.words.tokens import Token
+from burnish.records import Span
+
+EXCLAIMED, MOST_EXCLAIMED = 0.5, 4
+HALF_WAY = 4.4
+"""Strength at which a text is halfway to the end of the scale. This and the variances are fitted to the half of the
+real rated texts that nothing is measured on (`benchmarks/words.py` prints how often the stated ranges hold)."""
+VARIANCES = (1.5, 1.25, 0.9)
+"""Variance of a value as an estimate of what people read in the text, with one opinion found, with two, with more."""
+MIXED = 2.05
+"""The same where some opinions are good and some are bad."""
+SARCASTIC = 1.4
+"""Factor on the variance where there is a sign of sarcasm."""
+SILENT, SARCASM, ASKS, BOTH = "no words of opinion", "perhaps sarcasm", "only asks", "says both good and bad"
+"""Doubts about a reading."""
+LEAST = 0.05
+"""A value nearer to 0 than this has no sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one clause says in one respect."""
+
+    text: str
+    """The clause."""
+    start: int
+    """Where it stands in the comment, in characters; `end` is exclusive."""
+    end: int
+    aspect: str
+    """Empty where it speaks of the whole."""
+    value: float
+    """From -4 to 4."""
+    spans: tuple[Span, ...] = ()
+    """The parts of the completion that the clause names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value from -4 to 4 with its variance."""
+
+    value: float
+    variance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One comment, read."""
+
+    comment: str
+    said: tuple[Said, ...]
+    whole: Estimate | None
+    """None where nothing that the rules can read was said; never turned into 0."""
+    aspects: Mapping[str, Estimate] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+    """Why the reading may be wrong, for people."""
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """All parts of the completion that were named, each once."""
+        return tuple(dict.fromkeys(span for said in self.said for span in said.spans))
+
+
+def read(
+    comment: str, completion: str = "", *, lexicon: Lexicon | None = None, own_aspects: Aspects | None = None
+) -> Reading:
+    """The reading of a comment on a completion; without a completion it names no parts.
+
+    `lexicon`: words of opinion (default: ours); `own_aspects`: `Aspects.with_own` of the user's list.
+    """
+    words, parts = _cut(comment, lexicon or own())
+    known = own_aspects or aspects.DEFAULT
+    opinions = [polarity.opinions(words, part, lexicon or own()) for part in parts]
+    _answer_questions(words, parts, opinions)
+    said = [
+        each
+        for part, found in zip(parts, opinions, strict=True)
+        for each in _said(comment, completion, words, part, found, known)
+    ]
+    weighed = [(part.weight, opinion) for part, found in zip(parts, opinions, strict=True) for opinion in found]
+    doubts = _doubts(comment, words, parts, [opinion for _, opinion in weighed])
+    if not weighed:
+        return Reading(comment, tuple(said), None, {}, doubts)
+    whole = _estimate([weight * opinion.valence for weight, opinion in weighed], comment, doubts)
+    return Reading(comment, tuple(said), whole, _by_aspect(words, parts, opinions, known, comment, doubts), doubts)
+
+
+def strength(text: str, lexicon: Lexicon | None = None) -> float:
+    """How positive a text is as a whole, unbounded; 0 where it holds no opinion. For many texts: faster than `read`."""
+    words, parts = _cut(text, lexicon or own())
+    opinions = [polarity.opinions(words, part, lexicon or own()) for part in parts]
+    _answer_questions(words, parts, opinions)
+    return _strength(
+        [part.weight * each.valence for part, found in zip(parts, opinions, strict=True) for each in found], text
+    )
+
+
+def _cut(text: str, lexicon: Lexicon) -> tuple[list[Token], list[Clause]]:
+    words = lexicon.cut(text)
+    return words, clauses(text, words)
+
+
+# ------------------------------------------------------------------------------------------------------------ the whole
+
+
+def _answer_questions(words: Sequence[Token], parts: Sequence[Clause], opinions: list[list[Opinion]]) -> None:
+    """Turn what a question said that a bare "no" answers: "Useful? Not really." """
+    for place in range(1, len(parts)):
+        answered, asked = opinions[place], opinions[place - 1]
+        short = parts[place].last - parts[place].first <= 3
+        denied = [each.valence for each in answered] == [polarity.UNRESOLVED]
+        if parts[place - 1].asked and asked and short and denied:
+            opinions[place - 1] = [polarity.turned(each) for each in asked]
+            opinions[place] = []
+
+
+def _strength(valences: Sequence[float], text: str) -> float:
+    total = math.fsum(valences) / math.sqrt(max(1, len(valences)))
+    marks = min(MOST_EXCLAIMED, text.count("!") + text.count("！"))
+    return total + math.copysign(EXCLAIMED * marks, total) if abs(total) >= LEAST else total
+
+
+def _estimate(valences: Sequence[float], text: str, doubts: Sequence[str]) -> Estimate:
+    found = _strength(valences, text)
+    value = 4 * found / (abs(found) + HALF_WAY)
+    mixed = min(valences) < -LEAST and max(valences) > LEAST
+    variance = MIXED if mixed else VARIANCES[min(len(valences), len(VARIANCES)) - 1]
+    return Estimate(value, variance * (SARCASTIC if SARCASM in doubts else 1))
+
+
+# ------------------------------------------------------------------------------------------------------------ by aspect
+
+
+def _by_aspect(
+    words: Sequence[Token],
+    parts: Sequence[Clause],
+    opinions: Sequence[Sequence[Opinion]],
+    known: Aspects,
+    comment: str,
+    doubts: Sequence[str],
+) -> dict[str, Estimate]:
+    weighed: dict[str, list[tuple[float, float]]] = {}
+    for part, found in zip(parts, opinions, strict=True):
+        for opinion in found:
+            if aspect := _aspect(words, part, opinion, known):
+                weighed.setdefault(aspect, []).append((part.weight, opinion.valence))
+    return {
+        aspect: _estimate([weight / max(given)[0] * valence for weight, valence in given], comment, doubts)
+        for aspect, given in weighed.items()
+    }
+
+
+def _aspect(words: Sequence[Token], part: Clause, opinion: Opinion, known: Aspects) -> str:
+    """The aspect an opinion speaks of by itself, or that of what it is said of: the nearest named in its clause."""
+    named = {place: name for place in range(part.first, part.last) if (name := known.named(words[place]))}
+    outside = {place: name for place, name in named.items() if not opinion.first <= place < opinion.last}
+    if opinion.aspect and not (outside and opinion.aspect in aspects.GIVES_WAY):
+        return opinion.aspect
+    # of two as near, the one before: "the tone is good, the facts are bad" without a comma
+    nearest = min(outside, key=lambda place: (abs(place - opinion.first), place > opinion.first), default=None)
+    return opinion.aspect if nearest is None else outside[nearest]
+
+
+def _said(
+    comment: str,
+    completion: str,
+    words: Sequence[Token],
+    part: Clause,
+    opinions: Sequence[Opinion],
+    known: Aspects,
+) -> list[Said]:
+    """What one clause says, one for each aspect in it."""
+    by_aspect: dict[str, list[Opinion]] = {}
+    for opinion in opinions:
+        by_aspect.setdefault(_aspect(words, part, opinion, known), []).append(opinion)
+    start, end = words[part.first].start, words[part.last - 1].end
+    text = comment[start:end]
+    named = {word.text for word in words[part.first : part.last] if known.named(word)}
+    voiced = {token.text for opinion in opinions for token in words[opinion.first : opinion.last]}
+    made = []
+    for aspect, given in by_aspect.items():
+        spans = target.spans_of(text, completion, label=aspect, opinions=[*named, *voiced]) if completion else ()
+        made.append(Said(text, start, end, aspect, _estimate([each.valence for each in given], "", ()).value, spans))
+    return made
+
+
+# ---------------------------------------------------------------------------------------------------------------- doubt
+
+
+def _doubts(comment: str, words: Sequence[Token], parts: Sequence[Clause], found: Sequence[Opinion]) -> tuple[str, ...]:
+    """Why a reading may be wrong."""
+    lower, why = comment.lower(), []
+    if not found:
+        why.append(SILENT)
+    if any(sign in lower for sign in grammar.SARCASM):
+        why.append(SARCASM)
+    if parts and all(part.asked for part in parts):
+        why.append(ASKS)
+    good = math.fsum(each.valence for each in found if each.valence > 0)
+    bad = -math.fsum(each.valence for each in found if each.valence < 0)
+    if found and min(good, bad) > 0.6 * max(good, bad):
+        why.append(BOTH)
+    return tuple(why)
