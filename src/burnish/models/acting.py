@@ -86,12 +86,11 @@ class ActingSampler:
         policy, heads = self.network.policy, self.network.heads
         packed = pack(texts, [[[0]] for _ in texts])  # the state that predicts a token that does not matter
         states_BH = policy.states(packed)
-        weight = policy.model.get_output_embeddings().weight
         plain_BH = policy.states(packed, adapter=False)
         wide = states_BH.float()
         return Says(
-            logits_BV=(states_BH @ weight.T).float(),
-            reference_logits_BV=(plain_BH @ weight.T).float(),
+            logits_BV=(states_BH @ policy.output_matrix().T).float(),
+            reference_logits_BV=(plain_BH @ policy.output_matrix(untouched=True).T).float(),
             values_B=heads["value"](wide)[:, 0] if "value" in heads else None,
             q_BKV=heads["q"](wide).view(len(texts), -1, self.network.vocabulary) if "q" in heads else None,
         )

@@ -171,7 +171,9 @@ class HeadedPolicy:
             "kl_BT": _rows(said.kl, inputs),
         }
         if taught is not None:  # the teacher is to the policy what the reference is: whole distributions compared
-            lesson = self.policy.token_statistics(before_N, tokens_N, self.temperature, taught)
+            lesson = self.policy.token_statistics(
+                before_N, tokens_N, self.temperature, taught, reference_is_untouched=False
+            )
             found["teacher_logprobs_BT"] = _rows(lesson.reference_logprobs, inputs)
             found["teacher_kl_BT"] = _rows(lesson.kl, inputs)
         return found

@@ -230,11 +230,16 @@ class Policy:
         reference_is_untouched: whether those came of the model before training, whose output matrix may differ too.
         """
         cap = getattr(self.model.config, "final_logit_softcapping", None)
-        weight = self.model.get_output_embeddings().weight
-        its = self.untouched.of(weight) if self.untouched and reference_is_untouched else None
+        its = self.output_matrix(untouched=True) if self.untouched and reference_is_untouched else None
         return token_statistics(
-            states_NH, weight, tokens_N, reference=reference_NH, temperature=temperature, cap=cap, reference_weight=its
-        )
+            states_NH, self.output_matrix(), tokens_N,
+            reference=reference_NH, temperature=temperature, cap=cap, reference_weight=its,
+        )  # fmt: skip
+
+    def output_matrix(self, *, untouched: bool = False) -> Tensor:
+        """Return (V, H): what states are turned into logits with; untouched: as it was before training."""
+        weight: Tensor = self.model.get_output_embeddings().weight
+        return self.untouched.of(weight) if untouched and self.untouched else weight
 
     def outputs(self, inputs: PolicyInputs, *, reference: bool = False) -> Outputs:
         """Return the same, as rows of completions (B, T), zero beyond each one's end."""
