@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.maths.advantages import group_relative, leave_one_out
+from burnish.maths.advantages import group_relative, later_steps, leave_one_out
 
 NAN = float("nan")
 SCALES = ["none", "std", "batch_std"]
@@ -190,3 +190,23 @@ def test_the_groups_own_mean_shrinks_the_gradient_by_n_minus_one_over_n():
 def test_dividing_by_the_groups_std_turns_the_gradient():
     found, true = gradient_of_all_groups(lambda r, g: group_relative(r, g, scale="std"), 3)
     assert torch.cosine_similarity(found, true, dim=0) < 0.999
+
+
+# ------------------------------------------------------------------------------------------------------------ steps
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        # by hand: steps 1, 3, 5 of the first group have mean 3 and std 2; the second group's only step counts 0
+        ("none", [[-2.0, 0.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0]]),
+        ("std", [[-1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]),
+        # all four: -2, 0, 2, 0 have std sqrt(8 / 3)
+        ("batch_std", [[-2 / sqrt(8 / 3), 0.0, 0.0], [2 / sqrt(8 / 3)] * 2 + [0.0], [0.0, 0.0, 0.0]]),
+    ],
+)
+def test_each_token_answers_for_the_steps_from_it_on(scale, expected):
+    mask = torch.tensor([[True, True, True], [True, True, False], [True, True, True]])
+    steps = torch.tensor([[1.0, NAN, 3.0], [NAN, 5.0, 99.0], [NAN, 7.0, NAN]], dtype=torch.float64)
+    found = later_steps(steps, mask, torch.tensor([0, 0, 1]), scale=scale)
+    assert [row.tolist() for row in found] == [pytest.approx(row, abs=1e-3) for row in expected]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.maths.batch import length_mask
-from burnish.maths.policy_loss import clipped_policy_loss, masked_sum, per_completion
+from burnish.maths.policy_loss import clipped_policy_loss, masked_sum, per_completion, whole_ratio
 
 DOUBLE = torch.float64
 NAN = float("nan")
@@ -61,6 +61,22 @@ def test_at_the_first_step_the_gradient_is_minus_advantage_times_that_of_the_log
     plain = -(advantages[:, None] * logprobs)
     found, expected = (torch.autograd.grad(each.sum(), logits, retain_graph=True)[0] for each in (loss, plain))
     assert torch.allclose(found, expected, atol=1e-14)
+
+
+def test_advantages_of_tokens_and_of_completions_are_the_same_loss():
+    now, old = torch.randn(2, 3, dtype=DOUBLE), torch.randn(2, 3, dtype=DOUBLE)
+    one = torch.tensor([1.5, -0.5], dtype=DOUBLE)
+    found, expected = clipped_policy_loss(now, old, one), clipped_policy_loss(now, old, one[:, None].expand(2, 3))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_the_ratio_of_a_whole_completion_by_hand():
+    now = torch.tensor([[-1.0, -2.0, NAN], [-0.5, 9.0, 9.0]])
+    old = torch.tensor([[-1.5, -1.0, NAN], [-1.0, NAN, NAN]])
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    assert whole_ratio(now, old, mask, "sum").tolist() == [[-0.5] * 3, [0.5] * 3]
+    assert whole_ratio(now, old, mask, "mean").tolist() == [[-0.25] * 3, [0.5] * 3]
+    assert whole_ratio(now, old, torch.zeros(2, 3, dtype=torch.bool), "mean").tolist() == [[0.0] * 3] * 2
 
 
 # --------------------------------------------------------------------------------------------- by exact enumeration

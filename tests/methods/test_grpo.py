@@ -199,6 +199,54 @@ def test_metrics_by_hand():
     }
 
 
+# ------------------------------------------------------------------------------------------- whole completions, steps
+
+
+def test_gspo_clips_whole_completions_by_hand():
+    config = grpo.Config(beta=0.0, ratio="sequence", normaliser="completion", clip_low=0.2, clip_high=0.28)
+    made = dataclasses.replace(grpo.targets(batch([1.0, 3.0], [2, 1]), config), old_logprobs_BT=torch.zeros(2, 2))
+    logprobs = torch.tensor([[0.4, -0.8], [0.3, NAN]], requires_grad=True)
+    found, metrics = grpo.loss(made, Outputs(logprobs_BT=logprobs), config)
+    # by hand: A = -1, ratio exp(-0.2) within the clip; A = 1, ratio exp(0.3) above it
+    assert found.tolist() == pytest.approx([math.exp(-0.2) / 2, -1.28 / 2])
+    assert metrics["clip_share"].tolist() == [0.0, 1.0]
+    found.sum().backward()
+    # s * A over the length, the same for both tokens
+    assert logprobs.grad.tolist() == [pytest.approx([math.exp(-0.2) / 4] * 2), [0.0, 0.0]]
+
+
+def test_strictly_on_policy_whole_completions_and_tokens_have_the_same_gradient():
+    slopes = []
+    for ratio in ("token", "sequence"):
+        config = grpo.Config(beta=0.0, ratio=ratio)
+        logprobs = torch.tensor([[-1.0, -2.0], [-0.5, -3.0]], requires_grad=True)
+        share(grpo.targets(batch([1.0, 3.0], [2, 2]), config), config, logprobs_BT=logprobs).sum().backward()
+        slopes.append(logprobs.grad)
+    assert torch.allclose(*slopes)
+
+
+def test_a_tokens_weight_and_whole_completions_contradict_each_other():
+    for settings_of in (grpo.Config, GrpoSettings):
+        with pytest.raises(InputError, match="importance_cap"):
+            settings_of(ratio="sequence", importance_cap=2.0)
+
+
+def test_process_rewards_are_paid_to_the_tokens_before_them():
+    config = grpo.Config(beta=0.0, credit="process")
+    steps = torch.tensor([[1.0, NAN, 3.0], [NAN, 5.0, NAN]])
+    made = grpo.targets(batch([2.0, 4.0], [3, 2], token_rewards_BT=steps), config)
+    # by hand: scores -1, 1; steps 1, 3, 5 have mean 3: -2, 0, 2
+    assert made.advantages_BT.tolist() == [[-3.0, -1.0, -1.0], [3.0, 3.0, 1.0]]
+    found = share(made, config)
+    assert found.tolist() == pytest.approx([5 / 20, -6 / 20])
+    unasked = grpo.targets(batch([2.0, 4.0], [3, 2], token_rewards_BT=steps), grpo.Config(beta=0.0))
+    assert unasked.advantages_BT is None
+
+
+def test_several_steps_a_window_ask_for_the_policy_at_its_start():
+    assert grpo.needs(grpo.Config(minibatches=2, beta=0.0)).views == ("old",)
+
+
 def test_the_recipe_has_the_same_settings():
     """`burnish run --help` must not import torch, so the recipe repeats them: names, values, defaults and words."""
     assert settings.describe(GrpoSettings) == settings.describe(grpo.Config)
