@@ -6,14 +6,15 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
-from burnish.errors import InputError
+from burnish.errors import InputError, nearest
 from burnish.records import AuthorKind, Completion, Feedback, Prompt
 from burnish.store import Entry
 
 Scale = tuple[float, float]
 Item = TypeVar("Item", bound=Hashable)
+People: TypeAlias = Literal["plain", "annotators", "majority"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,11 @@ class SignalConfig:
     )  # fmt: skip
     """Kinds that are used. `implicit` must be asked for: what people do is not what they say."""
     author_kinds: tuple[AuthorKind, ...] = ("human", "ai", "rule")
-    """Authors that are heard; all count alike."""
+    """Authors that are heard; judges are people here."""
+    people: People = "plain"
+    """How several people's answers are put together. `plain`: all count alike, with doubt. `annotators`: each as much
+    as that person proves to see, sides and strictness taken out (`burnish.feedback.crowd`); needs people who answered
+    the same questions. `majority`: the bare count, without doubt, for comparison."""
     prior_votes: float = 1.0
     """Votes each way that a thumb or a comparison is taken to have had before anybody answered: Beta(1, 1) by default,
     so that one vote says 2/3 and not certainty. Above 0."""
@@ -53,6 +58,8 @@ class SignalConfig:
     """The same for the standard deviation of people's leniency."""
 
     def __post_init__(self) -> None:
+        if self.people not in get_args(People):
+            raise InputError(f"signals.people: {self.people!r} is unknown.{nearest(self.people, get_args(People))}")
         low, high = self.scale
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(f"signals.scale: {self.scale} is not a worst and a best value. Use (-4, 4).")

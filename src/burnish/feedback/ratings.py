@@ -7,9 +7,9 @@ nothing says which of them are one person's. The posterior mean of mu + u_i is t
 shrunk towards the grand mean by item variance / (item variance + noise variance / n): a text rated once says less than
 one rated by twenty. The three variances are estimated from the ratings by EM, started and held up by the guesses of
 `SignalConfig`, which count as two more texts, people and ratings, so that a handful of ratings gives a sensible
-variance too.
-Source: Henderson 1975 (the estimates); Laird & Ware 1982 (EM). We leave cut-points between grades out (Samejima 1969),
-because with many ratings a text the means of the two agree.
+variance too. With `SignalConfig.people = "annotators"` a graded-response model takes its place, in which people differ
+in how well they see and how they use the scale, too (`burnish.feedback.graders`).
+Source: Henderson 1975 (the estimates); Laird & Ware 1982 (EM).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.feedback import graders
 from burnish.feedback.answers import Answer, SignalConfig, newest, rescale
 from burnish.records import Score
 
@@ -78,8 +79,7 @@ def _scores(aspect: str, answers: Sequence[Answer], config: SignalConfig) -> lis
     item_N = np.empty(len(rated), dtype=np.int64)
     for item_number, rows in enumerate(of_item.values()):
         item_N[rows] = item_number
-    fitted = effects(item_N, person_N, rating_N, guesses=_guesses(config))
-    value_I = np.clip(fitted.mean + fitted.item_I, *config.scale)
+    value_I, variance_I = _means(item_N, person_N, rating_N, config)
     made = []
     for item_number, rows in enumerate(of_item.values()):
         first = rated[rows[0]][1]
@@ -88,7 +88,7 @@ def _scores(aspect: str, answers: Sequence[Answer], config: SignalConfig) -> lis
                 prompt=first.prompt,
                 completion=first.completions[0],
                 value=float(value_I[item_number]),
-                variance=float(fitted.item_variance_I[item_number]),
+                variance=float(variance_I[item_number]),
                 aspect=aspect,
                 source="rating",
                 counts=tuple(sorted(Counter(rating_N[rows].tolist()).items())),
@@ -96,6 +96,18 @@ def _scores(aspect: str, answers: Sequence[Answer], config: SignalConfig) -> lis
             )
         )
     return made
+
+
+def _means(item_N: Ints, person_N: Ints, rating_N: Floats, config: SignalConfig) -> tuple[Floats, Floats]:
+    """Mean and variance of each text's rating, as `config.people` says."""
+    if config.people == "annotators":
+        return graders.fit(item_N, person_N, rating_N)
+    if config.people == "majority":
+        size_I = np.bincount(item_N)
+        mean_I = np.bincount(item_N, rating_N) / size_I
+        return mean_I, np.maximum(np.bincount(item_N, np.square(rating_N - mean_I[item_N])) / size_I**2, 0.0)
+    fitted = effects(item_N, person_N, rating_N, guesses=_guesses(config))
+    return np.clip(fitted.mean + fitted.item_I, *config.scale), fitted.item_variance_I
 
 
 def effects(item_N: Ints, person_N: Ints, rating_N: Floats, *, guesses: tuple[float, float, float]) -> Effects:

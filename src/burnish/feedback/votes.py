@@ -3,7 +3,8 @@
 A share of votes becomes the posterior of Beta(a, a) plus votes (`SignalConfig.prior_votes` = a, 1 by default): its mean
 is the probability that a person drawn at random would say so. Where the comparisons of one prompt link more than two
 completions, they are fitted together (Bradley-Terry, MAP, the ridge that equals that prior on one pair), so that
-"A over B" and "B over C" also say something of each other.
+"A over B" and "B over C" also say something of each other. With `SignalConfig.people = "annotators"` the probability is
+that a careful person would say so, from what each of them proves to see (`burnish.feedback.crowd`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from scipy.special import polygamma
 
+from burnish.feedback import crowd, graders
 from burnish.feedback.answers import Answer, SignalConfig, newest
 from burnish.maths import choice
 from burnish.records import Completion, Preference, Score
@@ -42,9 +45,8 @@ def thumb_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]
         grouped[item].append(answer)
     low, high = config.scale
     made = []
-    for (_, aspect), given in grouped.items():
+    for ((_, aspect), given), (share, variance) in zip(grouped.items(), _shares(grouped, config), strict=True):
         up = sum(answer.feedback.value["thumb"] for answer in given)
-        share, variance = beta(up, len(given) - up, config.prior_votes)
         made.append(
             Score(
                 prompt=given[0].prompt,
@@ -58,6 +60,18 @@ def thumb_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]
             )
         )
     return made
+
+
+def _shares(grouped: Mapping[tuple[str, str], Sequence[Answer]], config: SignalConfig) -> list[tuple[float, float]]:
+    """Mean and variance of the share that would raise their thumb, for each (completion, aspect)."""
+    if config.people == "annotators":
+        return graders.expected(grouped, lambda answer: float(answer.feedback.value["thumb"]))
+    shares = []
+    for given in grouped.values():
+        up, n = sum(answer.feedback.value["thumb"] for answer in given), len(given)
+        bare = up / n, up / n * (1 - up / n) / n
+        shares.append(bare if config.people == "majority" else beta(up, n - up, config.prior_votes))
+    return shares
 
 
 @dataclass(slots=True)
@@ -80,19 +94,23 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
     A vote counts by its strength (`SignalConfig.strength_votes`). An even split is a tie: ranks (0, 0).
     """
     asked: dict[tuple[str, str], list[Answer]] = defaultdict(list)
-    for answer in answers:
-        if "cannot_judge" not in answer.feedback.value:
-            asked[answer.feedback.prompt_id, answer.feedback.aspect].append(answer)
-    return [preference for given in asked.values() for preference in _of_one_prompt(given, config)]
+    judged = [answer for answer in answers if "cannot_judge" not in answer.feedback.value]
+    for answer in judged:
+        asked[answer.feedback.prompt_id, answer.feedback.aspect].append(answer)
+    found = crowd.fit(judged, config) if config.people == "annotators" else None
+    return [preference for given in asked.values() for preference in _of_one_prompt(given, config, found)]
 
 
-def _of_one_prompt(answers: Sequence[Answer], config: SignalConfig) -> Iterable[Preference]:
+def _of_one_prompt(
+    answers: Sequence[Answer], config: SignalConfig, found: Mapping[str, crowd.Crowd] | None
+) -> Iterable[Preference]:
     texts: dict[str, Completion] = {}
     pairs: dict[tuple[str, str], _Pair] = defaultdict(_Pair)
     for key, answer in newest((_sorted_pair(answer), answer) for answer in answers):
         texts.update(zip(answer.feedback.completion_ids, answer.completions, strict=True))
         _count(pairs[key], key, answer, config)
-    for key, (mean, variance) in _chances(pairs, config).items():
+    told = _chances(pairs, config) if found is None else found[answers[0].feedback.aspect].chances(pairs)
+    for key, (mean, variance, weight) in told.items():
         pair, even, swapped = pairs[key], abs(mean - 0.5) < _EVEN, mean < 0.5 - _EVEN
         chosen, rejected = (texts[name] for name in (reversed(key) if swapped else key))
         yield Preference(
@@ -101,6 +119,7 @@ def _of_one_prompt(answers: Sequence[Answer], config: SignalConfig) -> Iterable[
             ranks=(0, 0) if even else (0, 1),
             probability=0.5 if even else max(mean, 1 - mean),
             variance=variance,
+            weight=weight,
             margin=_margin(pair, swapped, config),
             aspect=answers[0].feedback.aspect,
             feedback_ids=tuple(pair.feedback_ids),
@@ -110,42 +129,49 @@ def _of_one_prompt(answers: Sequence[Answer], config: SignalConfig) -> Iterable[
 def _count(pair: _Pair, key: tuple[str, str], answer: Answer, config: SignalConfig) -> None:
     value = answer.feedback.value
     pair.feedback_ids.append(answer.feedback.id)
-    if "tie" in value:
-        pair.won, pair.lost = pair.won + 0.5, pair.lost + 0.5
-        pair.strengths.append(0)
-        return
-    strength = value.get("strength")
-    share = 1.0 if strength is None else config.strength_votes[strength - 1]
-    for_first = answer.feedback.completion_ids[value["chosen"]] == key[0]
+    share = crowd.share_of_first(answer, config)
+    for_first = answer.feedback.completion_ids[0] == key[0]
     pair.won += share if for_first else 1 - share
     pair.lost += 1 - share if for_first else share
-    if strength is not None:
-        pair.strengths.append(strength if for_first else -strength)
+    if "tie" in value:
+        pair.strengths.append(0)
+    elif (strength := value.get("strength")) is not None:
+        chosen_first = answer.feedback.completion_ids[value["chosen"]] == key[0]
+        pair.strengths.append(strength if chosen_first else -strength)
 
 
-def _chances(
-    pairs: Mapping[tuple[str, str], _Pair], config: SignalConfig
-) -> dict[tuple[str, str], tuple[float, float]]:
-    """Mean and variance of P(first preferred) for each pair: alone, or together with the pairs it is linked to."""
+Chance: TypeAlias = tuple[float, float, float]
+"""Mean and variance of P(first preferred), and the weight of what it rests on."""
+
+
+def _chances(pairs: Mapping[tuple[str, str], _Pair], config: SignalConfig) -> dict[tuple[str, str], Chance]:
+    """What each pair's votes say, all people counting alike: alone, or together with the pairs it is linked to."""
+    if config.people == "majority":
+        return {key: _bare(pair) for key, pair in pairs.items()}
     numbers = {name: number for number, name in enumerate(sorted({name for key in pairs for name in key}))}
     ends = [(numbers[first], numbers[second]) for first, second in pairs]
     island_I = choice.islands([one for one, _ in ends], [two for _, two in ends], n_items=len(numbers)).tolist()
     linked: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for key, (first, _) in zip(pairs, ends, strict=True):
         linked[island_I[first]].append(key)
-    found = {}
+    found: dict[tuple[str, str], Chance] = {}
     for keys in linked.values():
         if len(keys) == 1:
             pair = pairs[keys[0]]
-            found[keys[0]] = beta(pair.won, pair.lost, config.prior_votes)
+            found[keys[0]] = (*beta(pair.won, pair.lost, config.prior_votes), 1.0)
         else:
             found.update(_together(keys, pairs, config))
     return {key: found[key] for key in pairs}
 
 
+def _bare(pair: _Pair) -> Chance:
+    """The side with more votes has it, whatever the rest say."""
+    return (0.5 if pair.won == pair.lost else float(pair.won > pair.lost)), 0.0, 1.0
+
+
 def _together(
     keys: Sequence[tuple[str, str]], pairs: Mapping[tuple[str, str], _Pair], config: SignalConfig
-) -> dict[tuple[str, str], tuple[float, float]]:
+) -> dict[tuple[str, str], Chance]:
     numbers = {name: number for number, name in enumerate(sorted({name for key in keys for name in key}))}
     votes = [
         (numbers[winner], numbers[loser], weight)
@@ -156,7 +182,7 @@ def _together(
     winners, losers, weights = zip(*votes, strict=True)
     ridge = 1 / float(polygamma(1, config.prior_votes))  # Beta(a, a) has a logit of variance 2 psi'(a)
     fit = choice.bradley_terry(winners, losers, n_items=len(numbers), weights=weights, ridge=ridge)
-    return {(first, second): fit.probability(numbers[first], numbers[second]) for first, second in keys}
+    return {(first, second): (*fit.probability(numbers[first], numbers[second]), 1.0) for first, second in keys}
 
 
 def _margin(pair: _Pair, swapped: bool, config: SignalConfig) -> float | None:

@@ -26,7 +26,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, ndtri
+from scipy.special import ndtri
 
 from burnish.errors import InputError
 from burnish.maths.blocks import Blocks
@@ -58,6 +58,8 @@ class Annotators:
     """mu and tau of the group, on the same scale."""
     slope_spread: float
     side_spread: float
+    score_spread: float
+    """Standard deviation of the scores before anybody voted."""
     island_I: Ints
     rounds: int
     others_mean_V: Floats
@@ -172,6 +174,7 @@ def fit(given: Votes) -> Annotators:
         slope_mean=state.mu / unit,
         slope_spread=float(np.sqrt(state.slope_prior)) / unit,
         side_spread=float(np.sqrt(state.side_prior)),
+        score_spread=unit,
         island_I=island_I,
         rounds=rounds,
         others_mean_V=others_mean_V * unit,

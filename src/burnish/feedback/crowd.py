@@ -1,0 +1,99 @@
+"""Comparisons of people who differ: what a careful person would say of each pair, and what each person is like.
+
+Votes of all prompts are put together, because how well somebody sees and whether they like the left side are
+properties of the person and not of one prompt (`burnish.maths.annotators`). Aspects are fitted one by one. Anonymous
+votes are taken for one person of average habits, because nothing says which of them belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from burnish.feedback.answers import Answer, SignalConfig, newest
+from burnish.feedback.graders import person_number
+from burnish.maths import annotators
+from burnish.maths.annotators import Annotators
+from burnish.maths.propagation import Votes
+from burnish.records import Author
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Votes of one aspect, row by row with the answers they come from, and what was fitted to them."""
+
+    answers: tuple[Answer, ...]
+    people: tuple[Author, ...]
+    """By number; an anonymous author has an empty id and stands for all of them."""
+    items: Mapping[tuple[str, str], int]
+    """(prompt id, completion id) -> number."""
+    votes: Votes
+    found: Annotators
+
+    def chances(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[float, float, float]]:
+        """For pairs of completion ids: mean and variance of P(a careful person prefers the first), and a weight.
+
+        The weight, in [0, 1], is the share of the prior's variance that the votes took away: 0 where only people who
+        guess were asked. Raises InputError for a pair that no chain of comparisons links.
+        """
+        keys = list(pairs)
+        by_completion = self._by_completion()
+        first_P, second_P = (np.array([by_completion[key[side]] for key in keys], dtype=np.int64) for side in (0, 1))
+        mean_P, variance_P = self.found.probabilities(first_P, second_P)
+        left_P = self.found.gap_variance(first_P, second_P) / (2 * self.found.score_spread**2)
+        weight_P = np.clip(1 - left_P, 0.0, 1.0)
+        rows = zip(mean_P.tolist(), variance_P.tolist(), weight_P.tolist(), strict=True)
+        return dict(zip(keys, rows, strict=True))
+
+    def _by_completion(self) -> dict[str, int]:
+        return {completion: number for (_, completion), number in self.items.items()}
+
+
+def fit(answers: Sequence[Answer], config: SignalConfig) -> dict[str, Crowd]:
+    """One crowd for each aspect that was compared in; "cannot judge" is a missing answer.
+
+    One person's several answers on a pair count as the latest. Raises InputError where no two people of an aspect
+    answered about the same completions.
+    """
+    by_aspect: dict[str, list[Answer]] = {}
+    for answer in answers:
+        if "cannot_judge" not in answer.feedback.value:
+            by_aspect.setdefault(answer.feedback.aspect, []).append(answer)
+    return {aspect: _fit(given, config) for aspect, given in by_aspect.items()}
+
+
+def share_of_first(answer: Answer, config: SignalConfig) -> float:
+    """Share of a vote that goes to the completion shown first: 1, 0, 1/2 for a tie, between them by strength."""
+    value = answer.feedback.value
+    if "tie" in value:
+        return 0.5
+    strength = value.get("strength")
+    share = 1.0 if strength is None else config.strength_votes[strength - 1]
+    return share if value["chosen"] == 0 else 1 - share
+
+
+def _fit(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
+    heard = tuple(answer for _, answer in newest((_question(answer), answer) for answer in answers))
+    items: dict[tuple[str, str], int] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    rows = []
+    for answer in heard:
+        said = answer.feedback
+        left, right = (items.setdefault((said.prompt_id, name), len(items)) for name in said.completion_ids)
+        sided = 0.0 if said.value.get("order") == "unknown" else 1.0
+        rows.append((left, right, person_number(answer, numbers), share_of_first(answer, config), sided))
+    left_V, right_V, person_V, share_V, sided_V = (np.array(column) for column in zip(*rows, strict=True))
+    people = [Author(name, kind) for kind, name in numbers]  # type: ignore[arg-type]
+    if (person_V < 0).any():
+        person_V = np.where(person_V < 0, len(people), person_V)
+        people.append(Author())
+    votes = annotators.votes(
+        left_V, right_V, person_V, share_V, n_items=len(items), n_people=len(people), sided=sided_V
+    )
+    return Crowd(heard, tuple(people), items, votes, annotators.fit(votes))
+
+
+def _question(answer: Answer) -> tuple[str, ...]:
+    return tuple(sorted(answer.feedback.completion_ids))
