@@ -6,6 +6,7 @@ from math import log
 import pytest
 import torch
 
+from burnish.errors import InputError
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import sft
 
@@ -61,3 +62,28 @@ def test_a_better_fit_costs_less_and_an_empty_completion_has_no_mean():
     )
     assert metrics["nll"].tolist() == pytest.approx([1.5 * log(2), float("nan")], nan_ok=True)
     assert float(shares(BATCH, TOKEN, LOGPROBS / 2).sum()) < float(shares(BATCH, TOKEN).sum())
+
+
+@pytest.mark.parametrize("normaliser", ["token", "completion"])
+def test_label_smoothing_costs_what_the_other_tokens_would(normaliser):
+    plain, smooth = sft.Config(normaliser=normaliser), sft.Config(normaliser=normaliser, label_smoothing=0.1)
+    other = torch.log1p(-LOGPROBS.exp())
+    complement = shares(BATCH, plain, torch.where(BATCH.completion_mask_BT, other, 0.0))
+    expected = 0.9 * shares(BATCH, plain) + 0.1 * complement
+    assert shares(BATCH, smooth).tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+    leaf = torch.where(BATCH.completion_mask_BT, LOGPROBS, -1.0).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda values: shares(BATCH, smooth, values), leaf)
+    with pytest.raises(InputError, match="label_smoothing"):
+        sft.Config(label_smoothing=0.5)
+
+
+def test_it_learns_what_was_shown_up_to_the_smoothing_and_its_twin_avoids_it():
+    batch = Batch(length_mask([1]), torch.arange(1))
+    for sign, smoothing, expected in ((1, 0.0, 1.0), (1, 0.1, 0.9), (-1, 0.0, 0.0)):
+        config = sft.Config(label_smoothing=smoothing)
+        logits = torch.zeros(5, dtype=DOUBLE, requires_grad=True)
+        for _ in range(200):
+            found = sign * shares(batch, config, torch.log_softmax(logits, -1)[:1][None]).sum()
+            (slope,) = torch.autograd.grad(found, logits)
+            logits = (logits - slope).detach().requires_grad_(True)
+        assert torch.softmax(logits.detach(), -1)[0].item() == pytest.approx(expected, abs=0.02)

@@ -16,11 +16,11 @@ def sides(batch: Batch, method: str) -> tuple[Tensor, Tensor]:
 
 
 def balanced(weights_BK: Tensor, demonstrated_B: Tensor, drawn_B: Tensor) -> Tensor:
-    """Return weights, (B, K), that sum over the window to 1/K for each head on each side, demonstrated and drawn.
+    """Return weights, (B, K), float64, that sum over the window to 1/K for each head on each side, demonstrated and drawn.
 
     However many there are of each, the two sides pull equally; a head whose bootstrap left one side empty has none.
     """
-    heads = weights_BK.shape[1]
+    heads, weights_BK = weights_BK.shape[1], weights_BK.double()
     totals = [weights_BK[side_B].sum(0) for side_B in (demonstrated_B, drawn_B)]
     usable_K = (totals[0] > 0) & (totals[1] > 0)
     both_BK = torch.where(demonstrated_B[:, None], totals[0], totals[1])

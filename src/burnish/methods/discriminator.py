@@ -84,7 +84,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     assert batch.weights_BK is not None
     demonstrated_B, drawn_B = adversarial.sides(batch, "discriminator")
     rewards_BK = outputs.rewards_BK
-    label_B1 = torch.where(demonstrated_B, 1 - config.smoothing, 0.0)[:, None].to(rewards_BK.dtype)
+    label_B1 = (1 - config.smoothing) * demonstrated_B[:, None].to(rewards_BK.dtype)
     loss_BK = -label_B1 * F.logsigmoid(rewards_BK) - (1 - label_B1) * F.logsigmoid(-rewards_BK)
     share_B = (loss_BK * batch.weights_BK.to(loss_BK.dtype)).sum(-1)
     reward_B = rewards_BK.detach().mean(-1)
