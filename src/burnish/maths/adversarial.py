@@ -16,7 +16,7 @@ def sides(batch: Batch, method: str) -> tuple[Tensor, Tensor]:
 
 
 def balanced(weights_BK: Tensor, demonstrated_B: Tensor, drawn_B: Tensor) -> Tensor:
-    """Return weights, (B, K), float64, that sum over the window to 1/K for each head on each side, demonstrated and drawn.
+    """Return weights, (B, K), float64, that sum over the window to 1/K for each head on each of the two sides.
 
     However many there are of each, the two sides pull equally; a head whose bootstrap left one side empty has none.
     """
@@ -37,7 +37,7 @@ def log_partition(log_weight_BK: Tensor, group_B: Tensor, drawn_B: Tensor) -> tu
     """
     found_BK = torch.zeros_like(log_weight_BK)
     effective_B = torch.full((len(group_B),), torch.nan, dtype=log_weight_BK.dtype)
-    for group in group_B[drawn_B].unique().tolist():
+    for group in sorted(set(group_B[drawn_B].tolist())):
         own_B = (group_B == group) & drawn_B
         own_MK = log_weight_BK[own_B]
         size = torch.log(own_MK.new_tensor(float(len(own_MK))))
