@@ -34,7 +34,7 @@ class SignalConfig:
     """Every rating is mapped linearly from its own scale to this one, worst and best; thumbs go to its ends."""
     kinds: tuple[str, ...] = (
         "rating", "thumb", "comparison", "ranking", "best_worst", "correction", "suggestion", "span", "rubric",
-        "reference",
+        "reference", "comment",
     )  # fmt: skip
     """Kinds that are used. `implicit` must be asked for: what people do is not what they say."""
     author_kinds: tuple[AuthorKind, ...] = ("human", "ai", "rule")

@@ -59,6 +59,7 @@ def signals_from(entries: Iterable[Entry], config: SignalConfig | None = None) -
         kind: [answer for answer in given if answer.feedback.id not in superseded] for kind, given in gathered.items()
     }
     _add_implied(current)
+    _gather(current, settings)
     return [signal for kind in sorted(current) for signal in _convert(kind, current[kind], settings)]
 
 
@@ -72,6 +73,13 @@ def _add_implied(current: dict[str, list[Answer]]) -> None:
                     implied.setdefault(more.feedback.kind, []).append(more)
     for kind, given in implied.items():
         current[kind] = given + current.get(kind, [])
+
+
+def _gather(current: dict[str, list[Answer]], config: SignalConfig) -> None:
+    """Let a kind take what other kinds' answers hold of it: remarks made beside ratings are comments too."""
+    for kind in config.kinds:
+        if (gathered := getattr(kinds.load(kind), "gathered", None)) and (found := gathered(current)):
+            current[kind] = found
 
 
 def _convert(kind: str, answers: Sequence[Answer], config: SignalConfig) -> Iterator[Signal]:

@@ -8,7 +8,7 @@ Zaenen's (2006).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -17,7 +17,7 @@ from burnish.feedback.words.tokens import Token
 
 SENTENCE_MARKS = frozenset(".!?…。！？")
 CLAUSE_MARKS = frozenset(",;()[]，；（）、—–")
-_LONGEST = 4  # tokens in a connective or a negator
+_LONGEST = 4  # tokens in a phrase that turns nothing
 
 
 class Role(Enum):
@@ -41,14 +41,6 @@ class Clause:
     weight: float = 1.0
     asked: bool = False
     """It ends with a question mark."""
-
-
-def match(words: Sequence[Token], place: int, phrases: Collection[grammar.Phrase]) -> int:
-    """How many tokens the longest of the phrases takes up at a place; 0 where none stands there."""
-    for length in range(min(_LONGEST, len(words) - place), 0, -1):
-        if tuple(token.text for token in words[place : place + length]) in phrases:
-            return length
-    return 0
 
 
 def clauses(text: str, words: Sequence[Token]) -> list[Clause]:
@@ -99,13 +91,15 @@ def _is_subject(words: Sequence[Token], place: int) -> bool:
 
 def _connective(words: Sequence[Token], place: int, *, begins: bool) -> tuple[Role, int]:
     """The role that a connective at this place gives to what follows, and its length in tokens."""
-    if any(match(words, max(0, place - back), grammar.NOT_TURNS) > back for back in range(_LONGEST)):
+    taken, yields = grammar.TURNS.at(words, place), grammar.YIELDS.at(words, place)
+    if not (taken or yields) or any(
+        grammar.NOT_TURNS.at(words, place - back) > back for back in range(min(_LONGEST, place + 1))
+    ):
         return Role.PLAIN, 0
-    taken, yields = match(words, place, grammar.TURNS), match(words, place, grammar.YIELDS)
     if yields > taken:
         return (Role.YIELD, yields) if begins or words[place].text != "while" else (Role.PLAIN, 0)
     last = place + taken >= len(words) or words[place + taken].text[0] in SENTENCE_MARKS
-    if not taken or last or (not begins and match(words, place, grammar.ONLY_FIRST) == taken):
+    if not taken or last or (not begins and grammar.ONLY_FIRST.at(words, place) == taken):
         return Role.PLAIN, 0
     return Role.TURN, taken
 

@@ -8,9 +8,11 @@ Councill et al. 2010), implicit negators (Karttunen 1971 for `fail to`), intensi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
+
+from burnish.feedback.words.tokens import Token
 
 Phrase: TypeAlias = tuple[str, ...]
 
@@ -27,8 +29,29 @@ def _classes() -> Mapping[str, tuple[Phrase, ...]]:
 CLASSES = _classes()
 
 
-def _phrases(name: str) -> frozenset[Phrase]:
-    return frozenset(CLASSES[name])
+class Phrases:
+    """A class of phrases that can be asked which of them stands at a place."""
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        self.all = frozenset(phrases)
+        self._longest: dict[str, int] = {}
+        for first, *more in self.all:
+            self._longest[first] = max(1 + len(more), self._longest.get(first, 0))
+
+    def at(self, words: Sequence[Token], place: int) -> int:
+        """How many tokens the longest of the phrases takes up at a place; 0 where none stands there."""
+        for length in range(min(self._longest.get(words[place].text, 0), len(words) - place), 0, -1):
+            if tuple(token.text for token in words[place : place + length]) in self.all:
+                return length
+        return 0
+
+    def within(self, words: Sequence[Token], end: int) -> bool:
+        """Whether one of the phrases begins before a place."""
+        return any(self.at(words, place) for place in range(end))
+
+
+def _phrases(name: str) -> Phrases:
+    return Phrases(CLASSES[name])
 
 
 def _words(name: str) -> frozenset[str]:
@@ -59,13 +82,15 @@ SARCASM = ("/s", "yeah right", "yeah, right", "thanks a lot", "thanks for nothin
            "🙄", "呵呵", "真行", "真是太好了", "可真")  # fmt: skip
 """Signs of sarcasm: they make a reading unsure and turn nothing, because people disagree on them too."""
 
-_JOINED = (NEGATORS, NOT_NEGATORS, SELF_NEGATIVE, TURNS, YIELDS, WISHES, CONDITIONS, frozenset(FACTORS))
-CHINESE_WORDS = frozenset(word for group in _JOINED for (word, *_) in group if not word.isascii()) | SCOPE_ENDS
+_JOINED = [each.all for each in (NEGATORS, NOT_NEGATORS, SELF_NEGATIVE, TURNS, YIELDS, WISHES, CONDITIONS)]
+CHINESE_WORDS = (
+    frozenset(word for group in (*_JOINED, FACTORS) for (word, *_) in group if not word.isascii()) | SCOPE_ENDS
+)
 """Words that Chinese is cut into, beside those of the lexicon."""
 
 _STRONG = _words("also_opinions")
 CLOSED = (
-    frozenset(word for group in (NEGATORS, TURNS, YIELDS, frozenset(FACTORS)) for word, *more in group if not more)
+    frozenset(word for group in (NEGATORS.all, TURNS.all, YIELDS.all, FACTORS) for word, *more in group if not more)
     - _STRONG
 )
 """Words of grammar that no other list may give a valence; `_STRONG` ones are opinions as well."""

@@ -50,6 +50,7 @@ class Lexicon:
         self._phrases: dict[tuple[str, ...], Entry] = {}
         for phrase, entry in entries.items():
             self._phrases[tuple(token.text for token in tokens(phrase, self.vocabulary))] = entry
+        self._known: dict[str, Entry | None] = {}
         self._longest: dict[str, int] = {}
         for words in self._phrases:
             self._longest[words[0]] = max(len(words), self._longest.get(words[0], 0))
@@ -86,7 +87,12 @@ class Lexicon:
             place = found.last if found else place + 1
 
     def word(self, word: str) -> Entry | None:
-        """The entry of one word as it stands or without its ending."""
+        """The entry of one word as it stands or without its ending; asked for often, so it is kept."""
+        if word not in self._known:
+            self._known[word] = self._looked_up(word)
+        return self._known[word]
+
+    def _looked_up(self, word: str) -> Entry | None:
         found = self._phrases.get((word,))
         if found or not word.isascii() or word in grammar.CLOSED:
             return found

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burnish.feedback.words import grammar
-from burnish.feedback.words.clauses import match
 from burnish.feedback.words.lexicon import Found
 from burnish.feedback.words.tokens import Token
 
@@ -31,8 +30,8 @@ def negators(part: Sequence[Token], found: Sequence[Found]) -> list[Negator]:
              for place in range(each.first, each.last)}  # fmt: skip
     read, place = [], 0
     while place < len(part):
-        passed = match(part, place, grammar.NOT_NEGATORS)
-        length = 0 if passed or place in taken else match(part, place, grammar.NEGATORS)
+        passed = grammar.NOT_NEGATORS.at(part, place)
+        length = 0 if passed or place in taken else grammar.NEGATORS.at(part, place)
         if length:
             read.append(Negator(place, place + length))
         place += passed or length or 1

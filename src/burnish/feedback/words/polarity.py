@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from burnish.feedback.words import grammar, negation
-from burnish.feedback.words.clauses import Clause, match
+from burnish.feedback.words.clauses import Clause
 from burnish.feedback.words.lexicon import Entry, Found, Lexicon
 from burnish.feedback.words.negation import Negator
 from burnish.feedback.words.tokens import Token
@@ -136,8 +136,8 @@ def _read(part: Sequence[Token], found: Found, turned: int, lent: float) -> Opin
         valence = -1.5
     elif complaint and 0 < valence <= TOO_GOOD:
         valence *= -0.6
-    valence *= lent * factor * (CONDITIONAL if _stands_before(part, found.first, grammar.CONDITIONS) else 1)
-    if _is_wished(part, found.first):
+    valence *= lent * factor * (CONDITIONAL if grammar.CONDITIONS.within(part, found.first) else 1)
+    if grammar.WISHES.within(part, found.first):
         valence, flips = -0.5 * abs(valence), False
     elif flips:
         valence *= TURNED_GOOD if valence > 0 else TURNED_BAD
@@ -165,22 +165,14 @@ def _factor(part: Sequence[Token], place: int) -> tuple[float, bool]:
     return factor, complaint
 
 
-def _is_wished(part: Sequence[Token], place: int) -> bool:
-    return _stands_before(part, place, grammar.WISHES)
-
-
-def _stands_before(part: Sequence[Token], place: int, phrases: frozenset[grammar.Phrase]) -> bool:
-    return any(match(part, before, phrases) for before in range(place))
-
-
 def _unresolved(part: Sequence[Token], left: Sequence[Negator], read: Sequence[Opinion]) -> list[Opinion]:
     """What negators say that turn no opinion; two of them make a good thing: "it lacks nothing"."""
     if not left or (read and all(part[n.first].text in ("no", "nor", "neither") and n.first == 0 for n in left)):
         return []
-    lacking = [n for n in left if tuple(t.text for t in part[n.first : n.last]) in grammar.SELF_NEGATIVE]
+    lacking = [n for n in left if tuple(t.text for t in part[n.first : n.last]) in grammar.SELF_NEGATIVE.all]
     if len(left) == 2 and (lacking or any(part[n.first].text in ("nothing", "none") for n in left)):
         return [Opinion(left[0].first, left[-1].last, -UNRESOLVED, "", True)]
-    if all(tuple(t.text for t in part[n.first : n.last]) in grammar.RIDS for n in left):
+    if all(tuple(t.text for t in part[n.first : n.last]) in grammar.RIDS.all for n in left):
         return [Opinion(left[0].first, left[0].last, RID, "", True)]
     if read and not lacking:
         return []  # "I don't know, I love it": a clause with an opinion of its own says what it says

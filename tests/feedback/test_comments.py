@@ -1,0 +1,84 @@
+"""Comments as signals: critiques always, scores where the words are sure enough."""
+
+import pytest
+
+from burnish.feedback.rows import Given, to_entry
+from burnish.feedback.signals import SignalConfig, signals_from
+from burnish.records import Critique, Score
+
+TEXT = "The tower is in Paris. It was built in 1876. It is made of iron."
+
+
+def entries(*rows):
+    whole = [{"prompt": "Tell me of the tower", "completion": TEXT, **row} for row in rows]
+    return [to_entry(row, (f"line {number}", 0), Given()) for number, row in enumerate(whole)]
+
+
+def scores(*rows, config=None):
+    found = signals_from(entries(*rows), config)
+    return {each.aspect: each for each in found if isinstance(each, Score) and each.source == "comment"}
+
+
+def critiques(*rows):
+    return [each for each in signals_from(entries(*rows)) if isinstance(each, Critique)]
+
+
+def test_a_comment_becomes_a_critique_with_the_parts_it_speaks_of():
+    (critique,) = critiques({"comment": 'I like the tone, but the second sentence is wrong: "1876" should be 1889.'})
+    marked = {(TEXT[span.start : span.end], span.label, span.severity < 0) for span in critique.spans}
+    assert ("It was built in 1876.", "correctness", True) in marked
+    assert critique.aspect == ""  # it speaks of two
+
+
+def test_a_comment_that_speaks_of_one_aspect_is_a_critique_in_that_aspect():
+    (critique,) = critiques({"comment": "Far too long."})
+    assert (critique.aspect, critique.text) == ("length", "Far too long.")
+
+
+def test_sure_words_become_scores_for_the_whole_and_each_aspect():
+    found = scores({"comment": "Excellent and very clear, but the dates are simply wrong."})
+    assert found["fluency"].value > 0 > found["correctness"].value
+    assert 0 < found["correctness"].variance < 4
+    assert found["correctness"].reason.startswith("Excellent")
+
+
+def test_unsure_words_become_no_score_and_never_a_zero():
+    assert scores({"comment": "I read it."}) == {}
+    assert scores({"comment": "not bad"}) == {}
+    assert len(critiques({"comment": "I read it."})) == 1
+
+
+def test_several_people_are_surer_than_one_and_one_person_twice_is_not_two():
+    bad = {"comment": "This is terrible."}
+    one = scores({**bad, "author": "ana"})[""]
+    two = scores({**bad, "author": "ana"}, {**bad, "author": "bo"})[""]
+    same = scores({**bad, "author": "ana", "id": "1"}, {**bad, "author": "ana", "id": "2"})[""]
+    assert two.variance < one.variance == pytest.approx(same.variance)
+    assert two.value < one.value == pytest.approx(same.value)
+
+
+def test_who_gave_a_grade_has_said_the_whole_and_adds_aspects_only():
+    rated = {"rating": 2, "scale": [1, 5], "kind": "rating", "comment": "The facts are wrong.", "author": "ana"}
+    assert set(scores(rated)) == {"correctness"}
+    assert len(critiques(rated)) == 1  # a remark beside a rating is a comment too
+
+
+def test_grades_beside_comments_teach_what_words_are_worth():
+    """These people write "terrible" and grade in the middle: so their words weigh less."""
+    graded = {"comment": "terrible", "rating": 3, "scale": [1, 5], "kind": "rating"}
+    mild = [{**graded, "completion": f"{TEXT} {n}", "author": f"p{n}"} for n in range(100)]
+    new = {"comment": "absolutely terrible, horrible!", "author": "new"}
+    assert scores(new)[""].value < -1.5
+    taught = scores(*mild, new).get("")
+    assert taught is None or taught.value > scores(new)[""].value + 0.5
+
+
+def test_scores_are_on_the_scale_asked_for():
+    bad = {"comment": "This is terrible."}
+    plain, shares = scores(bad)[""], scores(bad, config=SignalConfig(scale=(0.0, 1.0)))[""]
+    assert shares.value == pytest.approx((plain.value + 4) / 8)
+    assert shares.variance == pytest.approx(plain.variance / 64)
+
+
+def test_the_aspect_its_author_named_is_what_the_comment_speaks_of():
+    assert set(scores({"comment": "This is terrible.", "aspect": "tone"})) == {"tone"}
