@@ -1,4 +1,4 @@
-"""`burnish feedback import|export|stats|delete`: feedback in and out of the store, and what is in it."""
+"""`burnish feedback import|export|stats|judge|delete`: feedback in and out of the store, and what is in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from burnish import progress
+from burnish.cli import feedback_judge
 from burnish.errors import InputError, nearest
 from burnish.progress import counted
 
@@ -88,6 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _db(stats)
     _output(stats)
 
+    judge = verb("judge", feedback_judge.HELP, feedback_judge.DESCRIPTION, feedback_judge.EXAMPLES)
+    feedback_judge.add_arguments(judge)
+    _db(judge)
+    _output(judge)
+
     about = "erase a person's words, or one record; models trained on them are named"
     delete = verb("delete", about, DELETE, DELETE_EXAMPLES)
     _db(delete)
@@ -100,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"import": _import, "export": _export, "stats": _stats, "delete": _delete}
+    verbs = {"import": _import, "export": _export, "stats": _stats, "judge": feedback_judge.run, "delete": _delete}
     return verbs[args.feedback_verb](args)
 
 

@@ -1,0 +1,186 @@
+"""`burnish feedback judge` against a small server on this machine that prefers the longer text."""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from burnish.cli.main import main
+from burnish.store import open_store
+
+PAIRS = [
+    {"prompt": f"q{i}", "chosen": "a long good answer", "rejected": "short", "author": name}
+    for i in range(6)
+    for name in ("ana", "bo")
+]
+RATED = [
+    {"prompt": f"r{i}", "completion": "word " * (i + 1), "rating": i % 5 + 1, "scale": [1, 5], "author": "ana"}
+    for i in range(8)
+]
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append(body)
+        content = json.dumps(
+            {"choices": [{"message": {"content": self.answer(body)}, "finish_reason": "stop"}]}
+        ).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def answer(self, body):
+        text = body["messages"][1]["content"] if len(body["messages"]) > 1 else ""
+        shown = re.findall(r"answer (\w) begins =====\n(.*?)\n=====", text, re.S)
+        if shown:
+            return json.dumps({"reason": "longer", "verdict": max(shown, key=lambda pair: len(pair[1]))[0]})
+        if "Is it long?" in text:
+            return json.dumps({"evidence": ["word"], "verdict": "yes"})
+        return self.server.grade
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.asked, http.grade, http.daemon_threads = [], '{"reason": "fine", "rating": 7}', True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield http
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def judge(server, tmp_path, monkeypatch, capsys):
+    """Run the verb in a folder of its own; returns (status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        name = f"openai:http://127.0.0.1:{server.server_port}/v1#tiny"
+        status = main(["feedback", "judge", "--judge", name, "--quiet", *map(str, words)])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture
+def stored(tmp_path, capsys):
+    def store(rows):
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        assert main(["feedback", "import", str(path), "--db", f"sqlite:///{tmp_path / 'burnish.db'}", "--quiet"]) == 0
+        capsys.readouterr()
+        return path
+
+    return store
+
+
+def by_machines(tmp_path):
+    with open_store(f"sqlite:///{tmp_path / 'burnish.db'}", create=False) as store:
+        return [record for entry in store.entries() for record in entry.feedback if record.author.kind == "ai"]
+
+
+def test_pairs_are_judged_in_both_orders_stored_and_set_beside_people(judge, stored, server, tmp_path):
+    stored(PAIRS)
+    status, out, _ = judge("--form", "comparison", "--compare-with-people")
+    assert status == 0
+    assert "6 judged, 0 failed" in out
+    assert "both orders named the same one in 6 of 6" in out
+    assert re.search(r"agrees with people's order +\+1\.000", out)
+    records = by_machines(tmp_path)
+    assert [record.value for record in records] == [{"chosen": record.value["chosen"]} for record in records]
+    assert len(records) == 6
+    assert records[0].time.endswith("+00:00")
+    assert len(server.asked) == 1 + 12  # the probe for log-probs, and two orders of each
+
+
+def test_asking_again_asks_nothing_and_adds_nothing(judge, stored, server, tmp_path):
+    stored(PAIRS)
+    judge("--form", "comparison")
+    asked, records = len(server.asked), by_machines(tmp_path)
+    status, out, _ = judge("--form", "comparison", "--json", "--compare-with-people")
+    found = json.loads(out)
+    assert (status, found["asked"], found["recalled"]) == (0, 0, 12)
+    assert found["people"][0]["consistency"]["n"] == 6
+    assert len(server.asked) == asked + 1
+    assert by_machines(tmp_path) == records
+    _, out, _ = judge("--form", "comparison", "--replay", "--words", "--json")
+    assert json.loads(out)["judged"] == 6
+    assert len(server.asked) == asked + 1
+
+
+def test_ratings_of_a_file_with_a_limit(judge, stored, tmp_path):
+    path = stored(RATED)
+    status, out, _ = judge(path, "--form", "rating", "--limit", 3, "--db", "sqlite:///other.db")
+    assert status == 0
+    assert "3 judged, 0 failed" in out
+    with open_store("sqlite:///other.db", create=False) as store:
+        assert store.stats()["by_kind"] == {"rating": 3}
+
+
+def test_a_rubric_from_a_file(judge, stored, tmp_path):
+    stored(RATED)
+    (tmp_path / "r.toml").write_text('[[criteria]]\nid = "long"\nquestion = "Is it long?"\nevidence = true\n', "utf-8")
+    status, out, _ = judge("--form", "rubric", "--rubric", "r.toml", "--json")
+    assert (status, json.loads(out)["judged"]) == (0, 8)
+    assert by_machines(tmp_path)[0].value["rubric"][0]["evidence"] == "word"
+
+
+def test_what_fails_is_counted_and_stores_nothing(judge, stored, server, tmp_path):
+    stored(RATED)
+    server.grade = "I would rather not."
+    status, out, _ = judge("--form", "rating", "--compare-with-people")
+    assert status == 0
+    assert "0 judged, 8 failed" in out
+    assert "failed 8: unreadable" in out
+    assert by_machines(tmp_path) == []
+
+
+def test_a_budget_ends_it_and_a_larger_one_goes_on(judge, stored, server):
+    stored(RATED)
+    _, out, _ = judge("--form", "rating", "--dry-run", "--json")
+    needed = json.loads(out)["most_tokens"]
+    assert len(server.asked) == 0
+    status, out, _ = judge("--form", "rating", "--budget", needed // 2, "--json")
+    first = json.loads(out)
+    assert status == 0
+    assert first["failures"] == {"budget": first["failed"]}
+    assert 0 < first["failed"] < 8
+    assert first["tokens"] <= needed // 2
+    found = json.loads(judge("--form", "rating", "--budget", needed, "--json")[1])
+    assert (found["judged"], found["failed"], found["recalled"]) == (8, 0, first["judged"])
+
+
+def test_a_dry_run_tells_what_it_would_cost(judge, stored):
+    stored(RATED)
+    status, out, _ = judge("--form", "rating", "--dry-run", "--prices", "1,10")
+    assert status == 0
+    assert "8 items by rating: 8 questions" in out
+    assert "at these prices" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--form", "rubric"], "--rubric: missing"),
+        (["--form", "rating", "--scale", "one"], "not two numbers"),
+        (["--form", "rating", "--repeats", "3"], "every answer is the same"),
+        (["--form", "rating", "--max-cost", "1"], "Add --prices"),
+        (["nothere.jsonl", "--form", "rating"], "there is no such file"),
+        (["--form", "comparison"], "nothing to judge"),
+    ],
+)
+def test_slips_are_told(judge, stored, words, complaint):
+    stored(RATED)
+    status, _, err = judge(*words)
+    assert status == 2
+    assert complaint in err
