@@ -16,6 +16,7 @@ from burnish.maths.batch import Batch, Outputs
 from burnish.methods import Needs
 from burnish.models.table import TablePolicy
 from burnish.records import Completion, Prompt, Sampling, Score
+from burnish.training.optimiser import Optimiser, OptimiserConfig
 from burnish.training.window import window
 
 DOUBLE = torch.float64
@@ -55,6 +56,8 @@ class World:
             old_logprobs_BT=outputs.logprobs_BT.detach(),
             old_values_BT=None if outputs.values_BT is None else outputs.values_BT.detach(),
             reference_logprobs_BT=outputs.reference_logprobs_BT.detach(),
+            slow_values_BT=None if outputs.values_BT is None else outputs.values_BT.detach(),
+            slow_q_BTKV=None if outputs.q_BTKV is None else outputs.q_BTKV.detach(),  # a copy that is not slow at all
         ), outputs
 
     def everything(self) -> tuple[Batch, Outputs]:
@@ -69,6 +72,26 @@ class World:
         """Return KL(policy || reference) of whole completions, with gradient."""
         p, q = self.chances(), self.policy.probabilities(self.prompt, reference=True)
         return (p * (p.log() - q.log())).sum()
+
+    def best_of_both(self, beta: float) -> Tensor:
+        """Return the policy with the most reward less beta * divergence, as chances of all completions."""
+        tilted = self.policy.probabilities(self.prompt, reference=True) * torch.exp(self.rewards / beta)
+        return (tilted / tilted.sum()).detach()
+
+    def become(self, chances: Tensor) -> None:
+        """Make the policy, not its reference, say completions with these chances."""
+        weights = torch.zeros_like(self.logits)
+        for tokens, chance in zip(self.tokens, chances, strict=True):
+            for place, token in enumerate(tokens):
+                weights[self.policy._node[self.prompt.id, tokens[:place]], token] += chance
+        self.logits.data.copy_(weights.log())
+
+    def worth(self, values: Tensor) -> dict[tuple[int, ...], float]:
+        """Return the mean of these values over completions that go on from each beginning; the whole ones' too."""
+        p = self.chances().detach()
+        begun = {tokens[:place] for tokens in self.tokens for place in range(len(tokens) + 1)}
+        below = {b: torch.tensor([tokens[: len(b)] == b for tokens in self.tokens]) for b in begun}
+        return {b: float((p * values)[which].sum() / p[which].sum()) for b, which in below.items()}
 
     def gradient(self, value: Tensor, of: str = "logits") -> Tensor:
         return torch.autograd.grad(value, self.policy.tables[of], retain_graph=True)[0]
@@ -112,7 +135,8 @@ class World:
         self, method: Any, config: Any, *, steps: int, n: int = 16, rate: float = 0.3, tools: Tools | None = None
     ) -> float:
         """Take steps on drawn completions; return the expected reward afterwards."""
-        optimiser = torch.optim.Adam(self.policy.tables.values(), lr=rate)
+        settings = OptimiserConfig(rate, warmup_steps=0, max_grad_norm=0.0)
+        optimiser = Optimiser(self.policy.parameters(), settings)
         for step in range(steps):
             groups = [self.drawn(n, seed=step, method=method, config=config)]
             if hasattr(method, "choose"):
@@ -120,9 +144,8 @@ class World:
             if not groups:
                 continue
             batch, outputs = self.window([group.rows for group in groups])
-            optimiser.zero_grad()
             method.loss(method.targets(batch, config), outputs, config)[0].sum().backward()
-            optimiser.step()
+            optimiser.step(rate)
         return self.mean_reward()
 
     def mean_reward(self) -> float:

@@ -130,11 +130,9 @@ def test_the_value_heads_gradient_is_towards_the_expected_return(world):
     """Descending the value's loss alone, exactly, ends at the expected reward from each state."""
     here = world(longest=2, heads={"value": 1})
     config = replace(PLAIN, value_weight=1.0)
-    p = here.chances().detach()
-    here.policy.tables["value"].data[0] = float((p * here.rewards).sum())
+    worth = here.worth(here.rewards)
     for node, (_, begun) in enumerate(here.policy._node):
-        below = torch.tensor([tokens[: len(begun)] == begun and len(tokens) > len(begun) for tokens in here.tokens])
-        here.policy.tables["value"].data[node] = float((p * here.rewards)[below].sum() / p[below].sum())
+        here.policy.tables["value"].data[node] = worth[begun]
     slope = here.gradient(here.expected(ppo, config), of="value")
     assert slope.abs().max() < 1e-12
     here.policy.tables["value"].data += 1.0

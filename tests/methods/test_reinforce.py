@@ -118,6 +118,13 @@ def test_the_kl_in_the_reward_is_the_gradient_of_the_whole_completions_divergenc
     assert here.gradient(here.divergence()).norm() > 0.05
 
 
+def test_it_rests_where_the_best_of_reward_and_divergence_is(world):
+    here = world()
+    here.become(here.best_of_both(0.3))
+    found = here.gradient(here.expected(reinforce, reinforce.Config(baseline="none", beta=0.3)))
+    assert found.abs().max() < 1e-12
+
+
 def test_the_kl_in_the_loss_holds_no_token_to_account_for_later_ones(world):
     here = world()
     config = reinforce.Config(baseline="none", beta=0.3, kl_in="loss")
