@@ -12,7 +12,7 @@ TORCH_FROM ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke test check format docs bench peers clean
+.PHONY: help setup run smoke test check format docs bench peers oracles clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,13 @@ peers: setup  ## make .peers/, the environment of TRL and others that `burnish b
 	@[ -x .peers/bin/python ] || $(BIN)/python -m venv .peers
 	.peers/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_FROM) $(TORCH)
 	.peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+
+oracles: peers  ## ask TRL, OpenRLHF and verl for the numbers of our losses, print both side by side; ARGS=--write keeps them
+	@set -e; for each in trl==1.12.0 trl==1.13.0 openrlhf==0.11.2 verl==0.9.1; do \
+	  folder=.oracles/$$(echo $$each | sed 's/==/-/'); \
+	  [ -d $$folder ] || .peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $$folder $$each; \
+	done
+	$(BIN)/python tests/oracles/compare.py $(ARGS)
 
 clean:  ## remove caches and build leftovers; runs and fetched models stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,302 @@
+"""Our answers to what the oracles are asked (theirs/), told in the same way: a loss and its gradient along a probe.
+
+A case that oracles define differently has a name of its own, and `WHY` says what differs; `LOOSE` says where an oracle
+itself is no nearer than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from burnish.maths import returns, rollouts
+from burnish.maths.advantages import group_relative, leave_one_out
+from burnish.maths.batch import Batch, Outputs
+from burnish.maths.kl import KLController, kl_estimate
+from burnish.methods import cpo, dpo, grpo, ipo, kto, nash_md, orpo, ppo, process_reward, reward, rloo, sdpo, sft, simpo
+from burnish.models.head import TokenStatistics, token_statistics
+from oracles.theirs.protocol import Window
+from oracles.window import GROUPS, B, N, V
+
+Answer = Callable[[Window], Sequence[Tensor]]
+
+WHY = {
+    "ipo mean": "each log-ratio is divided by its completion's length (TRL)",
+    "ipo sum": "log-ratios of whole completions (the paper's equation 17, OpenRLHF)",
+    "orpo, odds": "TRL's imitation beside it takes in the prompt and divides by a batch's tokens, ours is of the pair",
+    "cpo, preference": "TRL's imitation beside it divides by a batch's tokens, ours by the completion's",
+    "grpo with kl k3": "TRL with use_bias_correction_kl off",
+    "nash-md": "gradient alone: TRL charges each token's KL as k2 does (ours: kl_in=loss, kl=k2), its value is another",
+    "sdpo log-ratio": "gradient alone: TRL's value is the log-ratio times the log-prob",
+    "gae returns": "read under the mask: verl keeps what stood in masked places",
+}
+"""What differs between definitions, by case."""
+
+LOOSE = {
+    ("kl k1", "openrlhf"): (1e-5, "it computes in float32 whatever it is given"),
+    ("kl k2", "openrlhf"): (1e-5, "it computes in float32 whatever it is given"),
+    ("kl k3", "openrlhf"): (1e-5, "it computes in float32 whatever it is given"),
+    ("orpo, odds", "trl"): (1e-5, "it computes in float32 whatever it is given"),
+    ("sft of logits", "trl"): (1e-5, "it computes in float32 whatever it is given"),
+    ("process reward", "trl 1.13"): (1e-5, "it computes in float32 whatever it is given"),
+    ("sft by completion", "openrlhf"): (1e-7, "it adds 1e-8 to every count"),
+    ("grpo", "openrlhf"): (1e-7, "it adds 1e-8 to every count"),
+    ("gspo", "openrlhf"): (1e-7, "it adds 1e-8 to every count"),
+    ("grpo", "verl"): (1e-7, "it adds 1e-8 to every count"),
+    ("gspo", "verl"): (1e-7, "it adds 1e-8 to every count"),
+    ("whitening", "verl"): (1e-6, "1e-8 is added to the variance, ours to the standard deviation"),
+    ("whitening", "trl 1.12"): (1e-6, "1e-8 is added to the variance, ours to the standard deviation"),
+    ("gae, whitened", "verl"): (1e-6, "1e-8 is added to the variance, ours to the standard deviation"),
+}
+"""How near an oracle's float64 can be, where that is less near than 1e-9, and why."""
+
+OTHER = {
+    ("trl", "grpo with kl k3, weighted"): (
+        "grpo with kl k3",
+        "TRL's default (use_bias_correction_kl) weighs each token's KL by its ratio, which mends k3's gradient for old "
+        "samples; here the exact KL does that, and k3 is k3",
+    ),
+    ("trl", "ipo mean"): ("ipo sum", "TRL's IPO divides by length: under one beta it is another loss than the paper's"),
+    ("openrlhf", "ipo sum"): ("ipo mean", "and the other way round"),
+}
+"""An oracle's number, and ours that has the same name in common speech and is another loss: (ours, what differs)."""
+
+
+# ------------------------------------------------------------------------------------------------------------- tokens
+
+
+def _statistics(window: Window, leaf: Tensor, teacher: Tensor | None = None) -> TokenStatistics:
+    """What the head says when its output matrix is the unit matrix: its states are then the logits."""
+    unit = torch.eye(V, dtype=window.dtype)
+    other = None if teacher is None else teacher.reshape(-1, V)
+    return token_statistics(leaf.reshape(-1, V), unit, window.tokens.reshape(-1), reference=other)
+
+
+def _shaped(window: Window, values_N: Tensor) -> Tensor:
+    return values_N.reshape(window.logprobs_BT.shape)
+
+
+def logprobs(window: Window) -> list[Tensor]:
+    return window.read(_shaped(window, _statistics(window, window.logits_BTV).logprobs))
+
+
+def entropy(window: Window) -> list[Tensor]:
+    return window.read(_shaped(window, _statistics(window, window.logits_BTV).entropy))
+
+
+def _batch(window: Window, **more: Any) -> Batch:
+    scalars = {"max_new_tokens": window.limit, "tokens": float(window.mask.sum()), "completions": float(B)}
+    return Batch(completion_mask_BT=window.mask, group_B=torch.arange(N).repeat_interleave(2), scalars=scalars, **more)
+
+
+def _loss(method: ModuleType, config: Any, batch: Batch, outputs: Outputs) -> Tensor:
+    """The method's own loss of a window: `targets` once, then the sum of the rows' shares."""
+    batch = method.targets(batch, config) if hasattr(method, "targets") else batch
+    return method.loss(batch, outputs, config)[0].sum()
+
+
+def sft_of_logits(window: Window) -> list[Tensor]:
+    leaf = window.logits_BTV.clone().requires_grad_(True)
+    found = Outputs(logprobs_BT=_shaped(window, _statistics(window, leaf).logprobs))
+    return window.told(_loss(sft, sft.Config(), _batch(window), found), leaf)
+
+
+def _sft(window: Window, normaliser: Any) -> list[Tensor]:
+    return window.told(_loss(sft, sft.Config(normaliser), _batch(window), Outputs(logprobs_BT=window.leaf)))
+
+
+# -------------------------------------------------------------------------------------------------------------- pairs
+
+
+def _pairs(window: Window, method: ModuleType, config: Any) -> list[Tensor]:
+    outputs = Outputs(logprobs_BT=window.leaf, reference_logprobs_BT=window.reference_logprobs_BT)
+    return window.told(_loss(method, config, _batch(window), outputs))
+
+
+def _kto(window: Window) -> list[Tensor]:
+    """Rows 0, 2, ... are good, the others bad; each has a mismatched row beside it that measures the point alone."""
+    good = torch.tensor([1.0, 0.0] * N, dtype=window.dtype)
+    both = {
+        "completion_mask_BT": torch.cat([window.mask, window.mask]),
+        "group_B": torch.arange(B).repeat(2),
+        "rewards_B": torch.cat([good, torch.full_like(good, torch.nan)]),
+        "mismatched_B": torch.arange(2 * B) >= B,
+        "old_logprobs_BT": torch.cat([window.logprobs_BT, window.point_logprobs_BT]),
+        "reference_logprobs_BT": torch.cat([window.reference_logprobs_BT] * 2),
+    }
+    config = kto.Config(beta=window.beta, desirable=window.desirable, undesirable=window.undesirable)
+    outputs = Outputs(
+        logprobs_BT=torch.cat([window.leaf, window.point_logprobs_BT]),
+        reference_logprobs_BT=both["reference_logprobs_BT"],
+    )
+    return window.told(_loss(kto, config, Batch(**both), outputs))
+
+
+def orpo_odds(window: Window) -> list[Tensor]:
+    """The whole loss less its imitation: what the odds add."""
+    outputs = Outputs(logprobs_BT=window.leaf)
+    whole = _loss(orpo, orpo.Config(beta=window.beta), _batch(window), outputs)
+    return window.told(whole + _chosen_means(window))
+
+
+def cpo_preference(window: Window) -> list[Tensor]:
+    config = cpo.Config(beta=window.beta, alpha=window.alpha)
+    whole = _loss(cpo, config, _batch(window), Outputs(logprobs_BT=window.leaf))
+    return window.told(whole + window.alpha * _chosen_means(window))
+
+
+def _chosen_means(window: Window) -> Tensor:
+    return (window.sums(window.leaf) / window.mask.sum(-1))[0::2].mean()
+
+
+def _reward(window: Window, margin: float = 0.0) -> list[Tensor]:
+    leaf = window.rewards_B.clone().requires_grad_(True)
+    batch = _batch(window, margin_B=window.margin_N.repeat_interleave(2))
+    return window.told(
+        _loss(reward, reward.Config(heads=1, margin=margin), batch, Outputs(rewards_BK=leaf[:, None])), leaf
+    )
+
+
+def process(window: Window) -> list[Tensor]:
+    leaf = window.values_BT.clone().requires_grad_(True)
+    batch = _batch(window, token_rewards_BT=window.labels_BT)
+    config = process_reward.Config(heads=1)
+    return window.told(_loss(process_reward, config, batch, Outputs(token_rewards_BTK=leaf[..., None])), leaf)
+
+
+# ----------------------------------------------------------------------------------------------------------- rollouts
+
+
+def _grpo(window: Window, **settings: Any) -> list[Tensor]:
+    """With the advantages as they are given: what `targets` makes of rewards is a case of its own."""
+    settings = {"clip_low": window.clip_low, "clip_high": window.clip_high, "beta": 0.0, "kl": "k3", **settings}
+    batch = _batch(window, advantages_B=window.advantages_B, old_logprobs_BT=window.old_logprobs_BT)
+    outputs = Outputs(logprobs_BT=window.leaf, reference_logprobs_BT=window.reference_logprobs_BT)
+    return window.told(grpo.loss(batch, outputs, grpo.Config(**settings))[0].sum())
+
+
+def _rloo(window: Window) -> list[Tensor]:
+    batch = _batch(
+        window, advantages_B=window.advantages_B, old_logprobs_BT=window.old_logprobs_BT, rewards_B=window.rewards_B
+    )
+    config = rloo.Config(clip_low=window.clip_low, clip_high=window.clip_high, beta=0.0)
+    return window.told(rloo.loss(batch, Outputs(logprobs_BT=window.leaf), config)[0].sum())
+
+
+def _advantages(window: Window, estimate: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:
+    found_B = estimate(window.rewards_B, torch.tensor(GROUPS))
+    return window.read(found_B[:, None].expand_as(window.logprobs_BT))
+
+
+def _gae(window: Window) -> Tensor:
+    return returns.generalised_advantages(
+        window.token_rewards_BT, window.old_values_BT, window.mask, discount=window.discount, trace=window.trace
+    )
+
+
+def _ppo(window: Window, leaf: Tensor, **more: Any) -> list[Tensor]:
+    """leaf: the log-probs (policy's part) or the values (value's part); the other part is given no weight."""
+    of_values = leaf is not window.leaf
+    batch = _batch(
+        window, rewards_B=window.rewards_B, old_logprobs_BT=window.old_logprobs_BT, old_values_BT=window.old_values_BT,
+        advantages_BT=window.advantages_BT * (0 if of_values else 1), returns_BT=window.returns_BT,
+    )  # fmt: skip
+    batch = replace(batch, scalars={**batch.scalars, "explained_variance": 0.0})
+    config = ppo.Config(
+        clip_low=window.clip_low, clip_high=window.clip_high, value_clip=window.value_clip, beta=0.0,
+        value_weight=1.0 if of_values else 0.0,
+    )  # fmt: skip
+    outputs = Outputs(logprobs_BT=window.leaf, values_BT=leaf if of_values else window.values_BT)
+    return window.told(ppo.loss(batch, outputs, config)[0].sum(), leaf)
+
+
+def ppo_value(window: Window) -> list[Tensor]:
+    return _ppo(window, window.values_BT.clone().requires_grad_(True))
+
+
+def _kl(window: Window, kind: Any) -> list[Tensor]:
+    return window.told(kl_estimate(window.held(window.leaf), window.held(window.reference_logprobs_BT), kind).sum())
+
+
+def paid(window: Window) -> list[Tensor]:
+    batch = _batch(
+        window, rewards_B=window.rewards_B, old_logprobs_BT=window.old_logprobs_BT,
+        reference_logprobs_BT=window.reference_logprobs_BT,
+    )  # fmt: skip
+    return window.read(rollouts.charged(rollouts.paid_rewards(batch), batch, window.beta))
+
+
+def controller(window: Window) -> list[Tensor]:
+    one, found = KLController(0.2, 6.0, 100), []
+    for kl, completions in ((9.0, 8), (6.5, 8), (2.0, 16)):
+        one = one.after(kl, completions)
+        found.append(torch.tensor(one.beta, dtype=torch.float64))
+    return found
+
+
+def _nash(window: Window) -> list[Tensor]:
+    config = nash_md.Config(beta=window.beta, kl_in="loss", kl="k2", baseline="none")
+    batch = replace(_batch(window, rewards_B=window.win_rates_B), scalars={"max_new_tokens": 1.0})
+    outputs = Outputs(logprobs_BT=window.leaf, reference_logprobs_BT=window.reference_logprobs_BT)
+    return window.told(_loss(nash_md, config, batch, outputs))[1:]
+
+
+def _sdpo(window: Window, form: Any) -> list[Tensor]:
+    leaf = window.logits_BTV.clone().requires_grad_(True)
+    says = _statistics(window, leaf, window.teacher_logits_BTV)
+    assert says.kl is not None
+    assert says.reference_logprobs is not None
+    outputs = Outputs(
+        logprobs_BT=_shaped(window, says.logprobs), teacher_kl_BT=_shaped(window, says.kl),
+        teacher_logprobs_BT=_shaped(window, says.reference_logprobs),
+    )  # fmt: skip
+    found = window.told(_loss(sdpo, sdpo.Config(form=form), _batch(window), outputs), leaf)
+    return found if form == "kl" else found[1:]
+
+
+ANSWERS: dict[str, Answer] = {
+    "logprobs": logprobs,
+    "entropy": entropy,
+    "sft of logits": sft_of_logits,
+    "sft": lambda w: _sft(w, "token"),
+    "sft by completion": lambda w: _sft(w, "completion"),
+    "dpo": lambda w: _pairs(w, dpo, dpo.Config(beta=w.beta)),
+    "dpo conservative": lambda w: _pairs(w, dpo, dpo.Config(beta=w.beta, label_smoothing=w.smoothing)),
+    "dpo robust": lambda w: _pairs(w, dpo, dpo.Config(beta=w.beta, smoothing="robust", label_smoothing=w.smoothing)),
+    "ipo sum": lambda w: _pairs(w, ipo, ipo.Config(beta=w.beta, normaliser="sum")),
+    "ipo mean": lambda w: _pairs(w, ipo, ipo.Config(beta=w.beta, normaliser="mean")),
+    "kto": _kto,
+    "orpo, odds": orpo_odds,
+    "simpo": lambda w: _pairs(w, simpo, simpo.Config(beta=w.beta, gamma=w.gamma)),
+    "cpo, preference": cpo_preference,
+    "reward": _reward,
+    "reward with margin": lambda w: _reward(w, 1.0),
+    "process reward": process,
+    "advantages grpo": lambda w: _advantages(w, lambda r, g: group_relative(r, g, scale="std")),
+    "advantages dr. grpo": lambda w: _advantages(w, group_relative),
+    "advantages rloo": lambda w: _advantages(w, leave_one_out),
+    "grpo": lambda w: _grpo(w, normaliser="completion"),
+    "grpo with kl k3": lambda w: _grpo(w, normaliser="completion", beta=w.beta),
+    "dr. grpo": lambda w: _grpo(w, normaliser="constant"),
+    "dapo": lambda w: _grpo(w, normaliser="token"),
+    "gspo": lambda w: _grpo(w, normaliser="completion", ratio="sequence", clip_low=w.gspo_low, clip_high=w.gspo_high),
+    "rloo": _rloo,
+    "ppo policy": lambda w: _ppo(w, w.leaf),
+    "ppo value": ppo_value,
+    "gae, whitened": lambda w: w.read(returns.whitened(_gae(w), w.mask)),
+    "gae returns": lambda w: w.read(_gae(w) + w.old_values_BT),
+    "whitening": lambda w: w.read(returns.whitened(w.advantages_BT, w.mask)),
+    "kl k1": lambda w: _kl(w, "k1"),
+    "kl k2": lambda w: _kl(w, "k2"),
+    "kl k3": lambda w: _kl(w, "k3"),
+    "reward paid and charged": paid,
+    "adaptive kl": controller,
+    "nash-md": _nash,
+    "sdpo kl": lambda w: _sdpo(w, "kl"),
+    "sdpo log-ratio": lambda w: _sdpo(w, "log_ratio"),
+}
