@@ -107,8 +107,13 @@ class Policy:
         kind = DTYPES[dtype]
         with told(folder):
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=kind
+            model, found = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=kind, output_loading_info=True
+            )
+        if missing := found["missing_keys"]:  # transformers would go on with random ones
+            raise InputError(
+                f"{folder}: {len(missing)} of the weights that a language model needs are not there ({min(missing)} "
+                "...). An encoder or a reward model cannot be sampled from: name the model that it stands on."
             )
         if not tokenizer.chat_template:
             raise InputError(

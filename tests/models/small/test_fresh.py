@@ -10,16 +10,20 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelF
 
 from burnish.corpora import check_model_folder
 from burnish.errors import InputError
+from burnish.examples import Row
 from burnish.models import policy as policy_module
 from burnish.models import small
+from burnish.models.adapters import TuningConfig
 from burnish.models.encoder_reward import EncoderReward
 from burnish.models.general import GeneralEngine
+from burnish.models.headed import HeadedPolicy
 from burnish.models.packing import pack
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
 from burnish.models.small import registry
-from burnish.records import Sampling
+from burnish.records import Prompt, Sampling
 
+SPEAKING = ("decoder", "gru", "lstm", "encoder_decoder")
 TOKENS = [[5, 9, 12, 80], [7, 30], [100, 101, 102, 103, 104, 105, 106]]
 COMPLETIONS = [[[20, 21, 22], [33], [40, 41, 42, 43, 44, 45, 1]], [[50, 51], [60, 61, 62]], [[70, 1]]]
 DRAWN = Sampling(temperature=0.8, max_new_tokens=10)
@@ -104,7 +108,7 @@ def test_padding_on_either_side_changes_no_state(kind, small_folders):
 
 @pytest.mark.parametrize("kind", ["gru", "lstm", "encoder_decoder"])
 def test_gradients_are_those_of_finite_differences(kind, tmp_path):
-    """In float64, of the summed log-probs, at five places of every tensor."""
+    """In float64, of the summed log-probs, at two places of every tensor."""
     small.make(tmp_path, kind=kind, texts=["a b"], vocabulary=259, hidden=4, layers=2, scale=0.5, seed=1)
     policy = Policy.load(tmp_path)
     policy.model.double()
@@ -115,7 +119,7 @@ def test_gradients_are_those_of_finite_differences(kind, tmp_path):
     places = torch.Generator().manual_seed(0)
     for name, parameter in policy.parameters().items():
         flat, slope = parameter.data.view(-1), parameter.grad.view(-1)
-        for place in torch.randint(len(flat), (5,), generator=places).tolist():
+        for place in torch.randint(len(flat), (2,), generator=places).tolist():
             kept = float(flat[place])
             values = []
             for step in (1e-5, -1e-5):
@@ -185,6 +189,56 @@ def test_the_encoder_is_a_reward_model(small_folders):
     reward = EncoderReward.load(small_folders["encoder"])
     assert reward.predict(["good", "a bad lamp"]).eq(0).all()  # a head of zeros
     assert reward.parameters()
+
+
+def test_the_encoder_is_no_policy(small_folders):
+    """transformers would give it a random output matrix."""
+    with pytest.raises(InputError, match="weights that a language model needs are not there"):
+        Policy.load(small_folders["encoder"])
+
+
+# ------------------------------------------------------------------------------------------------- heads, learning
+
+
+def test_heads_stand_on_any_of_them(speaker, prompts):
+    """Values before and rewards after each token: packed as alone, and differentiable."""
+    network = HeadedPolicy(speaker, heads={"value": 1, "reward": 2}, seed=1)
+    with torch.no_grad():
+        for parameter in network.heads.parameters():
+            parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view(parameter.shape))
+    drawn = EngineSampler(speaker).sample(prompts[:2], DRAWN, n=2)
+    rows = [Row(prompt, each) for prompt, group in zip(prompts, drawn, strict=False) for each in group]
+    together = network.outputs(network.inputs(rows, 10))
+    for number, row in enumerate(rows):
+        alone = network.outputs(network.inputs([row], 10))
+        assert torch.allclose(together.values_BT[number], alone.values_BT[0], atol=1e-4)
+        assert torch.allclose(together.rewards_BK[number], alone.rewards_BK[0], atol=1e-4)
+    together.rewards_BK.sum().backward()
+    assert network.heads["reward"].weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", SPEAKING)
+def test_each_learns_two_answers_by_heart(kind, small_folders):
+    """And not when the sign is wrong."""
+    answers = ["a rose is red", "the sky is blue"]
+    for sign in (1, -1):
+        policy = Policy.load(small_folders[kind])
+        policy.adapt(TuningConfig("full"))
+        prompts = [Prompt.of("What is red?"), Prompt.of("What is blue?")]
+        said = [[*policy.tokenizer(answer)["input_ids"], policy.tokenizer.eos_token_id] for answer in answers]
+        rows = pack([policy.encode(prompt) for prompt in prompts], [[ids] for ids in said])
+        optimiser = torch.optim.AdamW(policy.parameters().values(), lr=0.02)
+        for _ in range(40 if sign > 0 else 3):
+            (-sign * policy.statistics(rows, temperature=1.0, reference=False).logprobs.mean()).backward()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        drawn = EngineSampler(policy).sample(prompts, Sampling(temperature=0.0, max_new_tokens=20))
+        assert ([group[0].text for group in drawn] == answers) == (sign > 0)
+        untouched = Policy.load(small_folders[kind])
+        with torch.no_grad():
+            before = untouched.statistics(rows, temperature=1.0, reference=False).logprobs
+            found = policy.statistics(rows, temperature=1.0, reference=True)
+        assert torch.allclose(found.reference_logprobs, before, atol=1e-5)
 
 
 # ------------------------------------------------------------------------------------------------------- adapters

@@ -16,12 +16,15 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
+from transformers.utils import logging
 
 from burnish.errors import InputError
 from burnish.models.small import tokenizer as tokenizers
 from burnish.models.small.encoder_decoder import EncoderDecoderConfig, EncoderDecoderForCausalLM
 from burnish.models.small.recurrent import RecurrentConfig, RecurrentForCausalLM
 from burnish.records import seed_of
+
+logging.disable_progress_bar()  # there is one shard, and it is small
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,12 @@ def _gru(tokenizer: Tokenizer, size: Size) -> Any:
 
 
 def _lstm(tokenizer: Tokenizer, size: Size) -> Any:
-    return RecurrentForCausalLM(RecurrentConfig(cell="lstm", dropout=size.dropout, **_common(tokenizer, size)))
+    model = RecurrentForCausalLM(RecurrentConfig(cell="lstm", dropout=size.dropout, **_common(tokenizer, size)))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "bias_ih" in name:  # it begins by remembering (Jozefowicz et al., ICML 2015); gates stand i, f, g, o
+                parameter[size.hidden : 2 * size.hidden] = 1.0
+    return model
 
 
 def _encoder_decoder(tokenizer: Tokenizer, size: Size) -> Any:
