@@ -9,21 +9,26 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from burnish.errors import InputError
+from burnish.models.small import registry as registry  # so that the Auto classes know our own small models
 
 
 def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
-    """Write the model of `base` with the adapter's products added to its weights into `target`, in float32.
+    """Write the model of `base` with what the adapter does put into its weights into `target`, in float32.
 
     float32, so that the sum loses nothing: a small update vanishes in a bfloat16 weight. The tokenizer is the
-    adapter's own where it brought one. Raises InputError when the adapter does not fit the model.
+    adapter's own where it brought one. Raises InputError when the adapter does not fit the model, and for a prefix,
+    which is no part of any weight.
     """
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype="float32")
     try:
-        with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
-            warnings.simplefilter("ignore", FutureWarning)
-            merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True).merge_and_unload()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that it is about to drop
+            warnings.filterwarnings("ignore", message="The following rank_pattern keys")  # AdaLoRA's are named apart
+            adapted = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
     except (ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{adapter}: this adapter does not fit the model in {base} ({error}).") from None
-    merged.save_pretrained(str(target), safe_serialization=True)
+    if adapted.active_peft_config.is_prompt_learning:
+        raise InputError(f"{adapter}: a prefix stands before texts and cannot be merged into weights. Load it beside.")
+    adapted.merge_and_unload().save_pretrained(str(target), safe_serialization=True)
     own = adapter / "tokenizer_config.json"
     AutoTokenizer.from_pretrained(adapter if own.exists() else base, local_files_only=True).save_pretrained(str(target))
