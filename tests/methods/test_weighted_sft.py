@@ -35,7 +35,7 @@ def test_an_advantage_is_over_the_prompt_s_own_mean():
 
 def test_a_reward_is_over_the_mean_of_all():
     assert weights(weights="reward", temperature=4.0) == pytest.approx([exp(-3 / 4), 2 * exp(-1 / 4), exp(1)])
-    assert weights(weights="reward", most=1.5) == pytest.approx([exp(-3), 2 * exp(-1), 1.5])
+    assert weights(weights="reward", cap=1.5) == pytest.approx([exp(-3), 2 * exp(-1), 1.5])
 
 
 def test_an_enormous_score_is_clipped_and_not_infinite():
@@ -94,7 +94,7 @@ def test_the_optimum_is_the_writer_tilted_by_the_scores_and_the_twin_s_is_tilted
     assert learned(-1.0).argmax() == 0
 
 
-@pytest.mark.parametrize(("field", "value"), [("temperature", 0.0), ("most", 0.5), ("label_smoothing", 0.5)])
+@pytest.mark.parametrize(("field", "value"), [("temperature", 0.0), ("cap", 0.5), ("label_smoothing", 0.5)])
 def test_settings_that_make_no_sense_are_refused(field, value):
     with pytest.raises(InputError, match=field):
         weighted_sft.Config(**{field: value})

@@ -1,7 +1,7 @@
 """Weighted SFT: imitate what was scored, the more the better it was; reinforcement without sampling.
 
     loss = - sum_i w_i sum_t log pi(y_it | x_i, y_i<t)  /  sum_i w_i |y_i|                (normaliser as in sft)
-    w_i  = u_i min( exp((s_i - b_i) / temperature), most )
+    w_i  = u_i min( exp((s_i - b_i) / temperature), cap )
            weights="advantage": b = mean score of the prompt's own completions   (advantage-weighted regression)
            weights="reward":    b = mean of all scores                           (reward-weighted regression)
            weights="given":     w = u, the demonstrations' own weights, no scores
@@ -12,11 +12,11 @@ advantage-weighted regression, Peng et al. 2019, arXiv 1910.00177, section 3 (it
 The best policy of this loss is the one that wrote the completions, tilted by exp(s / temperature): that of a KL of
 weight `temperature` to that writer, not to the untouched model. What is unusual: the baseline is a mean over
 completions, not a learned value; a prompt with a single scored completion has none of its own and takes the mean of
-all. Under "reward" the baseline only sets what `most` cuts off: the weights' scale is divided out.
+all. Under "reward" the baseline only sets what `cap` cuts off: the weights' scale is divided out.
 
 Use it when completions were scored, and there is no time to sample anew. It fails when few of them are any good (it can
 only weigh what is there), and when the temperature is small against the scores' spread: one completion then counts
-for all. Watch `weight`: a window's mean near 0, or single ones at `most`, say so.
+for all. Watch `weight`: a window's mean near 0, or single ones at `cap`, say so.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Config:
     """Where weights come from: advantage (score less the prompt's mean), reward (score), given (no scores)."""
     temperature: float = 1.0
     """Score units that make a completion count e times as much. Above 0; with "given" it is not used."""
-    most: float = 20.0
+    cap: float = 20.0
     """Largest weight that a score may give, from 1 up; bounds what one lucky score can do."""
     normaliser: imitation.ImitationNormaliser = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
@@ -60,8 +60,8 @@ class Config:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise InputError(f"temperature: {self.temperature} is not a number above 0. Use 1.")
-        if not (math.isfinite(self.most) and self.most >= 1):
-            raise InputError(f"most: {self.most} is not a number from 1 up. Use 20.")
+        if not (math.isfinite(self.cap) and self.cap >= 1):
+            raise InputError(f"cap: {self.cap} is not a number from 1 up. Use 20.")
         if not 0 <= self.label_smoothing < 0.5:
             raise InputError(f"label_smoothing: {self.label_smoothing} is not in [0, 0.5). Use 0 for plain likelihood.")
 
@@ -99,8 +99,8 @@ def _weighed(scores: Sequence[Score], config: Config) -> list[Example]:
 
 
 def exponential(advantage: float, config: Config) -> float:
-    """Return min(exp(advantage / temperature), most), without overflow."""
-    return math.exp(min(advantage / config.temperature, math.log(config.most)))
+    """Return min(exp(advantage / temperature), cap), without overflow."""
+    return math.exp(min(advantage / config.temperature, math.log(config.cap)))
 
 
 def targets(batch: Batch, config: Config) -> Batch:
