@@ -71,6 +71,7 @@ FACTORS = {
 SCOPE_ENDS, EXPECTED, REACHING = _words("scope_ends"), _words("expected"), _words("reaching")
 ARTICLES, LIKERS, JOINTS = _words("articles"), _words("likers"), _words("joints")
 SUBJECTS, LENDS, TOO, PLAIN = _words("subjects"), _words("lends"), _words("too"), _words("plain")
+STOP = _words("stop") | frozenset(word for group in (TURNS.all, YIELDS.all) for word, *more in group if not more)
 
 SCOPE_WORDS = 9
 """Tokens after a negator that it can reach: "I do not believe the second figure on that page is correct"."""
