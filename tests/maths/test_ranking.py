@@ -1,17 +1,23 @@
 """Plackett-Luce by enumeration of all orders, and against the free scores that `maths/choice.py` fits to the same."""
 
+from collections.abc import Sequence
 from itertools import permutations
 from math import log
 
 import pytest
 import torch
 
-from burnish.maths import choice
+from burnish.maths import choice, ranking
 from burnish.maths.preference_loss import soft_bradley_terry
-from burnish.maths.ranking import agreement, plackett_luce
+from burnish.maths.ranking import agreement
 
 DOUBLE = torch.float64
 REWARDS = torch.tensor([[0.3, -1.0], [1.2, 0.4], [-0.5, 2.0], [0.9, 0.1]], dtype=DOUBLE)
+
+
+def plackett_luce(rewards: torch.Tensor, ranks: Sequence[int], *, rest_unordered: bool = False) -> torch.Tensor:
+    """The loss of one ranking of all rows."""
+    return ranking.plackett_luce(rewards, [range(len(ranks))], [ranks], rest_unordered=rest_unordered)[0]
 
 
 def test_the_chances_of_all_orders_add_up_to_one():
@@ -64,8 +70,8 @@ def test_scores_fitted_elsewhere_to_the_same_rankings_are_its_optimum(unordered)
     fitted = choice.plackett_luce(rankings, n_items=10, ridge=ridge, rest_unordered=unordered)
     scores = torch.tensor(fitted.scores_I, requires_grad=True)
     loss = ridge / 2 * scores.square().sum()
-    for ranking in rankings:
-        places = {item: place for place, group in enumerate(ranking) for item in group}
+    for groups in rankings:
+        places = {item: place for place, group in enumerate(groups) for item in group}
         ranks = [places.get(item, -1) for item in range(10)]
         loss = loss + plackett_luce(scores[:, None], ranks, rest_unordered=unordered)[0]
     (slope,) = torch.autograd.grad(loss, scores)
@@ -73,8 +79,16 @@ def test_scores_fitted_elsewhere_to_the_same_rankings_are_its_optimum(unordered)
 
 
 def test_agreement_counts_untied_pairs_and_the_best():
-    rewards = torch.tensor([0.3, 1.2, -0.5, 0.9])
+    rewards = [0.3, 1.2, -0.5, 0.9]
     assert agreement(rewards, [0, 1, 2, -1]) == (2 / 3, 0.0)
     assert agreement(rewards, [1, 0, 1, 1]) == (1.0, 1.0)
     assert all(value != value for value in agreement(rewards, [2, 2, 2, -1]))
-    assert agreement(torch.zeros(2), [0, 1])[0] == 0.0  # equal rewards are in no order
+    assert agreement([0.0, 0.0], [0, 1])[0] == 0.0  # equal rewards are in no order
+
+
+def test_many_rankings_of_any_rows_cost_what_each_costs_alone():
+    rows, ranks = [[2, 0], [1], [3, 1, 0, 2], [0, 3]], [[0, 1], [0], [1, 0, 1, -1], [-1, 2]]
+    found = ranking.plackett_luce(REWARDS, rows, ranks)
+    for number, each in enumerate(rows):
+        assert found[number].tolist() == pytest.approx(plackett_luce(REWARDS[each], ranks[number]).tolist())
+    assert found[[1, 3]].tolist() == [[0, 0], [0, 0]]

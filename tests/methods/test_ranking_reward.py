@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from burnish.examples import prepared
+from burnish.maths import ranking
 from burnish.maths.batch import Batch, Outputs, length_mask
-from burnish.maths.ranking import plackett_luce
 from burnish.methods import ranking_reward, reward
 from burnish.records import Completion, Preference, Prompt
 
@@ -21,6 +21,13 @@ WINDOW = Batch(
     probability_B=torch.tensor([float("nan")] * 3 + [0.8] * 2 + [float("nan")]),
     weights_BK=torch.tensor([[1.0, 2.0]] * 3 + [[3.0, 0.0]] * 2 + [[5.0, 5.0]]),
 )
+
+
+def plackett_luce(rewards: torch.Tensor, ranks: list[int]) -> torch.Tensor:
+    """The loss of one ranking of all rows."""
+    return ranking.plackett_luce(rewards, [range(len(ranks))], [ranks])[0]
+
+
 CONFIG = ranking_reward.Config(heads=2)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
@@ -13,51 +15,87 @@ MOST_SETS = 70
 """Subsets of a tied group enumerated at one place: exact for ties of up to 8."""
 
 
-def plackett_luce(rewards_MK: Tensor, ranks: Sequence[int], *, rest_unordered: bool = False) -> Tensor:
-    """Return the negative log-likelihood of one ranking of M completions under K rewards each, (K,), nats.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of a ranking: from these places one was taken next, and this share of the tied orders has it so."""
 
-    P(order) = product over places of exp(r of that place) / sum of exp(r) of it and all below. ranks: 0 best, equal =
-    tied, -1 = not compared, which leaves a completion out altogether (it did not lose). A tied group counts as the mean
-    of the log-likelihoods of all its orders, so that a tie of two is half a win each way; in groups above 8 the mean
-    over the sets still to be placed is put inside the logarithm. rest_unordered: the last rank was left unordered (best
-    of n, top k), which is no tie: it only stands below the others. Nothing to choose between costs 0.
+    members: tuple[int, ...]
+    log_weights: tuple[float, ...]
+    """0 for a member that is there for sure."""
+    share: float
+
+
+def plackett_luce(
+    rewards_BK: Tensor, rows: Sequence[Sequence[int]], ranks: Sequence[Sequence[int]], *, rest_unordered: bool = False
+) -> Tensor:
+    """Return the negative log-likelihood of N rankings under K rewards each, (N, K), nats.
+
+    P(order) = product over places of exp(r of that place) / sum of exp(r) of it and all below. rows[n]: the rows of
+    rewards_BK that ranking n is of; ranks[n]: their ranks, 0 best, equal = tied, -1 = not compared, which leaves a row
+    out altogether (it did not lose). A tied group counts as the mean of the log-likelihoods of all its orders: a tie of
+    two is half a win each way; in groups above 8 the mean over the sets still to be placed is put inside the
+    logarithm. rest_unordered: the last rank was left unordered (best of n, top k), which is no tie: it only stands
+    below the others. Nothing to choose between costs 0.
     The conventions are those of `choice.plackett_luce`, which fits free scores in place of a network's.
     Source: Luce 1959; Plackett 1975.
     """
-    places = sorted({rank for rank in ranks if rank >= 0})
-    groups = [[i for i, rank in enumerate(ranks) if rank == place] for place in places]
-    total_K = rewards_MK[:0].sum(0)  # 0, and with a gradient even where nothing is compared
+    found = [choices(each, rest_unordered=rest_unordered) for each in ranks]
+    flat = [(n, choice) for n, (made, _) in enumerate(found) for choice in made]
+    placed = [(n, rows[n][i]) for n, (_, taken) in enumerate(found) for i in taken]
+    total_NK = rewards_BK.new_zeros(len(rows), rewards_BK.shape[1]) + rewards_BK[:0].sum(0)  # with a gradient, though 0
+    if not flat:
+        return total_NK
+    width = max(len(choice.members) for _, choice in flat)
+    member_SM = torch.tensor([_padded([rows[n][i] for i in c.members], width, rows[n][0]) for n, c in flat])
+    weight_SM = rewards_BK.new_tensor([_padded(c.log_weights, width, -math.inf) for _, c in flat])
+    share_S = rewards_BK.new_tensor([choice.share for _, choice in flat])
+    chosen_from_SK = torch.logsumexp(rewards_BK[member_SM] + weight_SM[..., None], 1) * share_S[:, None]
+    total_NK = total_NK.index_add(0, torch.tensor([n for n, _ in flat]), chosen_from_SK)
+    taken_PK = rewards_BK[[row for _, row in placed]]
+    return total_NK.index_add(0, torch.tensor([n for n, _ in placed]), -taken_PK)
+
+
+def _padded(values: Sequence[float], width: int, empty: float) -> list[float]:
+    return [*values, *[empty] * (width - len(values))]
+
+
+def choices(ranks: Sequence[int], *, rest_unordered: bool = False) -> tuple[list[Choice], list[int]]:
+    """Return every choice that a ranking stands for, and the places that were taken in them."""
+    groups = [[i for i, rank in enumerate(ranks) if rank == place] for place in sorted({r for r in ranks if r >= 0})]
+    made: list[Choice] = []
+    taken: list[int] = []
     for place, group in enumerate(groups):
         below = [i for later in groups[place + 1 :] for i in later]
-        if rest_unordered and not below:
+        if not below and (rest_unordered or len(group) == 1):
             break
-        total_K = total_K + _chosen_from(rewards_MK, group, below) - rewards_MK[group].sum(0)
-    return total_K
+        made += _of_tie(group, below)
+        taken += group
+    return made, taken
 
 
-def _chosen_from(rewards_MK: Tensor, group: list[int], below: list[int]) -> Tensor:
-    """Return the log of what is chosen from, (K,), summed over the places of a tied group and averaged over its orders.
+def _of_tie(group: list[int], below: list[int]) -> list[Choice]:
+    """Return the choices while a tied group is placed above `below`, each with its share of the group's orders.
 
-    With n of the group still to be placed, every subset of n is equally likely over the group's orders.
+    With n of the group still to be placed, every subset of n is equally likely over its orders.
     """
-    total_K = rewards_MK.new_zeros(rewards_MK.shape[1])
+    made = []
     for n in range(len(group), 0, -1):
         sets = comb(len(group), n)
         if sets > MOST_SETS:
-            rest_K = torch.logsumexp(rewards_MK[group], 0) + torch.log(rewards_MK.new_tensor(n / len(group)))
-            total_K = total_K + torch.logsumexp(torch.cat([rest_K[None], rewards_MK[below]]), 0)
+            weights = (math.log(n / len(group)),) * len(group) + (0.0,) * len(below)
+            made.append(Choice((*group, *below), weights, 1.0))
             continue
-        for subset in combinations(group, n):
-            total_K = total_K + torch.logsumexp(rewards_MK[[*subset, *below]], 0) / sets
-    return total_K
+        size = n + len(below)
+        made += [Choice((*some, *below), (0.0,) * size, 1 / sets) for some in combinations(group, n)]
+    return made
 
 
-def agreement(rewards_M: Tensor, ranks: Sequence[int]) -> tuple[float, float]:
+def agreement(rewards: Sequence[float], ranks: Sequence[int]) -> tuple[float, float]:
     """Return (share of untied pairs in the ranking's order, 1.0 if a best-ranked one has the highest reward else 0.0).
 
     NaN where nothing is told apart. Equal rewards are in no order.
     """
-    known = [(rank, float(rewards_M[i])) for i, rank in enumerate(ranks) if rank >= 0]
+    known = [(rank, rewards[i]) for i, rank in enumerate(ranks) if rank >= 0]
     pairs = [(a, b) if a[0] < b[0] else (b, a) for a, b in combinations(known, 2) if a[0] != b[0]]
     if not pairs:
         return float("nan"), float("nan")

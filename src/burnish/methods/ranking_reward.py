@@ -17,6 +17,7 @@ below the first then teach noise (last="unordered" after import as best of n). W
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -73,25 +74,56 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     """
     assert batch.ranks_B is not None
     assert outputs.rewards_BK is not None
-    weights_BK = head_weights(batch, config.heads).to(outputs.rewards_BK.dtype)
-    ranks, mean_B = batch.ranks_B.tolist(), outputs.rewards_BK.detach().mean(-1)
-    share_B = list(outputs.rewards_BK.new_zeros(len(batch)).unbind())
-    pair_B, top_B = (torch.full((len(batch),), torch.nan) for _ in range(2))
+    stated = _stated(batch)
+    loss_NK = ranking.plackett_luce(
+        outputs.rewards_BK,
+        [each.rows for each in stated],
+        [each.ranks for each in stated],
+        rest_unordered=config.last == "unordered",
+    )
+    first_N = torch.tensor([each.rows[0] for each in stated])
+    weights_NK = head_weights(batch, config.heads)[first_N].to(loss_NK.dtype)
+    chance_N = loss_NK.new_tensor([each.chance for each in stated])
+    share_N = (loss_NK * weights_NK).sum(-1) * chance_N / (batch.scalars["weight"] or 1.0)
+    share_B = loss_NK.new_zeros(len(batch)).index_add(0, first_N, share_N)
+    return share_B, _metrics(outputs.rewards_BK.detach().mean(-1), stated)
+
+
+def _metrics(reward_B: Tensor, stated: list[Stated]) -> dict[str, Tensor]:
+    rewards = reward_B.tolist()
+    found = [(math.nan, math.nan)] * len(rewards)
+    for each in stated:
+        if each.chance >= 0.5:  # a pair's likelier order, and the only one of a longer ranking
+            agreed = ranking.agreement([rewards[row] for row in each.rows], each.ranks)
+            for row in each.rows:
+                found[row] = agreed
+    pair_B, top_B = torch.tensor(found).unbind(1)
+    return {"pair_accuracy": pair_B, "top_accuracy": top_B}
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A ranking of some rows, and how likely people really hold it."""
+
+    rows: list[int]
+    ranks: list[int]
+    chance: float = 1.0
+
+
+def _stated(batch: Batch) -> list[Stated]:
+    """Return the rankings of a batch; a pair with a probability is two, one for each order."""
+    assert batch.ranks_B is not None
+    ranks = batch.ranks_B.tolist()
+    found = []
     for rows in _rankings(batch):
         own = [ranks[row] for row in rows]
-        loss_K = _of_one(outputs.rewards_BK[rows], own, _probability(batch, rows), config)
-        share_B[rows[0]] = (loss_K * weights_BK[rows[0]]).sum() / (batch.scalars["weight"] or 1.0)
-        pair_B[rows], top_B[rows] = (torch.tensor(value) for value in ranking.agreement(mean_B[rows], own))
-    return torch.stack(share_B), {"pair_accuracy": pair_B, "top_accuracy": top_B}
-
-
-def _of_one(rewards_MK: Tensor, ranks: list[int], probability: float | None, config: Config) -> Tensor:
-    """Return the loss of one ranking, (K,)."""
-    if probability is None:
-        return ranking.plackett_luce(rewards_MK, ranks, rest_unordered=config.last == "unordered")
-    order = [0, 1] if ranks[0] <= ranks[1] else [1, 0]
-    stated_K, reverse_K = (ranking.plackett_luce(rewards_MK, each) for each in (order, order[::-1]))
-    return probability * stated_K + (1 - probability) * reverse_K
+        chance = _probability(batch, rows)
+        if chance is None:
+            found.append(Stated(rows, own))
+            continue
+        order = [0, 1] if own[0] <= own[1] else [1, 0]
+        found += [Stated(rows, order, chance), Stated(rows, order[::-1], 1 - chance)]
+    return found
 
 
 def _probability(batch: Batch, rows: list[int]) -> float | None:
