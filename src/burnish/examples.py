@@ -82,7 +82,7 @@ class Tools:
     """The reward that is trained in turn (`Needs.partner`)."""
     continuations: Continuations | None = None
     claims: Claims | None = None
-    """Whether a comment is (still) true of a completion."""
+    """Whether a comment is still true of a refinement (`feedback.words.still.claims` tells by rule)."""
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     group: int = 8
@@ -101,10 +101,10 @@ def needed(tool: T | None, what: str, method: str) -> T:
 
 
 class Claims(Protocol):
-    """Says whether a comment is true of a completion: asked again after a refinement that claims to have heeded it."""
+    """Says whether a comment still holds: asked of a refinement that is said to have heeded it."""
 
-    def __call__(self, prompt: Prompt, completion: Completion, comment: str) -> bool | None:
-        """Return whether the comment is true; None = it cannot be told."""
+    def __call__(self, critique: Critique, refinement: Completion) -> bool | None:
+        """Return whether the critique of its completion is true of the refinement too; None = it cannot be told."""
         ...
 
 

@@ -83,8 +83,9 @@ def test_what_cannot_be_used_is_counted_by_its_reason():
 
 
 def test_a_comment_that_is_still_true_rules_a_refinement_out():
-    def claims(prompt, completion, comment):
-        return None if completion.text == "A." else "vitamins" not in completion.text
+    def claims(critique, refinement):
+        assert critique is CRITIQUE
+        return None if refinement.text == "A." else "vitamins" not in refinement.text
 
     texts, made = chosen([CRITIQUE], "You forgot to mention", "Has vitamins.", "Long", claims=claims)
     assert texts == ["Has vitamins."]

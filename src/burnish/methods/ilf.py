@@ -151,7 +151,7 @@ def _usable(critique: Critique, refinement: Completion, tools: Tools) -> bool:
         reason = "refinement cut off"  # it would teach to end in the middle of a sentence
     elif text == critique.completion.text.strip():
         reason = "refinement unchanged"
-    elif tools.claims and tools.claims(critique.prompt, given(critique.prompt, text), critique.text):
+    elif tools.claims and tools.claims(critique, given(critique.prompt, text)):
         reason = "comment still true"
     if reason:
         tools.left_out[reason] += 1

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from burnish.feedback.words.reading import Estimate, Reading, Said
-from burnish.feedback.words.still import Holds, repeated, size, still_true
+from burnish.feedback.words.still import Holds, claims, repeated, size, still_true
+from burnish.records import Completion, Critique, Prompt
 
 TOWER = "The tower is in Paris. It was built in 1876. It is made of iron and it is made of iron."
 
@@ -59,3 +62,11 @@ def test_lengths_and_repetition_are_counted_in_both_languages():
     assert size("It's a well-known 塔。") == 4
     assert repeated("a b c a b c") == 1
     assert repeated("重复重复重复") == 2
+
+
+def test_in_the_form_in_which_methods_ask_for_it():
+    prompt = Prompt.of("Name a fruit.")
+    critique = Critique(prompt, Completion(prompt.id, "A pear, a pear, a pear."), "It does not mention vitamins.")
+    assert claims(critique, Completion(prompt.id, "A pear, full of vitamins.")) is False
+    assert claims(critique, Completion(prompt.id, "A pear, and another.")) is True
+    assert claims(replace(critique, text="Hmm."), Completion(prompt.id, "A plum.")) is None

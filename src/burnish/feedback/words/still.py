@@ -26,6 +26,7 @@ from enum import Enum
 from burnish.feedback.words import target
 from burnish.feedback.words.reading import Reading, Said, read
 from burnish.feedback.words.tokens import HAN
+from burnish.records import Completion, Critique
 
 CLEARLY = 0.1
 """A length must change by this share to answer a complaint about it."""
@@ -78,6 +79,15 @@ def still_true(comment: str, completion: str, revision: str, *, reading: Reading
     if not asked and not settled and not given.said:
         return StillTrue((Check(Holds.UNKNOWN, comment, "no rule reads it"),))
     return StillTrue((*asked, *settled))
+
+
+def claims(critique: Critique, refinement: Completion) -> bool | None:
+    """Return whether the critique still holds of the refinement; None where no rule can tell.
+
+    In the form in which methods ask for it (`examples.Claims`).
+    """
+    holds = still_true(critique.text, critique.completion.text, refinement.text).holds
+    return None if holds is Holds.UNKNOWN else holds is Holds.YES
 
 
 # ---------------------------------------------------------------------------------------- what a comment asks outright
