@@ -28,10 +28,14 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, needed
 from burnish.maths.batch import Batch, Outputs
+from burnish.maths.rollouts import per_row
 from burnish.methods import Needs, dpo
 from burnish.records import Completion, Feedback
 
-METRICS: Mapping[str, str] = dpo.METRICS
+METRICS: Mapping[str, str] = {
+    **dpo.METRICS,
+    "kl_nats": "KL of the pair's completions to the reference, nats: settles near its target; a steady climb is drift.",
+}
 
 
 @dataclass(frozen=True)
@@ -130,4 +134,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     batch.scalars["beta"], when a controller moves it, is how dear distance is (else config.beta).
     """
     beta = batch.scalars.get("beta", config.beta)
-    return dpo.loss(batch, outputs, dpo.Config(beta=beta))
+    share_B, metrics = dpo.loss(batch, outputs, dpo.Config(beta=beta))
+    if outputs.kl_BT is not None:
+        metrics["kl_nats"] = per_row(outputs.kl_BT, batch.completion_mask_BT, mean=False)
+    return share_B, metrics
