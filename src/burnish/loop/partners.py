@@ -53,17 +53,17 @@ class Partnership:
 
 
 def partnership(
-    network: Learner, method: ModuleType, given: Material, settings: CourseConfig,
+    network: Learner, method: ModuleType, config: Any, given: Material, settings: CourseConfig,
     *, make: Callable[[methods.Needs], Learner], optimiser: OptimiserConfig, walk: StepConfig, seed: int,
 ) -> Partnership:  # fmt: skip
     """Return the partner's course, its network made anew, and what the main course is given."""
-    partner = methods.load(method.needs(method.Config()).partner)
-    config = partner.Config()
-    needs = partner.needs(config)
+    partner = methods.load(method.needs(config).partner)
+    its_config = partner.Config()
+    needs = partner.needs(its_config)
     other = make(needs)
     own = given if needs.policy is False else replace(given, partner=network)  # type: ignore[arg-type]
     course = Course(
-        other, partner, config, own, settings, optimiser=optimiser, walk=walk, seed=seed_of(seed, "partner")
+        other, partner, its_config, own, settings, optimiser=optimiser, walk=walk, seed=seed_of(seed, "partner")
     )
     main = replace(given, partner=other) if needs.policy is False else given  # type: ignore[arg-type]
     return Partnership(course, main)

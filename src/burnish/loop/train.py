@@ -142,7 +142,7 @@ class _Run:
         partner = None
         if self.needs.partner and given.reward is None:
             partner = partnership(
-                network, self.module, given, run.course,
+                network, self.module, self.settings.method, given, run.course,
                 make=self._network, optimiser=run.optimiser, walk=run.walk, seed=run.seed,
             )  # fmt: skip
             given = partner.given

@@ -19,7 +19,7 @@ from burnish.examples import Row
 from burnish.maths.batch import Outputs, Says
 from burnish.maths.kl import kl_exact
 from burnish.models.draw import inverse_cdf
-from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
+from burnish.records import Completion, FinishReason, Prompt, Sampling, Score, seed_of
 
 END = 0
 
@@ -142,7 +142,35 @@ class TablePolicy:
             found["rewards_BK"] = after_BTK[torch.arange(len(last_B)), last_B]
         return Outputs(**found)
 
+    @torch.no_grad()
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
+        """Return the mean of the reward heads, as a `Reward`."""
+        rows = [Row(prompt, completion) for prompt, completion in zip(prompts, completions, strict=True)]
+        rewards_BK = self.outputs(self.inputs(rows, self.longest)).rewards_BK if rows else None
+        if rewards_BK is None:
+            return []
+        means = rewards_BK.mean(-1).tolist()
+        return [Score(row.prompt, row.completion, mean) for row, mean in zip(rows, means, strict=True)]
+
+    @torch.no_grad()
+    def become(self, prompt: Prompt, chances: Tensor) -> None:
+        """Make the policy, now and as reference, say completions with these chances (in the order of `completions`)."""
+        below: dict[tuple[int, ...], Tensor] = {}
+        for tokens, chance in zip(self.completions(), chances / chances.sum(), strict=True):
+            for place in range(len(tokens)):
+                weights = below.setdefault(tokens[:place], torch.zeros(self.vocabulary, dtype=self.dtype))
+                weights[tokens[place]] += chance
+        for beginning, weights in below.items():
+            node = self._node[prompt.id, beginning]
+            self.tables["logits"][node] = self.reference_SV[node] = weights.clamp(min=1e-30).log()
+
     # ------------------------------------------------------------------------------------------ drawing, and all of it
+
+    def continuations(
+        self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]], *, n: int, seed: int
+    ) -> list[list[Completion]]:
+        """Return n whole completions for each prompt that begin with the prefix's tokens."""
+        return self.sample(prompts, Sampling(max_new_tokens=self.longest), n=n, seed=seed, beginnings=prefixes)
 
     def sampler(self, act: Act | None = None) -> TableSampler:
         """Return a `Sampler` of this policy, or of what `act` makes of what it says."""

@@ -104,7 +104,9 @@ class Course:
         """Take the next window's steps; return what is to be logged."""
         window, told = self.next_window()
         beta = self.kl.beta if self.settings.kl_target_nats else None
-        told |= self.steps.learn(window, beta=beta)
+        if window:  # of a group in which all is equally good, some methods choose nothing
+            told |= self.steps.learn(window, beta=beta)
+        told["examples"] = float(len(window))
         self.kl = self.kl.after(told.get("kl_nats", math.nan), sum(len(example.rows) for example in window))
         self.step += 1
         return {"step": self.step, **told, **({} if beta is None else {"beta": beta})}

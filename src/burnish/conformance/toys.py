@@ -1,0 +1,297 @@
+"""Every method on the known world (`world.py`): what it is given there, what it could reach at best, what it reached.
+
+A toy names the optimum that its method has *there*: 1 where nothing holds the policy back, the exact value of what is
+imitated where the method imitates, and says why (`Toy.optimum_is`). A method that has no toy of its own is known by
+`names()` and missing from `TOYS`: the contract suite says so.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+
+from burnish import methods
+from burnish.conformance import lessons
+from burnish.conformance.world import ASKED, LONGEST, VOCABULARY, World, divergence, expected, order_accuracy
+from burnish.examples import Example, Row, Tools, prepared
+from burnish.loop.partners import partnership
+from burnish.models.table import TablePolicy
+from burnish.records import Prompt, Sampling, Signal, seed_of
+from burnish.training.course import Course, CourseConfig, Material
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.steps import StepConfig
+
+SAMPLING = Sampling(max_new_tokens=LONGEST)
+NEAR = 0.95
+"""Share of its optimum that a method must reach."""
+
+
+@dataclass(frozen=True)
+class Toy:
+    """What a method is given in the world, and what it can reach there."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    signals: Callable[[World, TablePolicy], Sequence[Signal]] = lambda world, policy: ()
+    optimum: Callable[[World, TablePolicy], float] = lambda world, policy: 1.0
+    optimum_is: str = "the best completion to every prompt"
+    measure: str = "reward"
+    """"reward": exact mean true reward of the policy. "order": share of pairs the reward head puts in order."""
+    refiner: Callable[[World], Any] | None = None
+    uniform: bool = False
+    """Whether the policy speaks uniformly and stays so: what a reward is told apart from."""
+    asked: Literal["prompt", "nothing", "chain"] = "prompt"
+    """What is put to the policy at the end: the prompt (as the method asks it), nothing (raw text), or a conversation
+    in which another answer came before: a table cannot guess what one such conversation says of others."""
+    heeding: bool = False
+    """Whether the policy, asked with a comment, speaks as the expert does: what a teacher needs."""
+    course: dict[str, Any] = field(default_factory=dict)
+    walk: dict[str, Any] = field(default_factory=dict)
+    rate: float = 0.05
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What one seed reached."""
+
+    method: str
+    seed: int
+    before: float
+    after: float
+    optimum: float
+    kl_nats: float
+    completions: int
+    """Completions seen: drawn fresh, or given in examples, each time they were learned from."""
+    path: tuple[tuple[float, float], ...] = ()
+    """(KL, reward) now and then along the way."""
+
+
+PAIRED = Toy(signals=lessons.pairs, course={"examples_per_step": 200, "steps": 300}, rate=0.3)
+DRAWN = Toy(course={"prompts_per_step": 3, "group": 32, "steps": 300}, rate=0.03)
+RATED = Toy(
+    measure="order", optimum_is="the true order of all completions", course={"examples_per_step": 255}, rate=0.1
+)
+IMITATED = Toy(signals=lessons.shown, course={"examples_per_step": 24})
+
+TOYS: dict[str, Toy] = {
+    # imitation
+    "sft": IMITATED,
+    "pretrain": replace(
+        IMITATED,
+        signals=lessons.unasked,
+        asked="nothing",
+        optimum=lessons.of_unasked,
+        optimum_is="the best completions of all prompts, one like the other: nothing was asked",
+    ),
+    "weighted_sft": replace(
+        IMITATED,
+        config={"temperature": 0.02, "cap": 1000.0},
+        signals=lessons.scores,
+        course={"examples_per_step": 255},
+    ),
+    # rewards
+    "reward": replace(RATED, signals=lessons.pairs),
+    "score_reward": replace(RATED, signals=lessons.scores),
+    "ranking_reward": replace(RATED, signals=lessons.rankings),
+    "process_reward": replace(RATED, signals=lessons.marked),
+    "span_reward": replace(RATED, signals=lessons.marked),
+    "discriminator": replace(
+        RATED,
+        signals=lessons.expert,
+        optimum_is="the order of expert over uniform draws, which is the true order",
+        uniform=True,
+        course={"examples_per_step": 255, "prompts_per_step": 3, "group": 85, "steps": 300},
+    ),
+    "inverse_rl": replace(
+        RATED,
+        signals=lessons.expert,
+        uniform=True,
+        course={"examples_per_step": 255, "prompts_per_step": 3, "group": 85, "steps": 300},
+    ),
+    # reinforcement
+    "reinforce": replace(DRAWN, config={"beta": 0.0}),
+    "rloo": replace(DRAWN, config={"beta": 0.0}),
+    "grpo": replace(DRAWN, config={"beta": 0.0}),
+    "ppo": replace(DRAWN, config={"beta": 0.0}),
+    "a2c": replace(DRAWN, config={"beta": 0.0}),
+    "online_dpo": replace(DRAWN, config={"scale": 0.05}),
+    "nash_md": replace(DRAWN, config={"beta": 0.0, "scale": 0.1}),
+    "raft": DRAWN,
+    "star": replace(DRAWN, config={"right": 0.97}, refiner=lessons.Refiner),
+    # Q-learning
+    "ilql": replace(
+        DRAWN,
+        config={"tilt": 40.0, "discount": 1.0, "slow": 0.1, "expectile": 0.9, "conservative": 0.0},
+        signals=lessons.scores,
+        course={"examples_per_step": 255, "steps": 400},
+    ),
+    "dqn": replace(
+        DRAWN,
+        config={"epsilon": 0.1, "backup": "max"},
+        optimum=lessons.of_exploring(0.1),
+        optimum_is="the best token with probability 1 - epsilon at every place, any token else",
+    ),
+    # preferences
+    "dpo": PAIRED,
+    "ipo": replace(PAIRED, config={"beta": 0.01}),
+    "kto": replace(
+        PAIRED,
+        signals=lessons.scores,
+        config={"threshold": 0.98, "desirable": 80.0},
+        course={"examples_per_step": 85, "steps": 300},
+    ),
+    "orpo": replace(PAIRED, signals=lessons.best_and_others),
+    "simpo": PAIRED,
+    "cpo": replace(PAIRED, signals=lessons.best_and_others),
+    # language
+    "ilf": replace(IMITATED, signals=lessons.told, refiner=lessons.Refiner),
+    "constitution": replace(IMITATED, signals=lessons.told, refiner=lessons.Refiner),
+    "hindsight": replace(IMITATED, signals=lessons.told, asked="chain", course={"examples_per_step": 255}),
+    "feedback_conditional": replace(IMITATED, signals=lessons.told, course={"examples_per_step": 85}),
+    "conditional": replace(
+        IMITATED,
+        config={"quantile": 0.9, "without_token": 0.0},
+        signals=lessons.scores,
+        optimum=lessons.of_better(0.1),
+        optimum_is="the best tenth of completions, one like the other: all that the good token stands for",
+        course={"examples_per_step": 255},
+    ),
+    "sdpo": replace(
+        IMITATED,
+        signals=lessons.told,
+        heeding=True,
+        optimum=lessons.of_expert,
+        optimum_is="the teacher: the policy that has read the comment",
+        course={"examples_per_step": 85, "steps": 300},
+    ),
+    # adversarial
+    "seqgan": replace(
+        DRAWN,
+        signals=lessons.expert,
+        optimum=lessons.of_expert,
+        optimum_is="the expert whose texts the discriminator holds to be real",
+        course={"prompts_per_step": 3, "group": 32, "examples_per_step": 96, "steps": 200},
+    ),
+}
+
+
+def run(name: str, *, seed: int, sign: float = 1.0, steps: int | None = None, points: int = 0) -> Reached:
+    """Return what a method reached in the world of a seed; points: how many (KL, reward) are noted along the way."""
+    toy, module = TOYS[name], methods.load(name)
+    config = module.Config(**toy.config)
+    needs: methods.Needs = module.needs(config)
+    world = World(seed, sign)
+    settings = replace(CourseConfig(steps=200), **toy.course)
+    settings = replace(settings, steps=steps or settings.steps)
+    plain = TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST)
+    given = Material(
+        signals=toy.signals(world, plain),
+        prompts=[replace(prompt, reference=_best_text(world, prompt)) for prompt in ASKED],
+        reward=world if needs.scored else None,
+        refiner=toy.refiner(world) if toy.refiner else None,
+        sampling=SAMPLING,
+    )
+    policy = _policy(module, config, given, needs, seed)
+    if toy.uniform:
+        for prompt in ASKED:
+            policy.become(prompt, torch.ones(len(list(policy.completions()))))
+    if toy.heeding:
+        _heed(policy, world)
+    course, partner = _course(policy, toy, module, config, given, settings, seed)
+    ask = functools.partial(module.ask, config=config) if hasattr(module, "ask") else lambda prompt: prompt
+    act = (
+        functools.partial(module.act, config=config) if hasattr(module, "act") and name not in WITH_OPPONENTS else None
+    )
+
+    def measured() -> float:
+        return order_accuracy(world, policy) if toy.measure == "order" else expected(world, policy, ask=ask, act=act)
+
+    before, seen, path = measured(), 0, [(0.0, measured())]
+    for step in range(settings.steps):
+        if partner:
+            partner.advance()
+        seen += _seen(course.advance(), needs, settings)
+        if points and (step + 1) % max(settings.steps // points, 1) == 0:
+            path.append((divergence(policy), measured()))
+    optimum = toy.optimum(world, plain)
+    return Reached(name, seed, before, measured(), optimum, divergence(policy), seen, tuple(path))
+
+
+WITH_OPPONENTS = {"nash_md"}
+"""Methods whose `act` draws opponents: what is judged is the policy itself."""
+
+
+def _asking(toy: Toy, module: Any, config: Any, policy: TablePolicy) -> Callable[[Prompt], Prompt]:
+    """Return what the policy is asked in place of a prompt."""
+    if toy.asked == "nothing":
+        return lambda prompt: Prompt(())
+    if toy.asked == "chain":
+        chains = {each.messages[0]: each for each in policy.prompts if len(each.messages) > 1}
+        return lambda prompt: chains[prompt.messages[0]]
+    if hasattr(module, "ask"):
+        return functools.partial(module.ask, config=config)
+    return lambda prompt: prompt
+
+
+def _policy(module: Any, config: Any, given: Material, needs: methods.Needs, seed: int) -> TablePolicy:
+    """Return a table that knows every prompt that the method will speak of."""
+    prompts = {prompt.id: prompt for prompt in ASKED}
+    if hasattr(module, "ask"):
+        prompts |= {asked.id: asked for asked in (module.ask(prompt, config) for prompt in ASKED)}
+    for row in _rows(module, config, given, needs):
+        prompts.setdefault(row.prompt.id, row.prompt)
+        if row.teacher:
+            prompts.setdefault(row.teacher.id, row.teacher)
+    return TablePolicy(list(prompts.values()), vocabulary=VOCABULARY, longest=LONGEST, heads=needs.heads, seed=seed)
+
+
+def _rows(module: Any, config: Any, given: Material, needs: methods.Needs) -> list[Row]:
+    if not needs.eats:
+        return []
+    tools = Tools(sampler=given.refiner, sampling=SAMPLING)
+    examples: list[Example] = (
+        module.prepare(given.signals, config, tools)
+        if hasattr(module, "prepare")
+        else prepared(given.signals, needs.eats)
+    )
+    return [row for example in examples for row in example.rows]
+
+
+def _course(
+    policy: TablePolicy, toy: Toy, module: Any, config: Any, given: Material, settings: CourseConfig, seed: int
+) -> tuple[Course, Any]:
+    optimiser = OptimiserConfig(learning_rate=toy.rate, warmup_steps=1, schedule="linear", max_grad_norm=0.0)
+    walk = StepConfig(rows_per_slice=10_000, **toy.walk)
+    partner = None
+    if module.needs(config).partner and module.needs(config).policy:
+
+        def beside(needs: methods.Needs) -> TablePolicy:
+            return TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST, heads=needs.heads, seed=seed + 1)
+
+        partner = partnership(
+            policy, module, config, given, settings, make=beside, optimiser=optimiser, walk=walk, seed=seed
+        )
+        given = partner.given
+    course = Course(policy, module, config, given, settings, optimiser=optimiser, walk=walk, seed=seed_of(seed, "toy"))
+    if partner:
+        partner.meet(course)
+    return course, partner
+
+
+def _heed(policy: TablePolicy, world: World) -> None:
+    """Make the policy heed comments: asked with one, it speaks as the expert does."""
+    for prompt in policy.prompts[len(ASKED) :]:
+        about = next(each for each in ASKED if prompt.messages[0].content.startswith(each.text))
+        policy.become(prompt, world.expert(policy, about, lessons.SHARP))
+
+
+def _best_text(world: World, prompt: Prompt) -> str:
+    return " ".join(map(str, world.best(prompt)))
+
+
+def _seen(told: dict[str, float], needs: methods.Needs, settings: CourseConfig) -> int:
+    drawn = settings.prompts_per_step * (needs.group or settings.group) if needs.fresh else 0
+    return drawn + (settings.examples_per_step if needs.eats else 0)
