@@ -28,7 +28,7 @@ class Crowd:
     people: tuple[Author, ...]
     """By number; an anonymous author has an empty id and stands for all of them."""
     items: Mapping[tuple[str, str], int]
-    """(prompt id, completion id) -> number."""
+    """(aspect, completion id) -> number."""
     votes: Votes
     found: Annotators
 
@@ -64,6 +64,11 @@ def fit(answers: Sequence[Answer], config: SignalConfig) -> dict[str, Crowd]:
     return {aspect: _fit(given, config) for aspect, given in by_aspect.items()}
 
 
+def fit_together(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
+    """One crowd of all aspects: what people are like, with a text's merits in each aspect scores of their own."""
+    return _fit([answer for answer in answers if "cannot_judge" not in answer.feedback.value], config)
+
+
 def share_of_first(answer: Answer, config: SignalConfig) -> float:
     """Share of a vote that goes to the completion shown first: 1, 0, 1/2 for a tie, between them by strength."""
     value = answer.feedback.value
@@ -81,7 +86,7 @@ def _fit(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
     rows = []
     for answer in heard:
         said = answer.feedback
-        left, right = (items.setdefault((said.prompt_id, name), len(items)) for name in said.completion_ids)
+        left, right = (items.setdefault((said.aspect, name), len(items)) for name in said.completion_ids)
         sided = 0.0 if said.value.get("order") == "unknown" else 1.0
         rows.append((left, right, person_number(answer, numbers), share_of_first(answer, config), sided))
     left_V, right_V, person_V, share_V, sided_V = (np.array(column) for column in zip(*rows, strict=True))
@@ -96,4 +101,4 @@ def _fit(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
 
 
 def _question(answer: Answer) -> tuple[str, ...]:
-    return tuple(sorted(answer.feedback.completion_ids))
+    return (answer.feedback.aspect, *sorted(answer.feedback.completion_ids))
