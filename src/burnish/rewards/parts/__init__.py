@@ -1,0 +1,1 @@
+"""What several sources of reward share: comparing with references."""

@@ -1,0 +1,86 @@
+"""Rewards over something that is handed in: a classifier, an embedding, a judge."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from burnish.errors import InputError
+from burnish.judges.asking.asker import Asker
+from burnish.judges.rating import Rating
+from burnish.judges.rubric import Checklist, Criterion, Rubric
+from burnish.models.answering import Failure
+from burnish.models.scripted import Scripted
+from burnish.records import Completion, Prompt
+from burnish.rewards.classifier import Classifier
+from burnish.rewards.judged import Judged
+from burnish.rewards.similarity import Similarity
+
+
+def texts(*said, reference=None, **metadata):
+    prompts = [Prompt.of(f"q{i}", reference=reference, metadata=metadata) for i in range(len(said))]
+    return prompts, [Completion(prompt.id, text) for prompt, text in zip(prompts, said, strict=True)]
+
+
+def test_a_classifier_in_log_odds_within_limits():
+    table = {"good": 0.9, "sure": 1.0, "bad": 0.2, "odd": float("nan")}
+
+    def classify(texts):
+        return [{"yes": table[text], "no": 1 - table[text]} if text in table else None for text in texts]
+
+    found = Classifier(classify, "yes").score(*texts("good", "sure", "bad", "odd", "unknown"))
+    assert [score.value for score in found] == [
+        pytest.approx(math.log(9)),
+        6.0,
+        pytest.approx(-math.log(4)),
+        None,
+        None,
+    ]
+    assert found[2].reason == "P(yes) = 0.200, likeliest no"
+    assert found[4].reason == "the classifier could not tell"
+    assert Classifier(classify, "yes", unit="probability").score(*texts("good"))[0].value == 0.9
+    assert Classifier(classify, "yes").score(*texts("bad", label="no"))[0].value == pytest.approx(math.log(4))
+    with pytest.raises(InputError, match="no label 'maybe'"):
+        Classifier(classify, "maybe").score(*texts("good"))
+
+
+def test_similarity_to_the_nearest_reference():
+    vectors = {"a": [1, 0], "b": [0, 2], "ab": [3, 3], "zero": [0, 0]}
+    asked = []
+
+    def embed(texts):
+        asked.append(list(texts))
+        return np.array([vectors[text] for text in texts], float)
+
+    prompts, completions = texts("ab", "a", "zero", reference="a", references=["b"])
+    found = Similarity(embed).score(prompts, completions)
+    assert [score.value for score in found] == [pytest.approx(math.sqrt(0.5)), pytest.approx(1.0), None]
+    assert found[1].reason == "nearest to 'a'"
+    assert len(asked) == 1
+    assert Similarity(embed).score(*texts("a"))[0].reason == "the prompt has no reference"
+    assert Similarity(embed).score([], []) == []
+
+
+def test_a_rubric_as_a_reward_shows_its_quotes():
+    def say(question, seed):
+        return json.dumps({"reason": "it does", "evidence": ["two million"], "verdict": "yes"})
+
+    rubric = Rubric("r", (Criterion("counts", "Does it count?", evidence=True),))
+    (score,) = Judged(Checklist(Asker(Scripted(say)), rubric)).score(*texts("It has two million people."))
+    assert score.value == 1.0
+    assert score.reason == "counts: yes"
+    assert (score.spans[0].start, score.spans[0].end, score.spans[0].label) == (7, 18, "counts")
+    assert len(score.feedback_ids) == 1
+
+
+def test_a_failed_judgement_is_not_scored_and_a_judge_out_of_order_is_told():
+    def say(question, seed):
+        return Failure("time-out") if "lost" in question.text else "rating: 7"
+
+    reward = Judged(Rating(Asker(Scripted(say))))
+    found = reward.score(*texts("one", "two", "lost"))
+    assert [score.value for score in found] == [7.0, 7.0, None]
+    assert found[2].reason == "time-out"
+    with pytest.raises(InputError, match="2 of 3 judgements failed"):
+        reward.score(*texts("lost", "lost", "one"))
