@@ -65,19 +65,27 @@ def test_rankings_are_chains_of_one_answer_a_rank_and_what_was_not_compared_is_c
 
 def test_a_revision_is_better_and_the_comment_stands_between():
     critique = Critique(PROMPT, BAD, "That is no song.", revision=" La! ")
-    [[first, second]] = chains([critique], WORSENING)
+    [[first, second]] = chains([critique], IMPROVING)
     assert first[-1] == "No."
     assert second[-2] == ("u", "A reader said about that answer: That is no song.\n\nNow give a better answer.")
     assert second[-1] == "La!"
 
 
-def test_both_directions_occur_by_the_seed_alone():
+def test_a_revision_that_comes_first_is_what_is_asked_for_at_use():
+    critique = Critique(PROMPT, BAD, "That is no song.", revision="La!")
+    [[first, second]] = chains([critique], WORSENING)
+    assert first == [("u", hindsight.ask(PROMPT, WORSENING).text), "La!"]
+    assert second[-2:] == [("u", "Now give a worse answer."), "No."]
+
+
+def test_both_directions_occur_by_the_texts_alone():
     pairs = [replace(PAIR, prompt=Prompt.of(f"Sing {i}.")) for i in range(40)]
-    one, same = (chains(pairs, hindsight.Config(), seed=3) for _ in range(2))
-    assert one == same
-    poor = sum("poor" in chain[0][0][1] for chain in one)
-    assert 10 < poor < 30
-    assert chains(pairs, hindsight.Config(), seed=4) != one
+    found = chains(pairs, hindsight.Config(), seed=3)
+    assert found == chains(pairs, hindsight.Config(), seed=4)
+    assert found[::-1] == chains(pairs[::-1], hindsight.Config())
+    assert 10 < sum("poor" in chain[0][0][1] for chain in found) < 30
+    revised = [Critique(pair.prompt, BAD, "Bad.", revision="La.") for pair in pairs]
+    assert 10 < sum("poor" in chain[0][0][1] for chain in chains(revised, hindsight.Config())) < 30
 
 
 def test_ties_and_bare_comments_are_counted_and_nothing_left_is_an_error():

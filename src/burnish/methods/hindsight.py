@@ -3,8 +3,8 @@
     x + "Give a poor answer." | y- | "Now give a better answer." | y+          and the other way round
     loss = - sum of log pi over the tokens of the answers, none over the words of feedback; as `sft`
 
-Source: Liu, Sferrazza and Abbeel 2023, arXiv 2302.02676. A comment with a revision is a chain as well, with
-the comment's own words between the two.
+Source: Liu, Sferrazza and Abbeel 2023, arXiv 2302.02676. A comment with a revision is a chain as well; where the
+revision comes second, the comment's own words stand between the two.
 
 What is unusual: each answer is a row of its own, whose prompt is the conversation so far. That is the same loss as one
 text with a mask, but every answer ends with the end token, any chat template serves, and no mask can be off by one. A
@@ -46,7 +46,8 @@ class Config:
     """Settings of chain of hindsight."""
 
     order: Literal["both", "improving", "worsening"] = "both"
-    """How chains run: improving (worse, then better), worsening, both (half of them each way, fixed by the seed)."""
+    """How chains run: improving (worse, then better), worsening, both (half of them each way, fixed by their texts).
+    Only a worsening chain begins with what `ask` asks for."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
 
@@ -66,7 +67,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
         if isinstance(signal, Preference):
             found += _of_preference(signal, config, tools)
         elif isinstance(signal, Critique):
-            found += _of_critique(signal, tools)
+            found += _of_critique(signal, config, tools)
     if not found:
         reasons = ", ".join(f"{n} x {reason}" for reason, n in tools.left_out.items()) or "there are no preferences"
         raise InputError(f"hindsight: no chain is left ({reasons}). Give preferences, or critiques with revisions.")
@@ -96,7 +97,7 @@ def _of_preference(signal: Preference, config: Config, tools: Tools) -> list[Exa
         return []
     chains = [(ranked, probability), (ranked[::-1], 1 - probability)]  # best first, and what the others hold
     return [
-        _chain(signal.prompt, chain, _improves(signal, config, tools), signal.weight * share)
+        _chain(signal.prompt, chain, _improves(signal.prompt, ranked, config), signal.weight * share)
         for chain, share in chains
         if share > 0
     ]
@@ -113,26 +114,28 @@ def _distinct(signal: Preference, tools: Tools) -> list[Completion]:
     return [by_rank[rank] for rank in sorted(by_rank)]
 
 
-def _improves(signal: Preference, config: Config, tools: Tools) -> bool:
+def _improves(prompt: Prompt, answers: Sequence[Completion], config: Config) -> bool:
     if config.order != "both":
         return config.order == "improving"
-    key = " ".join([str(tools.seed), signal.prompt.id, *(completion.id for completion in signal.completions)])
-    return share_of(key, "hindsight") < 0.5
+    return share_of(" ".join([prompt.id, *(answer.id for answer in answers)]), "hindsight") < 0.5
 
 
-def _chain(prompt: Prompt, best_first: Sequence[Completion], improving: bool, weight: float) -> Example:
+def _chain(
+    prompt: Prompt, best_first: Sequence[Completion], improving: bool, weight: float, comment: str = ""
+) -> Example:
     answers = list(best_first[::-1] if improving else best_first)
-    between = [NOW_BETTER if improving else NOW_WORSE] * (len(answers) - 1)
-    return _rows(with_words(prompt, WORSE if improving else BETTER), answers, between, weight)
+    between = NOW_WORSE if not improving else COMMENTED.format(comment=comment) if comment else NOW_BETTER
+    first = with_words(prompt, WORSE if improving else BETTER)
+    return _rows(first, answers, [between] * (len(answers) - 1), weight)
 
 
-def _of_critique(signal: Critique, tools: Tools) -> list[Example]:
+def _of_critique(signal: Critique, config: Config, tools: Tools) -> list[Example]:
     if not (signal.revision or "").strip():
         tools.left_out["critique without a revision"] += 1
         return []
-    answers = [signal.completion, given(signal.prompt, (signal.revision or "").strip())]
-    between = [COMMENTED.format(comment=signal.text)]
-    return [_rows(with_words(signal.prompt, WORSE), answers, between, signal.weight)]
+    best_first = [given(signal.prompt, (signal.revision or "").strip()), signal.completion]
+    improving = _improves(signal.prompt, best_first, config)
+    return [_chain(signal.prompt, best_first, improving, signal.weight, signal.text.strip())]
 
 
 def _rows(first: Prompt, answers: list[Completion], between: list[str], weight: float) -> Example:
