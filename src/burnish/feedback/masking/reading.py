@@ -1,0 +1,66 @@
+"""A text as the rules read it: full-width letters narrow, digits of all scripts plain, invisible characters gone.
+
+People write personal data so that no machine should find it, and Chinese keyboards write wide signs by themselves.
+The rules see one plain form; `Reading` leads from places in it back to places in the text.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+_INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\u180e\u200e\u200f")
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
+_SPACES = frozenset("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000")
+_NUMERALS = str.maketrans("零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖", "0012345678912" + "123456789")
+_SPELLED = re.compile(
+    r"[零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖](?:[ \-]?[零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]){6,}"
+)
+"""Seven numerals in a row are digits being read out; fewer may be a date or a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The plain form of a text and the place of each of its characters."""
+
+    text: str
+    places: tuple[int, ...] | None
+    """Where each character came from; None where nothing was changed in length."""
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The characters of the text that a part of the plain form came from."""
+        if self.places is None:
+            return start, end
+        return self.places[start], self.places[end - 1] + 1
+
+
+def read(text: str) -> Reading:
+    """The plain form of a text, character by character, so that every place leads back."""
+    if text.isascii():
+        return Reading(text, None)
+    plain: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        for each in character if character < "\x80" else _plain(character):
+            plain.append(each)
+            places.append(place)
+    found = _SPELLED.sub(lambda match: match[0].translate(_NUMERALS), "".join(plain))
+    return Reading(found, tuple(places))
+
+
+@functools.lru_cache(maxsize=8192)
+def _plain(character: str) -> str:
+    """The plain form of one character; nothing for an invisible one."""
+    if character in _INVISIBLE:
+        return ""
+    if character in _DASHES:
+        return "-"
+    if character in _SPACES:
+        return " "
+    digit = unicodedata.digit(character, None)
+    if digit is not None and unicodedata.category(character) == "Nd":
+        return str(digit)
+    simple = unicodedata.normalize("NFKC", character)
+    return simple if simple.isascii() else character

@@ -1,0 +1,43 @@
+"""All rules together: personal data in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from burnish.feedback.masking import contacts, keys, numbers, places
+from burnish.feedback.masking.findings import Finder, Finding, merged, outside
+from burnish.feedback.masking.reading import read
+
+PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,30}_[0-9a-z]{8}\]")
+"""What stands in the place of personal data; what is masked already is never masked again."""
+
+_RULES: tuple[tuple[Finder, int], ...] = (
+    (contacts.emails, 0),
+    (contacts.read_out, 0),
+    (contacts.handles, 0),
+    (keys.secrets, 0),
+    (places.names, 0),
+    (places.addresses, 1),
+    (numbers.others, 1),
+    (contacts.networks, 2),
+    (numbers.identities, 5),
+    (numbers.payments, 6),
+    (contacts.phones, 7),
+)
+"""Every rule, and how many digits a text must have for it to find anything: most of what people say has none."""
+_DIGITS = re.compile(r"\d", re.ASCII)
+
+
+def find(text: str, *, also: Sequence[Finder] = (), types: Collection[str] | None = None) -> list[Finding]:
+    """Personal data in a text, in order and without overlaps; `also` are engines of other packages.
+
+    `types`: only these (`burnish.feedback.masking.TYPES`); all by default.
+    """
+    reading = read(text)
+    digits = len(_DIGITS.findall(reading.text))
+    ruled = (each for rule, least in _RULES if digits >= least for each in rule(reading.text))
+    found = [Finding(*reading.span(each.start, each.end), each.type) for each in ruled]
+    found += [each for engine in also for each in engine(text)]
+    wanted = [each for each in found if types is None or each.type in types]
+    return merged(outside(wanted, (match.span() for match in PLACEHOLDER.finditer(text))))

@@ -1,0 +1,128 @@
+import random
+import re
+import string
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from burnish.feedback.masking import TYPES, Finding, find
+from burnish.feedback.masking.findings import merged
+from burnish.feedback.masking.reading import read
+
+MARK = re.compile(r"⟦([A-Z_]+)\|(.*?)⟧")
+
+
+def parts():
+    """The hand-written texts by part."""
+    found, here = {}, None
+    for line in Path(__file__).with_name("handwritten.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            here = found.setdefault(line[3:].split(":")[0], [])
+        elif line and not line.startswith("#"):
+            here.append(line.replace("\\n", "\n"))
+    return found
+
+
+def unmarked(marked):
+    """The text without marks, and the places and types that were marked."""
+    text, planted, at = "", [], 0
+    for match in MARK.finditer(marked):
+        text += marked[at : match.start()]
+        planted.append((len(text), len(text) + len(match[2]), match[1]))
+        text += match[2]
+        at = match.end()
+    return text + marked[at:], planted
+
+
+def some(rng, letters, n):
+    return "".join(rng.choice(letters) for _ in range(n))
+
+
+@pytest.mark.parametrize("part", ["first", "later", "last"])
+def test_every_value_of_the_hand_written_texts_is_taken_out_whole(part):
+    for marked in parts()[part]:
+        text, planted = unmarked(marked)
+        found = find(text)
+        for start, end, type_ in planted:
+            assert any(each.start <= start and end <= each.end for each in found), (type_, text)
+
+
+@pytest.mark.parametrize("part", ["first, clean", "later, clean", "last, clean"])
+def test_nothing_is_taken_out_of_texts_without_personal_data(part):
+    texts = parts()[part]
+    assert len(texts) >= 20
+    assert {text: [text[each.start : each.end] for each in find(text)] for text in texts if find(text)} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "type_"),
+    [
+        ("mail jane@example.com now", "EMAIL"),
+        ("卡号6222021234567890128", "CARD"),
+        ("IBAN GB29NWBK60161331926819", "IBAN"),
+        ("身份证11010519491231002X", "NATIONAL_ID"),
+        ("from 203.0.113.42", "IP"),
+        ("use sk-abcdefghijklmnopqrstuvwxyz", "KEY"),
+    ],
+)
+def test_a_finding_has_the_surest_name(text, type_):
+    assert [each.type for each in find(text)] == [type_]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "4111111111111112",  # Luhn
+        "GB29NWBK60161331926818",  # modulo 97
+        "529.982.247-26",  # CPF
+        "12345678A",  # DNI
+        "A123456(4)",  # Hong Kong
+        "256.1.1.1",
+    ],
+)
+def test_wrong_check_digits_are_somebody_elses_numbers(wrong):
+    assert find(f"number {wrong} here") == []
+
+
+def test_findings_that_overlap_are_one_and_as_wide_as_all_of_them():
+    found = merged([Finding(0, 5, "PHONE"), Finding(3, 9, "CARD"), Finding(9, 12, "NAME"), Finding(20, 21, "OWN")])
+    assert found == [Finding(0, 9, "CARD"), Finding(9, 12, "NAME"), Finding(20, 21, "OWN")]
+
+
+def test_what_is_masked_already_stays():
+    assert find("mail [EMAIL_k3v9m2qa], password: [KEY_aaaaaaa2]") == []
+
+
+def test_engines_of_other_packages_are_asked_beside_the_rules():
+    def engine(text):
+        return [Finding(text.index("Ana"), text.index("Ana") + 3, "NAME")]
+
+    found = find("Ana: ana@example.com", also=[engine])
+    assert [(each.start, each.end, each.type) for each in found] == [(0, 3, "NAME"), (5, 20, "EMAIL")]
+    assert [each.type for each in find("Ana: ana@example.com", also=[engine], types=["NAME"])] == ["NAME"]
+
+
+def test_wide_and_invisible_characters_lead_back_to_their_places():
+    address = "\uff41\u200b\uff42@example.com"
+    text = f"我是{address}。"
+    assert [text[each.start : each.end] for each in find(text)] == [address]
+    assert read("\uff11\uff13\uff18\u200b零").text == "138零"  # one numeral is not being read out
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
+def test_findings_of_any_text_lie_in_it_in_order(text):
+    found = find(text)
+    assert all(each.type in TYPES and 0 <= each.start < each.end <= len(text) for each in found)
+    assert all(one.end <= two.start for one, two in pairwise(found))
+
+
+def test_random_keys_are_found_whatever_stands_around_them():
+    rng = random.Random(0)
+    for _ in range(50):
+        key = f"ghp_{some(rng, string.ascii_letters + string.digits, 36)}"
+        text = f"{some(rng, ' .,:;=(', 3)}{key}{some(rng, ' .,;)', 3)}"
+        assert [text[each.start : each.end] for each in find(text)] == [key]
