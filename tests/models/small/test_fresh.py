@@ -282,6 +282,7 @@ def test_lora_is_refused_where_there_are_none(kind, small_folders):
         ({"kind": "encoder_decoder", "hidden": 5}, "must be even"),
         ({"kind": "encoder_decoder", "teacher_forcing": 2.0}, r"2.0 is not in \[0, 1\]"),
         ({"dropout": 1.0}, "dropout: 1.0 is not in"),
+        ({"scale": 0.0}, "scale: 0.0 is not a number above 0"),
         ({"special": ["<|pad|>"]}, "empty or a repeated token"),
     ],
 )
