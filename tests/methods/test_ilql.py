@@ -106,10 +106,10 @@ def test_it_rests_at_the_expectile_of_the_data(world):
 
 def test_the_decoder_tilts_the_model_by_the_least_advantage():
     says = Says(
-        torch.tensor([[0.0, 1.0]]), values_B=torch.tensor([7.0]), q_BKV=torch.tensor([[[2.0, 1.0], [0.0, 3.0]]])
+        torch.tensor([[0.0, 1.0]]), values_B=torch.tensor([7.0]), q_BKV=torch.tensor([[[2.0, 1.0], [0.0, 0.5]]])
     )
-    # by hand: log-odds 1 + tilt * (1 - 0)
-    for tilt, odds in ((0.0, 1.0), (2.0, 3.0)):
+    # by hand: log-odds 1 + tilt * (0.5 - 0)
+    for tilt, odds in ((0.0, 1.0), (2.0, 2.0)):
         found = ilql.act(says, ilql.Config(tilt=tilt)).softmax(-1)
         assert float(found[0, 1] / found[0, 0]) == pytest.approx(float(torch.tensor(odds).exp()))
 
