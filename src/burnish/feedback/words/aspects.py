@@ -25,7 +25,7 @@ GIVES_WAY = frozenset({"correctness"})
 """`right` and `wrong` speak of correctness unless something else is named: "the tone is right"."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aspects:
     """Which token names which aspect."""
 

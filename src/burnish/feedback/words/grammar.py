@@ -83,10 +83,7 @@ SARCASM = ("/s", "yeah right", "yeah, right", "thanks a lot", "thanks for nothin
            "🙄", "呵呵", "真行", "真是太好了", "可真")  # fmt: skip
 """Signs of sarcasm: they make a reading unsure and turn nothing, because people disagree on them too."""
 
-_JOINED = [each.all for each in (NEGATORS, NOT_NEGATORS, SELF_NEGATIVE, TURNS, YIELDS, WISHES, CONDITIONS)]
-CHINESE_WORDS = (
-    frozenset(word for group in (*_JOINED, FACTORS) for (word, *_) in group if not word.isascii()) | SCOPE_ENDS
-)
+CHINESE_WORDS = frozenset(word for group in CLASSES.values() for (word, *_) in group if not word.isascii())
 """Words that Chinese is cut into, beside those of the lexicon."""
 
 _STRONG = _words("also_opinions")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,8 +44,9 @@ class Found:
 class Lexicon:
     """Entries by phrase, and the vocabulary that texts are cut with."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
-        self.vocabulary = Vocabulary([*entries, *grammar.CHINESE_WORDS])
+    def __init__(self, entries: Mapping[str, Entry], words: Iterable[str] = ()) -> None:
+        """`words`: more words that Chinese is cut into."""
+        self.vocabulary = Vocabulary([*entries, *grammar.CHINESE_WORDS, *words])
         self._entries = dict(entries)
         self._phrases: dict[tuple[str, ...], Entry] = {}
         for phrase, entry in entries.items():
@@ -72,6 +73,10 @@ class Lexicon:
             elif before is None and word not in grammar.CLOSED and self.word(word) is None:
                 merged[word] = Entry(valence)
         return Lexicon(merged)
+
+    def knowing(self, words: Iterable[str]) -> Lexicon:
+        """A lexicon that also cuts Chinese into these words."""
+        return Lexicon(self._entries, words)
 
     def cut(self, text: str) -> list[Token]:
         """The tokens of a text."""

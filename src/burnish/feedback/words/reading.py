@@ -12,6 +12,7 @@ follows.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,29 @@ class Reading:
         return tuple(dict.fromkeys(span for said in self.said for span in said.spans))
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A comment in parts: its tokens, its clauses, and the opinions of each clause."""
+
+    text: str
+    words: Sequence[Token]
+    clauses: Sequence[Clause]
+    opinions: Sequence[Sequence[Opinion]]
+
+    @property
+    def weighed(self) -> list[list[float]]:
+        """Weight times valence of the opinions of each clause."""
+        return [
+            [clause.weight * each.valence for each in found]
+            for clause, found in zip(self.clauses, self.opinions, strict=True)
+        ]
+
+    @property
+    def strength(self) -> float:
+        """How positive the comment is as a whole, unbounded; 0 where it holds no opinion."""
+        return _strength([valence for found in self.weighed for valence in found], self.text)
+
+
 def read(
     comment: str, completion: str = "", *, lexicon: Lexicon | None = None, own_aspects: Aspects | None = None
 ) -> Reading:
@@ -90,50 +114,58 @@ def read(
 
     `lexicon`: words of opinion (default: ours); `own_aspects`: `Aspects.with_own` of the user's list.
     """
-    words, parts = _cut(comment, lexicon or own())
     known = own_aspects or aspects.DEFAULT
-    opinions = [polarity.opinions(words, part, lexicon or own()) for part in parts]
-    _answer_questions(words, parts, opinions)
+    parsed = parse(comment, _knowing(lexicon or own(), own_aspects) if own_aspects else lexicon)
     said = [
         each
-        for part, found in zip(parts, opinions, strict=True)
-        for each in _said(comment, completion, words, part, found, known)
+        for part, found in zip(parsed.clauses, parsed.opinions, strict=True)
+        for each in _said(parsed, completion, part, found, known)
     ]
-    weighed = [(part.weight, opinion) for part, found in zip(parts, opinions, strict=True) for opinion in found]
-    doubts = _doubts(comment, words, parts, [opinion for _, opinion in weighed])
+    doubts = _doubts(parsed)
+    weighed = [valence for found in parsed.weighed for valence in found]
     if not weighed:
         return Reading(comment, tuple(said), None, {}, doubts)
-    whole = _estimate([weight * opinion.valence for weight, opinion in weighed], comment, doubts)
-    return Reading(comment, tuple(said), whole, _by_aspect(words, parts, opinions, known, comment, doubts), doubts)
+    whole = _estimate(weighed, comment, doubts)
+    return Reading(comment, tuple(said), whole, _by_aspect(parsed, known, doubts), doubts)
+
+
+def parse(text: str, lexicon: Lexicon | None = None) -> Parsed:
+    """A text's clauses with their opinions."""
+    known = lexicon or own()
+    words = known.cut(text)
+    parts = clauses(text, words)
+    opinions = [polarity.opinions(words, part, known) for part in parts]
+    return Parsed(text, words, parts, _answered(parts, opinions))
 
 
 def strength(text: str, lexicon: Lexicon | None = None) -> float:
     """How positive a text is as a whole, unbounded; 0 where it holds no opinion. For many texts: faster than `read`."""
-    words, parts = _cut(text, lexicon or own())
-    opinions = [polarity.opinions(words, part, lexicon or own()) for part in parts]
-    _answer_questions(words, parts, opinions)
-    return _strength(
-        [part.weight * each.valence for part, found in zip(parts, opinions, strict=True) for each in found], text
-    )
+    return parse(text, lexicon).strength
 
 
-def _cut(text: str, lexicon: Lexicon) -> tuple[list[Token], list[Clause]]:
-    words = lexicon.cut(text)
-    return words, clauses(text, words)
+def rule_value(found: float) -> float:
+    """The value, from -4 to 4, that people give to a text of this strength on average."""
+    return 4 * found / (abs(found) + HALF_WAY)
+
+
+@functools.lru_cache(maxsize=8)
+def _knowing(lexicon: Lexicon, known: Aspects) -> Lexicon:
+    return lexicon.knowing(known.words())
 
 
 # ------------------------------------------------------------------------------------------------------------ the whole
 
 
-def _answer_questions(words: Sequence[Token], parts: Sequence[Clause], opinions: list[list[Opinion]]) -> None:
-    """Turn what a question said that a bare "no" answers: "Useful? Not really." """
+def _answered(parts: Sequence[Clause], opinions: Sequence[Sequence[Opinion]]) -> list[Sequence[Opinion]]:
+    """The opinions, those of a question turned that a bare "no" answers: "Useful? Not really." """
+    after = [list(found) for found in opinions]
     for place in range(1, len(parts)):
-        answered, asked = opinions[place], opinions[place - 1]
-        short = parts[place].last - parts[place].first <= 3
-        denied = [each.valence for each in answered] == [polarity.UNRESOLVED]
-        if parts[place - 1].asked and asked and short and denied:
-            opinions[place - 1] = [polarity.turned(each) for each in asked]
-            opinions[place] = []
+        asked, short = parts[place - 1].asked, parts[place].last - parts[place].first <= 3
+        denied = [each.valence for each in after[place]] == [polarity.UNRESOLVED]
+        if asked and short and denied and after[place - 1]:
+            after[place - 1] = [polarity.turned(each) for each in after[place - 1]]
+            after[place] = []
+    return list(after)
 
 
 def _strength(valences: Sequence[float], text: str) -> float:
@@ -143,8 +175,7 @@ def _strength(valences: Sequence[float], text: str) -> float:
 
 
 def _estimate(valences: Sequence[float], text: str, doubts: Sequence[str]) -> Estimate:
-    found = _strength(valences, text)
-    value = 4 * found / (abs(found) + HALF_WAY)
+    value = rule_value(_strength(valences, text))
     mixed = min(valences) < -LEAST and max(valences) > LEAST
     variance = MIXED if mixed else VARIANCES[min(len(valences), len(VARIANCES)) - 1]
     return Estimate(value, variance * (SARCASTIC if SARCASM in doubts else 1))
@@ -153,21 +184,14 @@ def _estimate(valences: Sequence[float], text: str, doubts: Sequence[str]) -> Es
 # ------------------------------------------------------------------------------------------------------------ by aspect
 
 
-def _by_aspect(
-    words: Sequence[Token],
-    parts: Sequence[Clause],
-    opinions: Sequence[Sequence[Opinion]],
-    known: Aspects,
-    comment: str,
-    doubts: Sequence[str],
-) -> dict[str, Estimate]:
+def _by_aspect(parsed: Parsed, known: Aspects, doubts: Sequence[str]) -> dict[str, Estimate]:
     weighed: dict[str, list[tuple[float, float]]] = {}
-    for part, found in zip(parts, opinions, strict=True):
+    for part, found in zip(parsed.clauses, parsed.opinions, strict=True):
         for opinion in found:
-            if aspect := _aspect(words, part, opinion, known):
+            if aspect := _aspect(parsed.words, part, opinion, known):
                 weighed.setdefault(aspect, []).append((part.weight, opinion.valence))
     return {
-        aspect: _estimate([weight / max(given)[0] * valence for weight, valence in given], comment, doubts)
+        aspect: _estimate([weight / max(given)[0] * valence for weight, valence in given], parsed.text, doubts)
         for aspect, given in weighed.items()
     }
 
@@ -183,20 +207,14 @@ def _aspect(words: Sequence[Token], part: Clause, opinion: Opinion, known: Aspec
     return opinion.aspect if nearest is None else outside[nearest]
 
 
-def _said(
-    comment: str,
-    completion: str,
-    words: Sequence[Token],
-    part: Clause,
-    opinions: Sequence[Opinion],
-    known: Aspects,
-) -> list[Said]:
+def _said(parsed: Parsed, completion: str, part: Clause, opinions: Sequence[Opinion], known: Aspects) -> list[Said]:
     """What one clause says, one for each aspect in it."""
+    words = parsed.words
     by_aspect: dict[str, list[Opinion]] = {}
     for opinion in opinions:
         by_aspect.setdefault(_aspect(words, part, opinion, known), []).append(opinion)
     start, end = words[part.first].start, words[part.last - 1].end
-    text = comment[start:end]
+    text = parsed.text[start:end]
     named = {word.text for word in words[part.first : part.last] if known.named(word)}
     voiced = {token.text for opinion in opinions for token in words[opinion.first : opinion.last]}
     made = []
@@ -209,14 +227,15 @@ def _said(
 # ---------------------------------------------------------------------------------------------------------------- doubt
 
 
-def _doubts(comment: str, words: Sequence[Token], parts: Sequence[Clause], found: Sequence[Opinion]) -> tuple[str, ...]:
+def _doubts(parsed: Parsed) -> tuple[str, ...]:
     """Why a reading may be wrong."""
-    lower, why = comment.lower(), []
+    found = [opinion for opinions in parsed.opinions for opinion in opinions]
+    lower, why = parsed.text.lower(), []
     if not found:
         why.append(SILENT)
     if any(sign in lower for sign in grammar.SARCASM):
         why.append(SARCASM)
-    if parts and all(part.asked for part in parts):
+    if parsed.clauses and all(part.asked for part in parsed.clauses):
         why.append(ASKS)
     good = math.fsum(each.valence for each in found if each.valence > 0)
     bad = -math.fsum(each.valence for each in found if each.valence < 0)
