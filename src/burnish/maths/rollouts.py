@@ -37,7 +37,7 @@ VALUE_METRICS: Mapping[str, str] = {
 
 def is_scored(batch: Batch) -> Tensor:
     """Return where anything is known of a row's reward, (B,) bool: a score, or the value of one of its tokens."""
-    scored_B = torch.zeros(len(batch), dtype=torch.bool)
+    scored_B = torch.zeros_like(batch.completion_mask_BT[:, 0])
     if batch.rewards_B is not None:
         scored_B = scored_B | torch.isfinite(batch.rewards_B)
     if batch.token_rewards_BT is not None:
@@ -48,8 +48,8 @@ def is_scored(batch: Batch) -> Tensor:
 def paid_rewards(batch: Batch, *, truncation_penalty: float = 0.0) -> Tensor:
     """Return what each token is paid, (B, T), reward units: its own reward, and at the last trained one the score.
 
-    Where both are known both are paid. What was not scored is paid 0: ask `is_scored` before learning from it. A
-    truncated row pays the penalty with its score.
+    Where both are known both are paid; a span pays its signed severity at every token it touches. What was not scored
+    is paid 0: ask `is_scored` before learning from it. A truncated row pays the penalty with its score.
     """
     assert batch.rewards_B is not None
     mask_BT = batch.completion_mask_BT
@@ -108,7 +108,7 @@ def per_row(values_BT: Tensor, mask_BT: Tensor, *, mean: bool = True) -> Tensor:
     """Return the mean (or sum) over each row's trained tokens, (B,), no gradient; NaN for a row that has none."""
     tokens_B = mask_BT.sum(-1)
     total_B = masked_sum(values_BT.detach().float(), mask_BT)
-    total_B = torch.where(tokens_B > 0, total_B, torch.full((len(total_B),), torch.nan))
+    total_B = torch.where(tokens_B > 0, total_B, torch.nan)
     return total_B / tokens_B if mean else total_B
 
 
@@ -136,5 +136,5 @@ def value_metrics(batch: Batch, values_BT: Tensor) -> dict[str, Tensor]:
     assert batch.returns_BT is not None
     return {
         "value_error": per_row((values_BT - batch.returns_BT).abs(), batch.completion_mask_BT),
-        "explained_variance": torch.full((len(batch),), batch.scalars["explained_variance"]),
+        "explained_variance": values_BT.new_full((len(batch),), batch.scalars["explained_variance"]),
     }
