@@ -94,6 +94,25 @@ def test_grpo_has_its_share_of_all_completions_taught_or_not():
     assert whole.tolist() == pytest.approx(theirs.tolist())
 
 
+def test_slices_of_a_window_add_up_with_grpo_too():
+    config = sdpo.Config(learns_from="rollouts", grpo=0.5, form="log_ratio")
+    batch = replace(BATCH, group_B=torch.tensor([0, 0, 1, 1]))
+    batch = replace(
+        batch,
+        completion_mask_BT=length_mask([2, 1, 2, 1]),
+        rewards_B=torch.tensor([1.0, 0.0, 2.0, 3.0], dtype=DOUBLE),
+        weights_BK=torch.tensor([[1.0], [2.0], [0.0], [0.5]]),
+    )
+    outputs = Outputs(
+        logprobs_BT=torch.cat([LOGPROBS, LOGPROBS[:1]]), teacher_logprobs_BT=torch.cat([TEACHER, TEACHER[:1]])
+    )
+    window = sdpo.targets(batch, config)
+    whole, _ = sdpo.loss(window, outputs, config)
+    for rows in (torch.tensor([0, 1]), torch.tensor([2, 3])):
+        part = Outputs(logprobs_BT=outputs.logprobs_BT[rows], teacher_logprobs_BT=outputs.teacher_logprobs_BT[rows])
+        assert sdpo.loss(window.slice(rows), part, config)[0].tolist() == pytest.approx(whole[rows].tolist())
+
+
 def test_a_step_against_the_gradient_nears_the_teacher():
     logits = torch.zeros(1, 4, dtype=DOUBLE, requires_grad=True)
     teacher = torch.log_softmax(torch.tensor([[2.0, 0.0, 0.0, 0.0]], dtype=DOUBLE), -1)

@@ -175,7 +175,10 @@ def process(window: Window) -> list[Tensor]:
 def _grpo(window: Window, **settings: Any) -> list[Tensor]:
     """With the advantages as they are given: what `targets` makes of rewards is a case of its own."""
     settings = {"clip_low": window.clip_low, "clip_high": window.clip_high, "beta": 0.0, "kl": "k3", **settings}
-    batch = _batch(window, advantages_B=window.advantages_B, old_logprobs_BT=window.old_logprobs_BT)
+    batch = _batch(
+        window, advantages_B=window.advantages_B, old_logprobs_BT=window.old_logprobs_BT,
+        behaviour_logprobs_BT=window.behaviour_logprobs_BT,
+    )  # fmt: skip
     outputs = Outputs(logprobs_BT=window.leaf, reference_logprobs_BT=window.reference_logprobs_BT)
     return window.told(grpo.loss(batch, outputs, grpo.Config(**settings))[0].sum())
 
@@ -284,6 +287,7 @@ ANSWERS: dict[str, Answer] = {
     "grpo with kl k3": lambda w: _grpo(w, normaliser="completion", beta=w.beta),
     "dr. grpo": lambda w: _grpo(w, normaliser="constant"),
     "dapo": lambda w: _grpo(w, normaliser="token"),
+    "dapo, importance cap": lambda w: _grpo(w, normaliser="token", importance_cap=w.cap),
     "gspo": lambda w: _grpo(w, normaliser="completion", ratio="sequence", clip_low=w.gspo_low, clip_high=w.gspo_high),
     "rloo": _rloo,
     "ppo policy": lambda w: _ppo(w, w.leaf),

@@ -19,7 +19,7 @@ GROUPS = (0, 0, 0, 0, 1, 1, 1, 1)
 SETTINGS = {
     "beta": 0.3, "smoothing": 0.15, "gamma": 0.7, "alpha": 0.6, "clip_low": 0.2, "clip_high": 0.28, "value_clip": 0.25,
     "discount": 0.97, "trace": 0.9, "limit": 9.0, "gspo_low": 0.05, "gspo_high": 0.08, "desirable": 1.3,
-    "undesirable": 0.8, "centre": 0.05,
+    "undesirable": 0.8, "cap": 1.5,
 }  # fmt: skip
 """Numbers that stand in a configuration, the same for both sides."""
 
@@ -44,7 +44,6 @@ def make() -> dict[str, NDArray[np.float64]]:
         # some ratios leave the clip on either side, most do not
         "old_logprobs_BT": logprobs + thousandths(-0.5, 0.5, B, T),
         "reference_logprobs_BT": logprobs + thousandths(-0.8, 0.8, B, T),
-        "teacher_logprobs_BT": logprobs + thousandths(-0.8, 0.8, B, T),
         # what a mismatched completion would be given: rows of their own, for KTO's point
         "point_logprobs_BT": logprobs + thousandths(0.0, 0.4, B, T),
         "rewards_B": thousandths(-1.0, 2.0, B),
@@ -60,6 +59,7 @@ def make() -> dict[str, NDArray[np.float64]]:
         # directions along which gradients and whole tensors are told in two numbers
         "probe_BT": thousandths(-1.0, 1.0, B, T),
         "probe_B": thousandths(-1.0, 1.0, B),
+        "behaviour_logprobs_BT": logprobs + thousandths(-1.2, 0.6, B, T),
         **{name: np.array(value) for name, value in SETTINGS.items()},
     }
     return {name: np.round(value, 3) for name, value in found.items()}

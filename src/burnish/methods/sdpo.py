@@ -31,8 +31,9 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, with_words
 from burnish.maths.batch import Batch, Outputs
+from burnish.maths.imitation import row_weights
 from burnish.maths.policy_loss import Normaliser, masked, masked_sum
-from burnish.methods import Needs, grpo
+from burnish.methods import Needs, grpo, within
 from burnish.records import Critique, Signal
 
 COMMENTED = """{asked}
@@ -75,12 +76,9 @@ class Config:
     """What token losses are divided by: token, completion, constant (the length limit)."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.grpo <= 1:
-            raise InputError(f"grpo: {self.grpo} is not in [0, 1]. Use 0 for self-distillation alone.")
+        within(self, grpo=(0, 1), beta=(0, math.inf))
         if self.grpo > 0 and self.learns_from == "critiques":
             raise InputError(f"grpo: {self.grpo} needs fresh completions. Set learns_from to rollouts.")
-        if not (math.isfinite(self.beta) and self.beta >= 0):
-            raise InputError(f"beta: {self.beta} is not a number from 0 up. Use 0 for no KL term.")
 
 
 def needs(config: Config) -> Needs:
@@ -125,7 +123,7 @@ def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Ex
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominators, and GRPO's advantages if it has a share. Pure, no gradient."""
-    taught_B, lengths_B = _weights(batch), batch.completion_mask_BT.sum(-1)
+    taught_B, lengths_B = row_weights(batch), batch.completion_mask_BT.sum(-1)
     scalars = {
         "taught_tokens": float((taught_B * lengths_B).sum()),
         "taught_completions": float((taught_B * (lengths_B > 0)).sum()),
@@ -143,7 +141,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     """
     assert outputs.logprobs_BT is not None
     assert outputs.teacher_logprobs_BT is not None
-    weight_B = _weights(batch)
+    weight_B = row_weights(batch)
     mask_BT = batch.completion_mask_BT & (weight_B > 0)[:, None]
     logprobs_BT = masked(outputs.logprobs_BT, mask_BT)
     gap_BT = masked(outputs.teacher_logprobs_BT, mask_BT) - logprobs_BT.detach()
@@ -185,12 +183,6 @@ def _metrics(outputs: Outputs, mask_BT: Tensor, gap_BT: Tensor) -> dict[str, Ten
     if outputs.teacher_kl_BT is not None:
         found["teacher_kl_nats"] = of_taught(masked_sum(outputs.teacher_kl_BT.detach(), mask_BT))
     return found
-
-
-def _weights(batch: Batch) -> Tensor:
-    if batch.weights_BK is None:
-        return torch.ones(len(batch), dtype=torch.float64)
-    return batch.weights_BK[:, 0].double()
 
 
 def _grpo(config: Config) -> grpo.Config:

@@ -47,6 +47,17 @@ def _policy(window: Window, by_token: bool, advantages: Tensor, kind: str = "ppo
     )
 
 
+def capped(window: Window) -> list[Tensor]:
+    """Each token weighed by trainer over sampler, at most the cap."""
+    loss = LOSS.PolicyLoss(
+        window.clip_low, window.clip_high, token_level_loss=True, is_correction_level="token",
+        is_correction_mode="clip", is_correction_threshold=(0.0, window.cap),
+    )  # fmt: skip
+    old, behaviour = window.held(window.old_logprobs_BT), window.held(window.behaviour_logprobs_BT)
+    advantages = window.advantages_B[:, None]
+    return window.told(loss(window.held(window.leaf), old, advantages, window.mask_BT, behaviour)[0])
+
+
 def value(window: Window) -> list[Tensor]:
     leaf = window.values_BT.clone().requires_grad_(True)
     loss = LOSS.ValueLoss(window.value_clip)
@@ -85,6 +96,7 @@ QUESTIONS = {
     "reward with margin": lambda w: _reward(w, margin=True),
     "grpo": lambda w: _policy(w, False, w.advantages_B[:, None]),
     "dapo": lambda w: _policy(w, True, w.advantages_B[:, None]),
+    "dapo, importance cap": capped,
     "gspo": lambda w: _policy(w, False, w.advantages_B[:, None], "gspo"),
     "ppo policy": lambda w: _policy(w, True, w.advantages_BT),
     "ppo value": value,

@@ -104,12 +104,10 @@ def _cpo(window: Window, kind: str) -> list[Tensor]:
     return window.told(losses.mean())
 
 
-def _reward(window: Window, margin: bool, centre: bool = False) -> list[Tensor]:
+def _reward(window: Window, margin: bool) -> list[Tensor]:
     leaf = window.rewards_B.clone().requires_grad_(True)
-    stub = Anything(
-        args=types.SimpleNamespace(center_rewards_coefficient=window.centre if centre else None),
-        _total_train_tokens=0, _tp_size=1,
-    )  # fmt: skip
+    args = types.SimpleNamespace(center_rewards_coefficient=None)
+    stub = Anything(args=args, _total_train_tokens=0, _tp_size=1)
     inputs = {"attention_mask": window.mask.long()}
     model = lambda **_: types.SimpleNamespace(logits=_sides(leaf)[:, None])  # noqa: E731
     if margin:
