@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from burnish.errors import InputError
+from burnish.examples import Tools
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import dpo
+from burnish.records import Completion, Preference, Prompt
 
 DOUBLE = torch.float64
 POLICY = torch.tensor([[-1.0, -2.0], [-3.0, 0.0], [-2.0, 0.0], [-1.0, -1.0]], dtype=DOUBLE)
@@ -111,3 +113,28 @@ def test_a_pair_that_came_apart_is_refused():
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(InputError, match=next(iter(settings))):
         dpo.Config(**settings)
+
+
+def learned(order: list[int]) -> float:
+    """Log-ratio of completion 0 to completion 1 of five, after descent on a pair in this order."""
+    logits = torch.zeros(5, dtype=DOUBLE, requires_grad=True)
+    pair, config = Batch(length_mask([1, 1]), torch.zeros(2, dtype=torch.int64)), dpo.Config(beta=1.0)
+    flat = torch.full((2, 1), log(0.2), dtype=DOUBLE)
+    for _ in range(40):
+        outputs = Outputs(torch.log_softmax(logits, -1)[order][:, None], flat)
+        (slope,) = torch.autograd.grad(dpo.loss(dpo.targets(pair, config), outputs, config)[0].sum(), logits)
+        logits = (logits - 0.5 * slope).detach().requires_grad_(True)
+    return float(logits.detach()[0] - logits.detach()[1])
+
+
+def test_it_learns_and_its_twin_learns_the_opposite():
+    assert learned([0, 1]) > 1
+    assert learned([1, 0]) < -1
+
+
+def test_a_ranking_becomes_pairs_that_share_its_weight():
+    prompt = Prompt.of("?")
+    three = tuple(Completion(prompt.id, text) for text in "abc")
+    found = dpo.prepare([Preference(prompt, three, (2, 0, 1), weight=3.0)], dpo.Config(), Tools())
+    said = [(*(row.completion.text for row in example.rows), example.rows[0].weight) for example in found]
+    assert sorted(said) == [("b", "a", 1.0), ("b", "c", 1.0), ("c", "a", 1.0)]

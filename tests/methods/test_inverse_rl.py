@@ -106,5 +106,9 @@ def test_it_learns_what_was_shown_and_its_twin_the_reverse():
 def test_a_sampler_without_log_probs_and_a_partner_that_is_none_are_refused():
     with pytest.raises(ValueError, match="no log-probs"):
         inverse_rl.targets(replace(WINDOW, behaviour_logprobs_BT=None), inverse_rl.Config())
+    lost = WINDOW.behaviour_logprobs_BT.clone()
+    lost[-1] = torch.nan
+    with pytest.raises(ValueError, match="no log-probs"):
+        inverse_rl.targets(replace(WINDOW, behaviour_logprobs_BT=lost), inverse_rl.Config())
     with pytest.raises(InputError, match="Did you mean 'grpo'"):
         inverse_rl.Config(partner="gpro")

@@ -86,7 +86,8 @@ def targets(batch: Batch, config: Config) -> Batch:
     Raises ValueError when drawn completions came without the sampler's log-probs.
     """
     demonstrated_B, drawn_B = adversarial.sides(batch, "inverse_rl")
-    if batch.behaviour_logprobs_BT is None:
+    drawn_BT = batch.completion_mask_BT & drawn_B[:, None]
+    if batch.behaviour_logprobs_BT is None or bool(batch.behaviour_logprobs_BT[drawn_BT].isnan().any()):
         raise ValueError("inverse_rl: the sampler gave no log-probs with its completions; sample with our own engine.")
     weights_BK = head_weights(batch, config.heads)
     return replace(batch, weights_BK=adversarial.balanced(weights_BK, demonstrated_B, drawn_B))
