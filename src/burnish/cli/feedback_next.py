@@ -1,0 +1,130 @@
+"""`burnish feedback next`: which pairs to ask people about, whom, and how many answers an interval takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from burnish.errors import InputError
+
+if TYPE_CHECKING:
+    from burnish.feedback.agenda import Ask
+    from burnish.maths.sample_size import Spreads
+    from burnish.store import Entry
+
+STRATEGIES = ("d_optimal", "double_thompson", "information_gain", "large_gap", "random", "uncertainty")
+HELP = "which pairs to ask people about next, and how many answers an interval takes"
+DESCRIPTION = """\
+Writes pairs of stored completions to compare, one JSON object a line, the most wanted first. A
+share drawn at random is always among them, marked, so that statistics have something to rest on.
+With --interval: how many items and answers give the mean rating a 95% interval that narrow."""
+EXAMPLES = """\
+strategies
+  large_gap          texts that probably differ much: best for training (default)
+  information_gain   answers that would tell most about the texts
+  uncertainty        pairs that are nearest to even
+  double_thompson    what may be the best of each prompt
+  d_optimal          pairs that together leave least unknown
+  random             what the others have to beat
+
+examples
+  burnish feedback next --n 100 > ask.jsonl
+  burnish feedback next --n 60 --people ana,bo,cy --overlap 2 --load 50
+  burnish feedback next --interval 0.1 --people ana,bo,cy,di"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flags of `burnish feedback next` (but for --db, --json and --quiet)."""
+    parser.add_argument("--n", type=int, default=50, metavar="N", help="how many pairs (default 50)")
+    parser.add_argument("--strategy", choices=STRATEGIES, default="large_gap", help="how they are picked")
+    parser.add_argument(
+        "--random-share", type=float, default=0.2, metavar="X", help="share drawn at random, at least 0.1 (default 0.2)"
+    )
+    parser.add_argument("--people", default="", metavar="A,B,C", help="whom to deal them out to")
+    parser.add_argument("--overlap", type=int, default=2, metavar="K", help="people who answer each pair (default 2)")
+    parser.add_argument("--load", type=int, metavar="N", help="most pairs for one person")
+    parser.add_argument("--interval", type=float, metavar="W", help="plan a mean rating known to plus or minus W")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed picks otherwise (default 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the agenda or the plan; returns the exit status."""
+    from burnish.store import open_store
+
+    if args.n < 1:
+        raise InputError(f"--n: {args.n} pairs. Ask for at least one.")
+    people = list(dict.fromkeys(filter(None, (name.strip() for name in args.people.split(",")))))
+    with open_store(args.db, create=False) as store:
+        entries = list(store.entries())
+    return _plan(args, entries, people) if args.interval is not None else _agenda(args, entries, people)
+
+
+def _agenda(args: argparse.Namespace, entries: list[Entry], people: list[str]) -> int:
+    from burnish.feedback.agenda import agenda, candidates_of, dealt
+
+    pairs, candidates = candidates_of(entries, seed=args.seed)
+    asks = agenda(pairs, candidates, args.n, strategy=args.strategy, random_share=args.random_share, seed=args.seed)
+    if people:
+        asks = dealt(asks, people, overlap=args.overlap, load=args.load, seed=args.seed)
+    for ask in asks:
+        print(json.dumps(_row(ask), ensure_ascii=False))
+    return 0
+
+
+def _row(ask: Ask) -> dict[str, Any]:
+    prompt = ask.pair.prompt
+    asked: Any = [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
+    if len(prompt.messages) == 1 and prompt.messages[0].role == "user":
+        asked = prompt.text
+    return {
+        "prompt": asked,
+        "completions": [completion.text for completion in ask.pair.completions],
+        "completion_ids": [completion.id for completion in ask.pair.completions],
+        "why": ask.why,
+        "chance": round(ask.chance, 4),
+        "gain": round(ask.gain, 5),
+        **({"people": list(ask.people)} if ask.people else {}),
+    }
+
+
+# ----------------------------------------------------------------------------------------------------------------- plan
+
+
+def _plan(args: argparse.Namespace, entries: list[Entry], people: list[str]) -> int:
+    from burnish.maths.sample_size import plans
+
+    spreads, known = _spreads(entries)
+    count = len(people) or known
+    found = plans(args.interval, count, spreads)
+    if args.json:
+        rows = [{name: getattr(each, name) for name in (*each.__slots__, "answers")} for each in found]
+        spread = {name: getattr(spreads, name) for name in spreads.__slots__}
+        print(json.dumps({"spreads": spread, "people": count, "plans": rows}, indent=2))
+        return 0
+    print(f"on a scale from 0 to 1, texts spread by {spreads.item:.3f}, people by {spreads.person:.3f} and their")
+    print(f"answers to one text by {spreads.noise:.3f} (standard deviations of the stored ratings)")
+    print(f"a mean known to ±{args.interval:g} (95%) with {count} people:")
+    for each in found:
+        print(
+            f"  {each.items:>7,} texts x {each.answers_each} answers = {each.answers:>8,}"
+            f"   (one text's own mean then to ±{1.96 * each.item_error:.2f})"
+        )
+    return 0
+
+
+def _spreads(entries: list[Entry]) -> tuple[Spreads, int]:
+    """Return the spreads of people's ratings, and how many named people rated."""
+    from burnish.feedback.answers import answers_of, rescale
+    from burnish.maths.sample_size import spreads_of
+
+    rated = [
+        (rescale(a.feedback.value["rating"], a.feedback.value["scale"], (0, 1)), a.feedback)
+        for entry in entries
+        for a in answers_of(entry)
+        if a.feedback.kind == "rating" and a.feedback.author.kind == "human" and a.feedback.author.id
+    ]
+    if not rated:
+        raise InputError("--interval: no ratings by named people are stored, so nothing tells how far they spread.")
+    names = [record.author.id for _, record in rated]
+    return spreads_of([y for y, _ in rated], [r.completion_ids[0] for _, r in rated], names), len(set(names))
