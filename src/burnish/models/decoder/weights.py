@@ -64,6 +64,8 @@ class Product:
         if not any(base.weight.requires_grad for base in self.bases):
             return self._weight
         weights = [base.weight for base in self.bases]
+        if not torch.is_grad_enabled() and all(_shares(weight, self._weight) for weight in weights):
+            return self._weight  # what training writes into the projections is written into it
         return weights[0] if len(weights) == 1 else torch.cat(weights)
 
     @property
@@ -83,6 +85,11 @@ class Product:
             else:
                 ups.append(torch.zeros(rows, 0, dtype=dtype, device=self._weight.device))
         return LowRank(torch.cat(downs), _block_diagonal(ups)) if downs else None
+
+
+def _shares(part: Tensor, whole: Tensor) -> bool:
+    """Return whether a projection is still a view of the fused weights: another tensor may be put in its place."""
+    return part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
 
 
 def _block_diagonal(parts: Sequence[Tensor]) -> Tensor:
