@@ -160,6 +160,19 @@ def test_a_budget_ends_it_and_a_larger_one_goes_on(judge, stored, server):
     assert (found["judged"], found["failed"], found["recalled"]) == (8, 0, first["judged"])
 
 
+def test_personal_data_is_masked_before_it_is_sent(judge, stored, server):
+    stored([{"prompt": "Write to ana@example.org", "completion": "Dear ana@example.org, hello", "thumb": True}])
+    judge("--form", "rating", "--mask", "always")
+    sent = json.dumps(server.asked)
+    assert "ana@example.org" not in sent
+    assert sent.count("[EMAIL_") == 2
+    again = len(server.asked)
+    judge("--form", "rating", "--mask", "always")  # the same key, the same question: nothing is asked but the probe
+    assert len(server.asked) == again + 1
+    judge("--form", "rating")  # this machine is not outside
+    assert "ana@example.org" in json.dumps(server.asked[again + 1 :])
+
+
 def test_a_dry_run_tells_what_it_would_cost(judge, stored):
     stored(RATED)
     status, out, _ = judge("--form", "rating", "--dry-run", "--prices", "1,10")

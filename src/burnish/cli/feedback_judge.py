@@ -15,6 +15,7 @@ from burnish.progress import counted
 
 if TYPE_CHECKING:
     from burnish.evaluation.judge_card import JudgeCard
+    from burnish.judges.asking.asker import Mask
     from burnish.judges.asking.remembered import Remembered
     from burnish.judges.asking.verdict import Count
     from burnish.loop.judging import Asked, Item
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
 FORMS = ("comparison", "rating", "rubric", "constitution")
 DEFAULT_CACHE = "burnish-judges.db"
+DEFAULT_KEY = "burnish-mask.key"
 HELP = "have a model answer the same questions as people"
 DESCRIPTION = """\
 Asks a model about stored completions, or those of files, and stores its answers as feedback by
 an author of kind ai. A judgement that fails is counted with its reason, and never a 0.
-Comparisons are asked in both orders. Nothing is asked twice: answers are kept in --cache."""
+Comparisons are asked in both orders. Nothing is asked twice: answers are kept in --cache.
+Personal data is masked in all that leaves the local network (--mask)."""
 EXAMPLES = """\
 M is a name of `burnish fetch`, a folder, or openai:URL#MODEL (any server that speaks OpenAI's
 API; its key comes from OPENAI_API_KEY or BURNISH_KEY_<HOST>, and goes to that host only)
@@ -62,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", default=DEFAULT_CACHE, metavar="FILE", help=f"kept answers (default {DEFAULT_CACHE})"
     )
     parser.add_argument("--replay", action="store_true", help="take answers from the cache only, and ask nothing")
+    parser.add_argument(
+        "--mask",
+        choices=("outside", "always", "never"),
+        default="outside",
+        help="mask personal data in questions: to endpoints outside the local network (default), to all, to none",
+    )
+    parser.add_argument("--key-file", default=DEFAULT_KEY, metavar="FILE", help=f"of the mask (default {DEFAULT_KEY})")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed draws other answers")
     parser.add_argument("--dry-run", action="store_true", help="tell what would be asked, and ask nothing")
     parser.add_argument("--compare-with-people", action="store_true", help="report how far it agrees with people")
@@ -96,7 +106,20 @@ def _asked(args: argparse.Namespace) -> Asked:
         repeats=args.repeats,
         temperature=args.temperature,
         use_logprobs=not args.words,
+        mask=_mask(args),
     )
+
+
+def _mask(args: argparse.Namespace) -> Mask | None:
+    """Return what every question's texts pass through; the key is kept, so that the same text is the same question."""
+    from burnish.models.endpoint_address import PREFIX, address_of
+
+    leaves = args.judge.startswith(PREFIX) and not address_of(args.judge).is_local
+    if args.dry_run or args.mask == "never" or (args.mask == "outside" and not leaves):
+        return None
+    from burnish.feedback.masking import Masker, read_key
+
+    return Masker(read_key(args.key_file, create=True))
 
 
 def _entries(args: argparse.Namespace) -> list[Entry]:
