@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 
 from burnish.models import small
-from burnish.models.adapters import TuningConfig
 from burnish.models.packing import Packed, pack
 from burnish.models.policy import Policy
+from burnish.models.tuning import TuningConfig
 from burnish.records import Prompt, seed_of
 from burnish.tasks import smoke
 

@@ -12,10 +12,10 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from burnish.errors import InputError
 from burnish.models import small
-from burnish.models.adapters import TuningConfig
 from burnish.models.packing import pack
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
+from burnish.models.tuning import TuningConfig
 from burnish.records import Prompt, Sampling
 
 ROWS = pack([[5, 9, 12], [30, 31]], [[[20, 21, 22], [33]], [[50, 51], [60, 61, 62]]])

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from burnish.errors import InputError
-from burnish.models.adapters import TuningConfig
 from burnish.models.averaging import Average, mean_of
 from burnish.models.packing import pack
 from burnish.models.policy import Policy
+from burnish.models.tuning import TuningConfig
 
 
 def parameters(*values: float, dtype: torch.dtype = torch.float32) -> dict[str, nn.Parameter]:

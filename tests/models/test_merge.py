@@ -7,10 +7,10 @@ import torch
 
 from burnish.errors import InputError
 from burnish.models import small
-from burnish.models.adapters import TuningConfig
 from burnish.models.merge import merge_adapter
 from burnish.models.packing import pack
 from burnish.models.policy import Policy
+from burnish.models.tuning import TuningConfig
 
 ROWS = pack([[5, 9, 12], [30, 31]], [[[20, 21, 22], [33]], [[50, 51], [60, 61, 62]]])
 

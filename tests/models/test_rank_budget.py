@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 
-from burnish.models.adapters import TuningConfig
 from burnish.models.packing import pack
 from burnish.models.policy import Policy
+from burnish.models.tuning import TuningConfig
 
 ROWS = pack([[5, 9, 12], [30, 31]], [[[20, 21, 22], [33]], [[50, 51], [60, 61, 62]]])
 CONFIG = TuningConfig("adalora", rank=4, target_rank=2, alpha=8.0, steps=12)

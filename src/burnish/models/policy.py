@@ -25,7 +25,6 @@ from burnish import progress
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
 from burnish.models import adapters, general, rank_budget, tuned_folder
-from burnish.models.adapters import TuningConfig
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
@@ -34,6 +33,7 @@ from burnish.models.head import TokenStatistics, token_statistics
 from burnish.models.packing import Packed, pack
 from burnish.models.rank_budget import RankBudget
 from burnish.models.small import registry as registry  # so that the Auto classes know our own small models
+from burnish.models.tuning import TuningConfig
 from burnish.models.untouched import Untouched
 from burnish.records import Completion, Prompt
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from burnish.errors import InputError
-from burnish.models.adapters import TuningConfig
+from burnish.models.tuning import TuningConfig
 
 OURS = "adapter.json"
 PEFT = "adapter_config.json"

@@ -13,7 +13,6 @@ from burnish.errors import InputError
 from burnish.examples import Row
 from burnish.models import policy as policy_module
 from burnish.models import small
-from burnish.models.adapters import TuningConfig
 from burnish.models.encoder_reward import EncoderReward
 from burnish.models.general import GeneralEngine
 from burnish.models.headed import HeadedPolicy
@@ -21,6 +20,7 @@ from burnish.models.packing import pack
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
 from burnish.models.small import registry
+from burnish.models.tuning import TuningConfig
 from burnish.records import Prompt, Sampling
 
 SPEAKING = ("decoder", "gru", "lstm", "encoder_decoder")
