@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from burnish import progress
-from burnish.cli import feedback_judge
+from burnish.cli import feedback_doctor, feedback_judge, feedback_mask, feedback_next, feedback_stats
 from burnish.errors import InputError, nearest
 from burnish.progress import counted
 
@@ -41,13 +41,6 @@ examples
   burnish feedback export > all.jsonl
   burnish feedback export --kind rating --kind thumb --out votes.jsonl.gz
   burnish feedback export --quiet | wc -l"""
-STATS = """\
-Counts answers and people, and says for each kind how far people agree: Krippendorff's alpha
-(1 they always do, 0 as if they had guessed) with its 95% interval."""
-STATS_EXAMPLES = """\
-examples
-  burnish feedback stats
-  burnish feedback stats --db postgresql://user@host/name --json"""
 DELETE = """\
 Erases words for good: they leave the rows and the file, a tombstone stays. Snapshots and
 checkpoints that used them are named, because weights cannot forget. Asks first."""
@@ -74,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     into.add_argument("--author", default="", metavar="NAME", help="author of lines that name none (else anonymous)")
     into.add_argument("--source", default="", metavar="NAME", help="where lines come from that do not say so")
+    into.add_argument("--mask", action="store_true", help="take personal data out before anything is stored")
+    feedback_mask.add_key_arguments(into)
     _output(into)
 
     def verb(name: str, help: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -85,14 +80,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--out", metavar="FILE", help="write here instead of standard output; .gz is packed")
     _output(out, "progress as JSON lines; with --out, the count as one JSON object on standard output")
 
-    stats = verb("stats", "how much there is, of which kinds, and how far people agree", STATS, STATS_EXAMPLES)
-    _db(stats)
-    _output(stats)
+    for name, part in (("stats", feedback_stats), ("doctor", feedback_doctor)):
+        parser = verb(name, part.HELP, part.DESCRIPTION, part.EXAMPLES)
+        _db(parser)
+        part.add_arguments(parser)
+        _output(parser)
 
     judge = verb("judge", feedback_judge.HELP, feedback_judge.DESCRIPTION, feedback_judge.EXAMPLES)
     feedback_judge.add_arguments(judge)
     _db(judge)
     _output(judge)
+
+    mask = verb("mask", feedback_mask.HELP, feedback_mask.DESCRIPTION, feedback_mask.EXAMPLES)
+    _db(mask)
+    feedback_mask.add_arguments(mask)
+    _output(mask)
+
+    following = verb("next", feedback_next.HELP, feedback_next.DESCRIPTION, feedback_next.EXAMPLES)
+    feedback_next.add_arguments(following)
+    _db(following)
+    _output(following)
 
     about = "erase a person's words, or one record; models trained on them are named"
     delete = verb("delete", about, DELETE, DELETE_EXAMPLES)
@@ -102,11 +109,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--id", metavar="ID", help="this record, its versions and what came in its line (ID/comment)")
     delete.add_argument("--author-kind", choices=("human", "ai", "rule"), default="human", help="default: human")
     delete.add_argument("--yes", action="store_true", help="do not ask first")
+    delete.add_argument("--key-file", metavar="FILE", help="find an author whose name `import --mask` masked")
     _output(delete)
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"import": _import, "export": _export, "stats": _stats, "judge": feedback_judge.run, "delete": _delete}
+    verbs = {
+        "import": _import,
+        "export": _export,
+        "stats": feedback_stats.run,
+        "doctor": feedback_doctor.run,
+        "judge": feedback_judge.run,
+        "delete": _delete,
+    }
+    verbs["mask"] = feedback_mask.run
+    verbs["next"] = feedback_next.run
     return verbs[args.feedback_verb](args)
 
 
@@ -132,6 +149,7 @@ def _import(args: argparse.Namespace) -> int:
     author = Author(args.author)
     check_given(author, args.source)
     need_files(args.files)
+    masker = feedback_mask.masker_of(args) if args.mask else None
     with open_store(args.db) as store:
         result = import_files(
             store,
@@ -140,10 +158,15 @@ def _import(args: argparse.Namespace) -> int:
             on_duplicate=args.on_duplicate,
             author=author,
             source=args.source,
+            masker=masker,
         )
+    if masker:
+        feedback_mask.finish(masker)
     if args.json:
-        _print_json(_plain_result(result))
+        _print_json(_plain_result(result) | ({"masked": masker.tally.to_plain()} if masker else {}))
     else:
+        if masker:
+            feedback_mask.print_tally(masker.tally)
         _print_result(result, args.strict)
     return 2 if args.strict and result.refused else 0
 
@@ -199,59 +222,14 @@ def _watched(rows: Iterable[dict[str, Any]], total: int) -> Iterator[dict[str, A
             bar.advance()
 
 
-# --------------------------------------------------------------------------------------------------------------- stats
-
-
-def _stats(args: argparse.Namespace) -> int:
-    from burnish.feedback.overview import overview
-    from burnish.store import open_store
-
-    with open_store(args.db, create=False) as store:
-        stored = store.stats()
-        with progress.bar(stored["records"], "reading", "records") as bar:
-            found = overview(_counted_entries(store.entries(), bar))
-    kept = {
-        name: stored[name] for name in ("prompts", "completions", "superseded", "erased", "snapshots", "checkpoints")
-    }
-    if args.json:
-        _print_json({**found.to_plain(), **kept})
-        return 0
-    people = f"{found.people:,} named {'person' if found.people == 1 else 'people'}"
-    print(f"{counted(found.records, 'record')} by {people} and {counted(found.anonymous, 'anonymous answer')}")
-    print(", ".join(_counted_as(name, count) for name, count in kept.items()))
-    for kind, count in found.by_kind.items():
-        print(f"  {kind:<11} {count:>9,}   {_agreement_in_words(found.agreement.get(kind))}".rstrip())
-    return 0
-
-
-def _counted_entries(entries: Iterable[Entry], bar: progress.Bar) -> Iterator[Entry]:
-    for entry in entries:
-        yield entry
-        bar.advance(len(entry.feedback))
-
-
-def _counted_as(name: str, count: int) -> str:
-    """Return `1 prompt`, `2 prompts`, `1 erased`."""
-    return counted(count, name[:-1]) if name.endswith("s") else f"{count:,} {name}"
-
-
-def _agreement_in_words(found: Any) -> str:
-    if found is None:
-        return ""
-    once = f"; {found.dropped:,} more answered once" if found.dropped else ""
-    basis = f"{counted(found.units, 'item')} with {counted(found.answers, 'answer')}{once}"
-    if found.alpha is None:
-        return f"agreement unknown: {found.reason} ({basis})"
-    interval = f" [{found.low:.3f}, {found.high:.3f}]" if found.ci95 else f" ({found.reason})"
-    return f"agreement alpha {found.alpha:.3f}{interval}, {found.metric}, {found.same:.0%} of pairs equal ({basis})"
-
-
 # -------------------------------------------------------------------------------------------------------------- delete
 
 
 def _delete(args: argparse.Namespace) -> int:
     from burnish.store import open_store
 
+    if args.author and args.key_file:
+        args.author = feedback_mask.masked_name(args.author, args.key_file)
     with open_store(args.db, create=False) as store:
         if args.author is not None:
             what = _whom(store, args.author, args.author_kind)

@@ -25,6 +25,7 @@ from burnish.store.entry import KEPT
 from burnish.store.validation import check_origin
 
 if TYPE_CHECKING:
+    from burnish.feedback.masking import Masker
     from burnish.store import Store
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
@@ -78,13 +79,16 @@ class ImportResult:
         return f"{', '.join(parts)}; {self.refused:,} of {counted(self.lines, 'line')} refused"
 
 
-def read_entries(path: FilePath, *, author: Author | None = None, source: str = "") -> Iterator[Entry | Problem]:
+def read_entries(
+    path: FilePath, *, author: Author | None = None, source: str = "", masker: Masker | None = None
+) -> Iterator[Entry | Problem]:
     """Yield an entry or a problem for each line of a JSONL file (`-` is standard input), without a database.
 
-    `author` and `source` hold for lines that name none. Raises InputError at once when the file cannot be opened.
+    `author` and `source` hold for lines that name none; `masker` takes personal data out of each. Raises InputError at
+    once when the file cannot be opened.
     """
     given = check_given(author, source)
-    lines = _read(read_objects(path), given)
+    lines = _read(read_objects(path), given, masker)
     return (line.problem or line.entry for line in lines)
 
 
@@ -96,9 +100,12 @@ def import_file(
     on_duplicate: OnDuplicate = "error",
     author: Author | None = None,
     source: str = "",
+    masker: Masker | None = None,
 ) -> ImportResult:
     """Store what one file holds; see `import_files`."""
-    return import_files(store, [path], strict=strict, on_duplicate=on_duplicate, author=author, source=source)
+    return import_files(
+        store, [path], strict=strict, on_duplicate=on_duplicate, author=author, source=source, masker=masker
+    )
 
 
 def import_files(
@@ -109,12 +116,14 @@ def import_files(
     on_duplicate: OnDuplicate = "error",
     author: Author | None = None,
     source: str = "",
+    masker: Masker | None = None,
 ) -> ImportResult:
     """Store what the files hold, line by line, in bounded memory.
 
     `strict`: where any line of any file is wrong or clashes, nothing at all is stored; other writers wait meanwhile.
     `on_duplicate`: an id that stands for other content is refused ("error"), passed over ("skip"), or replaced by a
-    record that supersedes it ("replace"). `author` and `source` hold for lines that name none.
+    record that supersedes it ("replace"). `author` and `source` hold for lines that name none. `masker` takes personal
+    data out of every line before anything of it is stored or told.
     Raises InputError at once when a file cannot be opened, or when author or source cannot stand in a record.
     """
     given = check_given(author, source)
@@ -127,7 +136,7 @@ def import_files(
             )
     tally = _Tally(strict)
     receipts = store.submit_many(
-        tally.passed(_read_all(paths, given, "importing")),
+        tally.passed(_read_all(paths, given, "importing", masker)),
         on_duplicate=on_duplicate,
         batch=_BATCH,
         all_or_nothing=strict,
@@ -188,7 +197,7 @@ class _Read:
         return self.found.entry
 
 
-def _read(lines: Iterable[Line], given: Given) -> Iterator[_Read]:
+def _read(lines: Iterable[Line], given: Given, masker: Masker | None = None) -> Iterator[_Read]:
     """Yield every line of one file with what it holds."""
     once: set[int] = set()  # 64 bits of a digest: a million lines cost 70 MB, two equal by chance is one in 10^7 files
     more: dict[int, int] = {}
@@ -202,16 +211,18 @@ def _read(lines: Iterable[Line], given: Given) -> Iterator[_Read]:
         if before:
             more[digest] = before + 1
         try:
-            entry = to_entry(line.value, (line.digest, before), given)
+            identity = masker.identity(line.digest) if masker else line.digest
+            entry = to_entry(line.value, (identity, before), given)
+            entry = masker.entry(entry) if masker else entry
             found: _Good | Problem = _Good(entry, check(entry))
         except InputError as error:
-            found = _problem(line, str(error))
+            found = _problem(line, masker.text(str(error)) if masker else str(error))
         yield _Read(line, found)
 
 
-def _read_all(paths: Sequence[FilePath], given: Given, doing: str) -> Iterator[_Read]:
+def _read_all(paths: Sequence[FilePath], given: Given, doing: str, masker: Masker | None = None) -> Iterator[_Read]:
     """Yield the lines of all files, showing progress."""
-    return (read for path in paths for read in _shown(os.fspath(path), given, doing))
+    return (read for path in paths for read in _shown(os.fspath(path), given, doing, masker))
 
 
 def _is_pipe(name: str) -> bool:
@@ -219,10 +230,10 @@ def _is_pipe(name: str) -> bool:
     return name == "-" or (os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name))
 
 
-def _shown(name: str, given: Given, doing: str) -> Iterator[_Read]:
+def _shown(name: str, given: Given, doing: str, masker: Masker | None) -> Iterator[_Read]:
     size = os.path.getsize(name) // _KIB if os.path.isfile(name) and not name.endswith(".gz") else None
     with progress.bar(size, f"{doing} {os.path.basename(name)}", "KiB") as bar:
-        for read in _read(read_objects(name), given):
+        for read in _read(read_objects(name), given, masker):
             if (ahead := read.line.offset // _KIB - bar.done) > 0:
                 bar.advance(ahead)
             yield read

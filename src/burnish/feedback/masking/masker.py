@@ -84,9 +84,13 @@ class Masker:
     vault: Vault | None = None
     tally: Tally = field(default_factory=Tally)
 
-    def __call__(self, texts: Sequence[str], scope: str = "") -> list[str]:
-        """Texts that belong together, masked: the one function to call before anything leaves the machine."""
-        return [self.text(text, scope) for text in texts]
+    def __call__(self, texts: Sequence[str], scope: str | None = None) -> list[str]:
+        """Texts that belong together, masked: the one function to call before anything leaves the machine.
+
+        The first, such as what was asked, is their scope where none is given.
+        """
+        together = scope if scope is not None else "".join(texts[:1])
+        return [self.text(text, together) for text in texts]
 
     def text(self, text: str, scope: str = "", part: str = "text") -> str:
         """One text, masked. Values are the same placeholder where they are equal and the scope is."""
