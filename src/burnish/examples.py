@@ -200,6 +200,15 @@ def given(prompt: Prompt, text: str) -> Completion:
     return Completion(prompt.id, text)
 
 
+def moved(completion: Completion, prompt: Prompt) -> Completion:
+    """Return the completion as an answer to another prompt.
+
+    Its tokens stay as they were drawn (never re-tokenised, trap T35; one that was cut off gets no end); the sampler's
+    log-probs go, since it was asked something else.
+    """
+    return replace(completion, prompt_id=prompt.id, logprobs=None)
+
+
 def with_words(prompt: Prompt, template: str, **words: str) -> Prompt:
     """Return the prompt with its last user message put into the template, where `{asked}` stands for what it said.
 

@@ -9,7 +9,7 @@ from burnish.errors import InputError
 from burnish.examples import Tools, given
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import conditional
-from burnish.records import Prompt, Score
+from burnish.records import FinishReason, Prompt, Score
 
 CONFIG = conditional.Config(without_token=0.0)
 
@@ -96,3 +96,13 @@ def test_the_loss_is_the_mean_over_tokens():
     batch = conditional.targets(Batch(length_mask([2, 1]), torch.arange(2)), CONFIG)
     outputs = Outputs(logprobs_BT=torch.tensor([[-1.0, -2.0], [-6.0, 0.0]]))
     assert conditional.loss(batch, outputs, CONFIG)[0].tolist() == pytest.approx([1.0, 2.0])
+
+
+def test_what_was_drawn_keeps_its_tokens_and_loses_the_sampler_s_log_probs():
+    drawn = replace(score(1.0).completion, token_ids=(5, 6), logprobs=(-1.0, -2.0), finish_reason=FinishReason.LENGTH)
+    [row], _ = (
+        e.rows for e in conditional.prepare([replace(score(1.0), completion=drawn), score(2.0)], CONFIG, Tools())
+    )
+    assert row.completion.token_ids == (5, 6)  # without an end: it was cut off
+    assert row.completion.logprobs is None
+    assert row.completion.prompt_id == row.prompt.id

@@ -9,7 +9,7 @@ from burnish.errors import InputError
 from burnish.examples import Tools, given
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import hindsight
-from burnish.records import Critique, Message, Preference, Prompt
+from burnish.records import Critique, FinishReason, Message, Preference, Prompt
 
 PROMPT = Prompt.of("Sing.")
 GOOD, MIDDLE, BAD = (given(PROMPT, text) for text in ("La la.", "La.", "No."))
@@ -105,3 +105,12 @@ def test_only_answers_are_trained_on():
         hindsight.targets(batch, IMPROVING), Outputs(logprobs_BT=torch.tensor([[-1.0, 0.0], [-2.0, -3.0]])), IMPROVING
     )
     assert found.tolist() == pytest.approx([1 / 3, 5 / 3])
+
+
+def test_what_was_drawn_keeps_its_tokens_and_loses_the_sampler_s_log_probs():
+    drawn = replace(GOOD, token_ids=(5, 6), logprobs=(-1.0, -2.0), finish_reason=FinishReason.LENGTH)
+    [example] = hindsight.prepare([replace(PAIR, completions=(BAD, drawn))], IMPROVING, Tools())
+    row = example.rows[1]
+    assert row.completion.token_ids == (5, 6)  # without an end: it was cut off
+    assert row.completion.logprobs is None
+    assert row.completion.prompt_id == row.prompt.id

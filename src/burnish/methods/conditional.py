@@ -24,7 +24,7 @@ from typing import Literal
 from torch import Tensor
 
 from burnish.errors import InputError
-from burnish.examples import Example, Row, Tools, given, with_words
+from burnish.examples import Example, Row, Tools, moved, with_words
 from burnish.maths.batch import Batch, Outputs
 from burnish.methods import Needs, sft
 from burnish.records import Prompt, Score, Signal, share_of
@@ -118,4 +118,4 @@ def _behind(token: str, prompt: Prompt) -> Prompt:
 def _example(score: Score, token: str, config: Config, tools: Tools) -> Example:
     bare = share_of(f"{tools.seed} {score.prompt.id} {score.completion.id}", "conditional") < config.without_token
     asked = score.prompt if bare else _behind(token, score.prompt)
-    return Example((Row(asked, given(asked, score.completion.text), weight=score.weight),))
+    return Example((Row(asked, moved(score.completion, asked), weight=score.weight),))

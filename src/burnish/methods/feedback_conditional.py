@@ -23,7 +23,7 @@ from typing import Literal
 from torch import Tensor
 
 from burnish.errors import InputError
-from burnish.examples import Example, Row, Tools, given, with_words
+from burnish.examples import Example, Row, Tools, given, moved, with_words
 from burnish.maths.batch import Batch, Outputs
 from burnish.methods import Needs, sft
 from burnish.records import Critique, Prompt, Signal
@@ -66,7 +66,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
             continue
         if signal.text.strip():
             asked = with_words(signal.prompt, CONDITION, comment=signal.text.strip())
-            found.append(Example((Row(asked, given(asked, signal.completion.text), weight=signal.weight),)))
+            found.append(Example((Row(asked, moved(signal.completion, asked), weight=signal.weight),)))
         else:
             tools.left_out["comment without words"] += 1
         revision = (signal.revision or "").strip()

@@ -25,7 +25,7 @@ from typing import Literal
 from torch import Tensor
 
 from burnish.errors import InputError
-from burnish.examples import Example, Row, Tools, given, with_words
+from burnish.examples import Example, Row, Tools, given, moved, with_words
 from burnish.maths.batch import Batch, Outputs
 from burnish.methods import Needs, sft
 from burnish.records import Completion, Critique, Message, Preference, Prompt, Signal, share_of
@@ -142,7 +142,7 @@ def _rows(first: Prompt, answers: list[Completion], between: list[str], weight: 
     """Return a row for each answer, asked by all that came before; together they weigh as much as the signal."""
     prompt, rows = first, []
     for answer, words in zip(answers, [*between, ""], strict=True):
-        rows.append(Row(prompt, given(prompt, answer.text), weight=weight / len(answers)))
+        rows.append(Row(prompt, moved(answer, prompt), weight=weight / len(answers)))
         said = (Message("assistant", answer.text), Message("user", words))
         prompt = replace(prompt, messages=(*prompt.messages, *said))
     return Example(tuple(rows))
