@@ -39,7 +39,7 @@ Embed: TypeAlias = Callable[[Sequence[str]], Floats]
 ALPHA = 2.0
 """Strength of the ridge, with rows of TF-IDF of length 1 and rule features of about that size."""
 NEGATED_WORDS = 5
-HELD_BACK = 0.1
+HELD_BACK, LEAST_HELD_BACK = 0.1, 10
 ENOUGH = 20
 """Texts; with fewer nothing but noise is learned."""
 
@@ -57,12 +57,15 @@ class LearnedScorer:
 
     def predict(self, texts: Sequence[str]) -> list[Estimate]:
         """The value of each text with its variance, from -4 to 4."""
-        parsed = [parse(text, self.lexicon) for text in texts]
-        rows = _rows(parsed, texts, self._vectorizers, np.array(self.parts["scales"]), self.embed)
-        value_N = np.clip(np.asarray(rows @ self.weights, float) + self.parts["offset"], -4, 4)
-        apart_N = value_N - np.array([rule_value(each.strength) for each in parsed])
+        value_N, apart_N = self.values([parse(text, self.lexicon) for text in texts])
         variance_N = self.parts["floor"] + self.parts["factor"] * np.square(apart_N)
         return [Estimate(float(value), float(variance)) for value, variance in zip(value_N, variance_N, strict=True)]
+
+    def values(self, parsed: Sequence[Parsed]) -> tuple[Floats, Floats]:
+        """The values of texts that are parsed already, and how far the rules' are from them; both (N,)."""
+        rows = _rows(parsed, self._vectorizers, np.array(self.parts["scales"]), self.embed)
+        value_N: Floats = np.clip(np.asarray(rows @ self.weights, float) + self.parts["offset"], -4, 4)
+        return value_N, value_N - np.array([rule_value(each.strength) for each in parsed])
 
     def save(self, folder: Path) -> None:
         """Write `scorer.json` and `weights.npy`; the lexicon and `embed` are given again when it is loaded."""
@@ -88,37 +91,37 @@ def fit(
 ) -> LearnedScorer:
     """The scorer of texts with people's values (from -4 to 4), each weighted.
 
-    A tenth of the texts, by hash, sets the stated variance and nothing else. Raises InputError for fewer than `ENOUGH`
-    texts or lists of different length.
+    The variance is stated by a first fit's errors on a tenth of the texts, chosen by hash, that it does not see; the
+    weights are then fitted to all. Raises InputError for fewer than `ENOUGH` texts or lists of different length.
     """
     if len(texts) != len(values) or len(texts) < ENOUGH:
         raise InputError(
             f"learned.fit: {len(texts)} texts, {len(values)} values. Bring as many, and at least {ENOUGH}."
         )
-    known = lexicon or own()
-    back = np.array([share_of(text, "variance") < HELD_BACK for text in texts])
-    learned, held = np.flatnonzero(~back), np.flatnonzero(back)
+    known, value_N = lexicon or own(), np.asarray(values, float)
+    weight_N = np.ones(len(texts)) if weights is None else np.asarray(weights, float)
     parsed = [parse(text, known) for text in texts]
-    vectorizers = {name: _fitted(name, [parsed[row] for row in learned]) for name in ("words", "letters")}
-    extra_NF = np.array([_features(parsed[row]) for row in learned])
-    scales = np.maximum(extra_NF.std(axis=0), 1e-9)
-    rows = _rows(parsed, texts, vectorizers, scales, embed)
-    slopes, offset = _ridge(rows[learned], np.asarray(values, float)[learned], _of(weights, learned), alpha)
-    value_N = np.clip(np.asarray(rows @ slopes, float) + offset, -4, 4)
-    apart_N = value_N - np.array([rule_value(each.strength) for each in parsed])
-    error_N = value_N - np.asarray(values, float)
-    # with none held back the weights' own errors stand in, doubled: they are too small
-    shown = held if len(held) >= 10 else learned
-    floor, factor = fit_stated_variance(error_N[shown], apart_N[shown], np.zeros(len(shown)))
-    widen = 1.0 if shown is held else 2.0
-    parts = {
-        **{name: _plain(vectorizer) for name, vectorizer in vectorizers.items()},
-        "scales": scales.tolist(),
-        "offset": offset,
-        "floor": widen * floor,
-        "factor": widen * factor,
-    }
-    return LearnedScorer(parts, slopes, known, embed)
+    back = np.array([share_of(text, "variance") < HELD_BACK for text in texts])
+    seen = [each for each, held in zip(parsed, back, strict=True) if not held]
+    first = _weighed(seen, value_N[~back], weight_N[~back], known, embed, alpha)
+    scorer = _weighed(parsed, value_N, weight_N, known, embed, alpha)
+    # with too few held back the first fit's own errors stand in, doubled: they are too small
+    shown, widen = (back, 1.0) if back.sum() >= LEAST_HELD_BACK else (~back, 2.0)
+    first_N, apart_N = first.values([each for each, kept in zip(parsed, shown, strict=True) if kept])
+    floor, factor = fit_stated_variance(first_N - value_N[shown], apart_N, np.zeros(len(first_N)))
+    scorer.parts.update(floor=widen * floor, factor=widen * factor)
+    return scorer
+
+
+def _weighed(
+    parsed: Sequence[Parsed], value_N: Floats, weight_N: Floats, lexicon: Lexicon, embed: Embed | None, alpha: float
+) -> LearnedScorer:
+    """A scorer whose variance is not stated yet."""
+    vectorizers = {name: _fitted(name, parsed) for name in ("words", "letters")}
+    scales = np.maximum(np.std([_features(each) for each in parsed], axis=0), 1e-9)
+    slopes, offset = _ridge(_rows(parsed, vectorizers, scales, embed), value_N, weight_N, alpha)
+    parts: dict[str, Any] = {name: _plain(vectorizer) for name, vectorizer in vectorizers.items()}
+    return LearnedScorer({**parts, "scales": scales.tolist(), "offset": offset}, slopes, lexicon, embed)
 
 
 # ------------------------------------------------------------------------------------------------------------ features
@@ -151,13 +154,11 @@ def _marked(words: Sequence[Token], clause: Clause) -> Iterator[str]:
         reach = NEGATED_WORDS if turns else max(0, reach - 1)
 
 
-def _rows(
-    parsed: Sequence[Parsed], texts: Sequence[str], vectorizers: dict[str, Any], scales: Floats, embed: Embed | None
-) -> csr_matrix:
+def _rows(parsed: Sequence[Parsed], vectorizers: dict[str, Any], scales: Floats, embed: Embed | None) -> csr_matrix:
     features = np.array([_features(each) for each in parsed]) / scales / 2
     parts = [*(vectorizers[name].transform(parsed) for name in ("words", "letters")), csr_matrix(features)]
     if embed is not None:
-        parts.append(csr_matrix(np.asarray(embed(texts), float)))
+        parts.append(csr_matrix(np.asarray(embed([each.text for each in parsed]), float)))
     return csr_matrix(hstack(parts))
 
 
@@ -192,12 +193,8 @@ def _known(name: str, parts: dict[str, Any]) -> Any:
     return vectorizer
 
 
-def _ridge(rows: csr_matrix, values: Floats, weights: Floats | None, alpha: float) -> tuple[Floats, float]:
+def _ridge(rows: csr_matrix, values: Floats, weights: Floats, alpha: float) -> tuple[Floats, float]:
     from sklearn.linear_model import Ridge
 
     fitted = Ridge(alpha=alpha, solver="sparse_cg", tol=1e-4).fit(rows, values, sample_weight=weights)
     return np.asarray(fitted.coef_, float), float(fitted.intercept_)
-
-
-def _of(weights: Sequence[float] | None, rows: NDArray[np.int64]) -> Floats | None:
-    return None if weights is None else np.asarray(weights, float)[rows]
