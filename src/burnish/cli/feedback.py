@@ -1,4 +1,4 @@
-"""`burnish feedback import|export|stats|judge|delete`: feedback in and out of the store, and what is in it."""
+"""`burnish feedback import|export|stats|doctor|judge|delete`: feedback in and out of the store, and what is in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from burnish.progress import counted
 if TYPE_CHECKING:
     from burnish.feedback.intake import ImportResult
     from burnish.records import AuthorKind, Feedback
-    from burnish.store import Entry, Erasure, Store
+    from burnish.store import Erasure, Store
 
 DEFAULT_DB = "sqlite:///burnish.db"
 SHOWN_PROBLEMS = 20
@@ -81,10 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _output(out, "progress as JSON lines; with --out, the count as one JSON object on standard output")
 
     for name, part in (("stats", feedback_stats), ("doctor", feedback_doctor)):
-        parser = verb(name, part.HELP, part.DESCRIPTION, part.EXAMPLES)
-        _db(parser)
-        part.add_arguments(parser)
-        _output(parser)
+        below = verb(name, part.HELP, part.DESCRIPTION, part.EXAMPLES)
+        _db(below)
+        part.add_arguments(below)
+        _output(below)
 
     judge = verb("judge", feedback_judge.HELP, feedback_judge.DESCRIPTION, feedback_judge.EXAMPLES)
     feedback_judge.add_arguments(judge)

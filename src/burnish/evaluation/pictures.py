@@ -88,7 +88,7 @@ def asked_rated(
     levels: Sequence[Level], title: str, *, is_after: bool, bounds: tuple[float, float], say: Any
 ) -> Figure:
     """Ratings by what was asked: a dot a text, the mean with its interval a level, and the line of exactly as asked."""
-    figure, axes = _new(4.5, 4.0)
+    figure, axes = new_figure(4.5, 4.0)
     low, high = bounds
     asked = [level.asked for level in levels]
     gap = min((b - a for a, b in itertools.pairwise(asked)), default=(high - low) / 4)
@@ -119,7 +119,7 @@ def asked_rated(
 
 def over_optimisation(curve: Sequence[Mapping[str, Any]], say: Any) -> Figure:
     """Gold and proxy against the square root of KL, with intervals: where they part, the reward model is exploited."""
-    figure, axes = _new(5.0, 3.6)
+    figure, axes = new_figure(5.0, 3.6)
     ends: list[tuple[float, float, str, str]] = []
     for key, colour, dashes in (("proxy", MUTED, (0, (5, 2))), ("gold", ACCENT, "-")):
         points = [p for p in curve if p.get("kl_nats") is not None and p.get(key) is not None]
@@ -142,7 +142,7 @@ def training_curve(
     steps: Sequence[float], values: Sequence[float], name: str, *, window: int, budget: float | None, say: Any
 ) -> Figure:
     """One measure over the steps, and its running mean."""
-    figure, axes = _new(2.9, 2.15)
+    figure, axes = new_figure(2.9, 2.15)
     axes.plot(steps, values, "o", color=FAINT, markersize=2.8, markeredgewidth=0)
     axes.plot(steps, running_mean(values, window), color=ACCENT)
     if budget is not None:
@@ -166,7 +166,7 @@ def accuracy_bars(card: RewardCard, say: Any) -> Figure:
         (name, found, {"ours": ACCENT, "people": MUTED, "other": SOFT}.get(kind, FAINT))
         for name, found, kind in accuracy_rows(card, say)
     ]
-    figure, axes = _new(5.0, 0.85 + 0.42 * len(rows))
+    figure, axes = new_figure(5.0, 0.85 + 0.42 * len(rows))
     for place, (_, found, colour) in enumerate(rows):
         fill: dict[str, Any] = {"color": colour, "linewidth": 0}
         if colour == MUTED:
@@ -201,7 +201,7 @@ def accuracy_rows(card: RewardCard, say: Any) -> list[tuple[str, Any, str]]:
 
 def calibration_curve(found: Calibration, say: Any) -> Figure:
     """Observed against predicted share of people, a dot for each bin of equally many pairs."""
-    figure, axes = _new(4.1, 3.7)
+    figure, axes = new_figure(4.1, 3.7)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     axes.plot(found.predicted, found.observed, color=ACCENT, marker="o", markersize=5, linewidth=1.2)
     axes.text(0.6, 0.5, say["pic_perfect"], ha="center", va="center", color=MUTED, fontsize=9, rotation=45)
@@ -216,7 +216,7 @@ def calibration_curve(found: Calibration, say: Any) -> Figure:
 
 def spread_curve(found: Spread, say: Any) -> Figure:
     """Mean error against the heads' spread: rising means that the reward model knows where it is unsure."""
-    figure, axes = _new(4.1, 3.7)
+    figure, axes = new_figure(4.1, 3.7)
     axes.plot(found.spread, found.error, color=ACCENT, marker="o", markersize=5, linewidth=1.2)
     axes.set_ylim(0, max(found.error) * 1.15)
     axes.set(xlabel=say["pic_spread"], ylabel=say["pic_error"])
@@ -224,7 +224,8 @@ def spread_curve(found: Spread, say: Any) -> Figure:
     return figure
 
 
-def _new(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure with its axes, in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

@@ -37,6 +37,8 @@ class Manner(enum.Enum):
 
 
 LEAST_ANSWERS = 10
+HURRIED = 0.2
+"""Share of hurried answers that is told; a few clicks come fast to everybody."""
 SURE = 0.85
 """Posterior probability at which a manner is named."""
 ONE_ANSWER_SHARE = 0.8

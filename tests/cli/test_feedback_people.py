@@ -1,0 +1,103 @@
+"""`burnish feedback stats` on people and its report, and `burnish feedback doctor`."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from burnish.cli import feedback
+from burnish.errors import InputError
+
+SLOPES = {"ana": 2.5, "bo": 2.5, "cy": 2.5, "<b>mallory</b>": -2.5, "lefty": 0.0}
+
+
+def rows(n=60):
+    generator = np.random.default_rng(0)
+    for number in range(n):
+        better, worse = f"a lovely bright lamp, the {number}th", f"a dull broken lamp, the {number}th of them all"
+        for person, slope in SLOPES.items():
+            turned = bool(generator.random() < 0.5)
+            level = slope * (-1 if turned else 1) + (3 if person == "lefty" else 0)
+            left = bool(generator.random() < expit(level))
+            chosen = better if left != turned else worse
+            yield {
+                "prompt": f"about lamp {number}",
+                "chosen": chosen,
+                "rejected": worse if chosen == better else better,
+                "shown_first": "chosen" if left else "rejected",
+                "author": person,
+                "id": f"{number}-{person}",
+            }
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("people")
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows()))
+    url = f"sqlite:///{folder / 'burnish.db'}"
+    assert call("import", path, "--db", url) == 0
+    return url
+
+
+def call(*words):
+    parser = argparse.ArgumentParser()
+    feedback.add_arguments(parser)
+    return feedback.run(parser.parse_args(list(map(str, words))))
+
+
+def test_stats_say_who_answers_how(db, capsys):
+    assert call("stats", "--db", db) == 0
+    out = capsys.readouterr().out
+    assert "how people answer: 3 careful, 1 adversarial, 1 one-sided" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("  <b>mallory</b>")]
+    assert line.endswith("adversarial")
+
+
+def test_stats_as_json_hold_the_same(db, capsys):
+    call("stats", "--db", db, "--json")
+    authors = {each["author"]["id"]: each for each in json.loads(capsys.readouterr().out)["authors"]}
+    assert authors["lefty"]["manner"] == "one-sided"
+    assert authors["ana"]["slope"]["ci95"][0] > 0.3
+    assert authors["ana"]["answers"] == 60
+
+
+def test_the_report_is_one_file_with_pictures_and_nothing_from_outside(db, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    path = tmp_path / "report.html"
+    call("stats", "--db", db, "--out", path)
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<svg") == 3
+    assert "<b>mallory" not in page
+    assert "mallory" in page
+    assert "default-src 'none'" in page
+    assert "http" not in page.replace('http-equiv="', "").replace("http://www.w3.org", "")
+    assert "<script" not in page
+
+
+def test_doctor_lists_the_turned_records_first(db, capsys):
+    assert call("doctor", "--db", db, "--n", "3") == 0
+    out = capsys.readouterr().out
+    assert "300 labels examined" in out
+    shown = [line for line in out.splitlines() if "is better" in line]
+    assert len(shown) == 3
+    assert all("mallory" in line or "lefty" in line for line in shown)
+    assert "The longer text won" in out
+
+
+def test_doctor_as_json(db, capsys):
+    call("doctor", "--db", db, "--json", "--kind", "comparison")
+    found = json.loads(capsys.readouterr().out)
+    assert found["labels"] == 300
+    assert found["suspects"][0]["chance_wrong"] > 0.5
+    assert found["contradictions"] == []
+
+
+def test_wrong_flags_are_refused(db):
+    with pytest.raises(InputError, match="--n: 0 shows nothing"):
+        call("doctor", "--db", db, "--n", "0")
+    with pytest.raises(InputError, match="Did you mean 'rating'"):
+        call("doctor", "--db", db, "--kind", "raiting")
