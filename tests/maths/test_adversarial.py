@@ -10,7 +10,7 @@ DOUBLE = torch.float64
 
 
 def test_each_side_of_each_head_sums_to_its_share():
-    weights = torch.tensor([[1.0, 0.0], [3.0, 2.0], [1.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
+    weights = torch.tensor([[1.0, 0.0], [3.0, 2.0], [1.0, 1.0], [1.0, 1.0], [3.0, 0.0]])
     shown = torch.tensor([True, True, False, False, False])
     found = balanced(weights, shown, ~shown)
     assert found[shown].sum(0).tolist() == pytest.approx([0.5, 0.5])

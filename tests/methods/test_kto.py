@@ -20,7 +20,7 @@ REFERENCE = torch.tensor([[-2.0, -3.0], [-2.0, 0.0], [-1.0, 0.0], [-2.0, -2.0], 
 ROWS = Batch(
     length_mask([2, 1, 1, 2, 2]),
     torch.arange(5),
-    rewards_B=torch.tensor([1.0, 0.0, nan, nan, nan]),
+    rewards_B=torch.tensor([1.0, 0.0, nan, 1.0, 0.0]),  # a mismatched row has no say, whatever stands there
     mismatched_B=torch.tensor([False, False, False, True, True]),
     weights_BK=torch.tensor([[1.0], [3.0], [5.0], [7.0], [9.0]]),
     old_logprobs_BT=POLICY,
