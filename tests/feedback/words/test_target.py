@@ -27,6 +27,7 @@ def parts(words, text=TEXT):
         ("“nobody   LIKED it” is false", ["Nobody liked it"]),
         ("the word 'art' is wrong", []),  # stands inside other words only
         ("「很高」不对", ["很高"]),
+        ('the second sentence is wrong: "1889"', ["1889"]),
         ("the third sentence is wrong", ["Nobody liked it at first!"]),
         ("sentence 2 is wrong", ["Dr. Smith built it in 1889, for 3.5 million."]),
         ("the last sentence is odd", ["很高。"]),

@@ -2,7 +2,8 @@
 
 Quotes are looked for first as they are, then with case and blanks made equal. "The second sentence", "paragraph 2",
 "the last two lines", "the ending", 第二句, 最后一段 are counted in the completion. Only where neither is there do rare
-words count: numbers, names and other words of content that stand in the completion at most `OFTEN` times.
+words count: numbers, names and other words of content that stand in the completion at most `OFTEN` times. Of a part and
+a part of it the narrower counts.
 Spans are characters (code points), end exclusive; what cannot be found gives no span.
 """
 
@@ -61,7 +62,13 @@ def spans_of(words: str, completion: str, *, label: str = "", opinions: Sequence
     places = [*_quoted(words, completion), *_numbered(_without_quotes(words), completion)]
     if not places:
         places = list(_named(words, completion, {each.lower() for each in opinions}))
-    return tuple(Span(start, end, label) for start, end in sorted(set(places)) if end > start)
+    return tuple(Span(start, end, label) for start, end in _narrowest(places))
+
+
+def _narrowest(places: Sequence[Place]) -> list[Place]:
+    """The places in order, without those that hold another one: a quote says more than the sentence it is from."""
+    found = sorted({place for place in places if place[1] > place[0]})
+    return [p for p in found if not any(q != p and p[0] <= q[0] and q[1] <= p[1] for q in found)]
 
 
 def sentences(text: str) -> list[Place]:
