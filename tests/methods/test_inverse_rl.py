@@ -106,6 +106,8 @@ def test_it_learns_what_was_shown_and_its_twin_the_reverse():
 def test_a_sampler_without_log_probs_and_a_partner_that_is_none_are_refused():
     with pytest.raises(ValueError, match="no log-probs"):
         inverse_rl.targets(replace(WINDOW, behaviour_logprobs_BT=None), inverse_rl.Config())
+    with pytest.raises(ValueError, match="base"):
+        inverse_rl.targets(replace(WINDOW, reference_logprobs_BT=None), inverse_rl.Config(base="reference"))
     lost = WINDOW.behaviour_logprobs_BT.clone()
     lost[-1] = torch.nan
     with pytest.raises(ValueError, match="no log-probs"):

@@ -51,6 +51,7 @@ def test_raw_text_is_learned_from_and_answers_are_not():
     assert found[0].completion.token_ids == (1, 2)
     assert found[1].completion.token_ids is None  # they were the whole text's
     assert len({row.completion.id for row in found}) == 3
+    assert [row.completion.finish_reason.value for row in found] == ["given", "length", "given"]  # trap T1
 
 
 def test_answers_alone_are_sent_to_sft():

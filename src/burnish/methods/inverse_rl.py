@@ -83,12 +83,14 @@ def needs(config: Config) -> Needs:
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with weights_BK that sum to 1/K on each side and head. Pure, no gradient.
 
-    Raises ValueError when drawn completions came without the sampler's log-probs.
+    Raises ValueError when drawn completions came without the sampler's log-probs, or without those of the base.
     """
     demonstrated_B, drawn_B = adversarial.sides(batch, "inverse_rl")
     drawn_BT = batch.completion_mask_BT & drawn_B[:, None]
     if batch.behaviour_logprobs_BT is None or bool(batch.behaviour_logprobs_BT[drawn_BT].isnan().any()):
         raise ValueError("inverse_rl: the sampler gave no log-probs with its completions; sample with our own engine.")
+    if config.base == "reference" and batch.reference_logprobs_BT is None:
+        raise ValueError('inverse_rl: nobody gave the untouched model\'s log-probs. Use base = "uniform".')
     weights_BK = head_weights(batch, config.heads)
     return replace(batch, weights_BK=adversarial.balanced(weights_BK, demonstrated_B, drawn_B))
 

@@ -25,7 +25,7 @@ from burnish.examples import Example, Row, Tools
 from burnish.maths import imitation
 from burnish.maths.batch import Batch, Outputs
 from burnish.methods import Needs
-from burnish.records import Demonstration, Signal
+from burnish.records import Demonstration, FinishReason, Signal
 
 METRICS: Mapping[str, str] = {
     "nll": "Mean negative log-likelihood of a token, nats; exp of it is the perplexity: starts near log(vocabulary).",
@@ -68,8 +68,11 @@ def _rows(signal: Demonstration, characters: int) -> Iterator[Row]:
     if len(signal.completion.text) <= characters:  # as it came, with its token ids
         yield Row(signal.prompt, signal.completion, weight=signal.weight)
         return
-    for number, piece in enumerate(pieces(signal.completion.text, characters)):
-        part = replace(signal.completion, text=piece, token_ids=None, logprobs=None, index=number)
+    cut = list(pieces(signal.completion.text, characters))
+    for number, piece in enumerate(cut):
+        # only the last piece ends as the text does; the others were cut off there
+        ended = signal.completion.finish_reason if number == len(cut) - 1 else FinishReason.LENGTH
+        part = replace(signal.completion, text=piece, token_ids=None, logprobs=None, index=number, finish_reason=ended)
         yield Row(signal.prompt, part, weight=signal.weight)
 
 
