@@ -25,9 +25,11 @@ class Speaker:
     revision: str = "So."
     finish: FinishReason = FinishReason.STOP
     asked: list[str] = field(default_factory=list)
+    temperatures: list[float] = field(default_factory=list)
 
     def sample(self, prompts, sampling, *, n=1, seed=0, run="", round=0):
         self.asked += [prompt.text for prompt in prompts]
+        self.temperatures.append(sampling.temperature)
         return [[self._say(prompt)] for prompt in prompts]
 
     def _say(self, prompt):
@@ -46,6 +48,14 @@ def test_the_revision_is_imitated_for_each_prompt_once():
         assert part in speaker.asked[2]
     for part in ("How?", "Well, so.", "It is long.", "Be brief."):
         assert part in speaker.asked[4]
+
+
+def test_the_first_answer_is_the_policy_s_own_and_what_is_written_about_it_is_cooler():
+    speaker = Speaker()
+    constitution.prepare(SIGNALS[:1], constitution.Config(rounds=1, temperature=0.3), Tools(sampler=speaker))
+    assert speaker.temperatures == [1.0, 0.3, 0.3]
+    with pytest.raises(InputError, match="temperature"):
+        constitution.Config(temperature=-0.1)
 
 
 def test_the_next_round_goes_on_from_the_revision():
@@ -80,9 +90,9 @@ def test_principles_come_in_an_order_of_the_prompt_s_own_and_each_once_before_an
 @pytest.mark.parametrize(
     ("speaker", "reason"),
     [
-        (Speaker(revision=" "), "revision empty"),
-        (Speaker(finish=FinishReason.LENGTH), "revision cut off"),
-        (Speaker(critique=""), "critique empty"),
+        (Speaker(revision=" "), "revision 1 empty"),
+        (Speaker(finish=FinishReason.LENGTH), "revision 1 cut off"),
+        (Speaker(critique=""), "critique 1 empty"),
         (Speaker(answer=""), "first answer empty"),
     ],
 )

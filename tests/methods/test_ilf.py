@@ -22,9 +22,11 @@ class Writer:
     texts: tuple[str, ...]
     finish: FinishReason = FinishReason.STOP
     asked: list[Prompt] = field(default_factory=list)
+    temperatures: list[float] = field(default_factory=list)
 
     def sample(self, prompts, sampling, *, n=1, seed=0, run="", round=0):
         self.asked += prompts
+        self.temperatures.append(sampling.temperature)
         return [
             [Completion(p.id, self.texts[i % len(self.texts)], finish_reason=self.finish) for i in range(n)]
             for p in prompts
@@ -68,6 +70,24 @@ def test_a_reward_chooses_where_there_is_one_and_what_it_cannot_score_is_counted
 
 def test_of_equals_the_first_is_taken_so_that_the_same_seed_gives_the_same_examples():
     assert chosen([CRITIQUE], "One.", "Two.", "Three.")[0] == ["One."]
+
+
+def test_of_equals_the_one_that_stays_with_the_subject_is_taken():
+    assert chosen([CRITIQUE], "Tibetan speakers", "A fresh pear.", "Pear, a fruit.")[0] == ["Pear, a fruit."]
+
+
+def test_nearness_by_hand():
+    # words of more than two letters: pear, ripe, and
+    assert ilf.nearness("name a pear and", "Ripe pear, and.") == pytest.approx(2 / 3)
+    assert ilf.nearness("anything", "a") == 0.0
+
+
+def test_refinements_are_drawn_cooler_than_rollouts():
+    made = Tools(sampler=Writer(("vitamins",)))
+    ilf.prepare([CRITIQUE], ilf.Config(temperature=0.5), made)
+    assert made.sampler.temperatures == [0.5]
+    with pytest.raises(InputError, match="temperature"):
+        ilf.Config(temperature=101.0)
 
 
 def test_overlap_by_hand():

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -30,15 +30,15 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, given, needed, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, dpo, sft
+from burnish.methods import Needs, dpo, sft, within
 from burnish.records import (
-    Completion,
     Critique,
     Demonstration,
     FinishReason,
     Preference,
     Prompt,
     Sampler,
+    Sampling,
     Score,
     Signal,
     seed_of,
@@ -82,6 +82,8 @@ class Config:
 
     principles: tuple[str, ...] = PRINCIPLES
     """The rules, each a sentence that stands by itself."""
+    temperature: float = 0.7
+    """At which critiques and revisions are written, in [0, 100]; the first answer is drawn as the policy is sampled."""
     rounds: int = 2
     """Critiques and revisions one after the other, each by another principle. At least 1."""
     learns: Literal["revisions", "pairs"] = "revisions"
@@ -96,6 +98,7 @@ class Config:
             raise InputError("principles: the list is empty, or one of it is. Write at least one sentence.")
         if self.rounds < 1:
             raise InputError(f"rounds: {self.rounds} is not a whole number from 1 up. Use 2.")
+        within(self, temperature=(0, 100))
         if not (math.isfinite(self.beta) and self.beta > 0):
             raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
 
@@ -111,7 +114,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
     """Return one example for each prompt whose answer was revised. Raises InputError when none was."""
     sampler = needed(tools.sampler, "a sampler that answers, criticises and rewrites", "constitution")
     prompts = list({signal.prompt.id: signal.prompt for signal in signals}.values())
-    first = _answers(sampler, prompts, tools, 0, "first answer")
+    first = _said(sampler, {prompt.id: prompt for prompt in prompts}, tools.sampling, tools, "first answer")
     asked = [prompt for prompt in prompts if prompt.id in first]
     answers = dict(first)
     for number in range(config.rounds):
@@ -148,48 +151,38 @@ def _revised(
     sampler: Sampler, prompts: list[Prompt], answers: dict[str, str], config: Config, tools: Tools, number: int
 ) -> dict[str, str]:
     """Return the revisions of a round that can be used, by the id of the prompt they answer."""
-    rules = {prompt.id: principle_of(prompt, number, config, tools.seed) for prompt in prompts}
-    criticised = _answers(
-        sampler,
-        prompts,
-        tools,
-        2 * number + 1,
-        "critique",
-        {p.id: with_words(p, CRITIQUE, answer=answers[p.id], principle=rules[p.id]) for p in prompts},
-    )
-    left = [prompt for prompt in prompts if prompt.id in criticised]
-    asked = {
-        p.id: with_words(p, REVISE, answer=answers[p.id], critique=criticised[p.id], principle=rules[p.id])
-        for p in left
+    cooler = replace(tools.sampling, temperature=config.temperature)
+    known = {
+        prompt.id: {"answer": answers[prompt.id], "principle": principle_of(prompt, number, config, tools.seed)}
+        for prompt in prompts
     }
-    return _answers(sampler, left, tools, 2 * number + 2, "revision", asked)
+    asked = {prompt.id: with_words(prompt, CRITIQUE, **known[prompt.id]) for prompt in prompts}
+    critiques = _said(sampler, asked, cooler, tools, f"critique {number + 1}", whole=False)
+    asked = {
+        prompt.id: with_words(prompt, REVISE, critique=critiques[prompt.id], **known[prompt.id])
+        for prompt in prompts
+        if prompt.id in critiques
+    }
+    return _said(sampler, asked, cooler, tools, f"revision {number + 1}")
 
 
-def _answers(
-    sampler: Sampler,
-    prompts: list[Prompt],
-    tools: Tools,
-    number: int,
-    what: str,
-    asked: Mapping[str, Prompt] | None = None,
+def _said(
+    sampler: Sampler, asked: Mapping[str, Prompt], sampling: Sampling, tools: Tools, what: str, *, whole: bool = True
 ) -> dict[str, str]:
-    """Return what the sampler says to each prompt (or to what is asked in its stead), by the prompt's id."""
-    questions = [asked[prompt.id] if asked else prompt for prompt in prompts]
-    drawn = sampler.sample(questions, tools.sampling, seed=seed_of(tools.seed, "constitution", number))
+    """Return what is said to each question, by its key; what is empty is counted, and where `whole`, what is cut off.
+
+    A critique may be cut off: it is only read. An answer that is would teach to end in the middle of a sentence.
+    """
+    drawn = sampler.sample(list(asked.values()), sampling, seed=seed_of(tools.seed, "constitution", what))
     found = {}
-    for prompt, (completion,) in zip(prompts, drawn, strict=True):
-        reason = _fault(completion)
-        if reason:
-            tools.left_out[f"{what} {reason}"] += 1
+    for key, (completion,) in zip(asked, drawn, strict=True):
+        if not completion.text.strip():
+            tools.left_out[f"{what} empty"] += 1
+        elif whole and completion.finish_reason is FinishReason.LENGTH:
+            tools.left_out[f"{what} cut off"] += 1
         else:
-            found[prompt.id] = completion.text.strip()
+            found[key] = completion.text.strip()
     return found
-
-
-def _fault(completion: Completion) -> str:
-    if not completion.text.strip():
-        return "empty"
-    return "cut off" if completion.finish_reason is FinishReason.LENGTH else ""
 
 
 def _example(prompt: Prompt, revision: str, first: str, config: Config) -> Example:

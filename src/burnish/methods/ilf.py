@@ -1,7 +1,8 @@
 """ILF, imitation learning from language feedback: let the model heed the comment, then imitate the result unprompted.
 
     y_1 .. y_n ~ writer( . | x, y, comment)                  refinements, by `tools.sampler`
-    y*         = the y_i of highest reward, or else the one that takes up most of the comment
+    y*         = the y_i of highest reward, or else the one that takes up most of the comment; of equals the one that
+                 stays nearest to what was asked and answered
     loss       = - log pi(y* | x)                            without the comment: as `sft`
 
 Sources: Scheurer et al. 2023, arXiv 2303.16755, algorithm 1. Taking up the comment's words stands in for the embedding
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -29,7 +30,7 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, given, needed, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, sft
+from burnish.methods import Needs, sft, within
 from burnish.records import Completion, Critique, FinishReason, Signal
 
 REFINE = """{asked}
@@ -52,12 +53,15 @@ class Config:
 
     refinements: int = 4
     """How many refinements are drawn for a comment; one of them is chosen. At least 1."""
+    temperature: float = 0.7
+    """At which they are drawn, in [0, 100]: below 1 a small model rambles less, at 0 all refinements are the same."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
 
     def __post_init__(self) -> None:
         if self.refinements < 1:
             raise InputError(f"refinements: {self.refinements} is not a whole number from 1 up. Use 4.")
+        within(self, temperature=(0, 100))
 
 
 def needs(config: Config) -> Needs:
@@ -102,11 +106,18 @@ def overlap(comment: str, answer: str, refinement: str) -> float:
     return len(asked_for & _words(refinement)) / len(asked_for) if asked_for else 0.0
 
 
+def nearness(known: str, refinement: str) -> float:
+    """Return which share of the refinement's words are known from elsewhere (prompt, answer, comment), in [0, 1]."""
+    said = _words(refinement)
+    return len(said & _words(known)) / len(said) if said else 0.0
+
+
 def _words(text: str) -> set[str]:
     return {word for word in re.findall(r"\w+", text.lower()) if len(word) > 2}
 
 
-Valued = list[tuple[float, Completion]]
+Value = tuple[float, float]
+Valued = list[tuple[Value, Completion]]
 
 
 def _refinements(critiques: list[Critique], config: Config, tools: Tools) -> list[Valued]:
@@ -116,7 +127,7 @@ def _refinements(critiques: list[Critique], config: Config, tools: Tools) -> lis
     found: list[Valued] = []
     for critique in critiques:
         revision = (critique.revision or "").strip()
-        found.append([(0.0, given(critique.prompt, revision))] if revision else next(drawn))
+        found.append([((0.0, 0.0), given(critique.prompt, revision))] if revision else next(drawn))
     return found
 
 
@@ -125,7 +136,8 @@ def _draw(critiques: list[Critique], config: Config, tools: Tools) -> list[Value
         return []
     sampler = needed(tools.sampler, "a sampler that writes the refinements", "ilf")
     asked = [with_words(c.prompt, REFINE, answer=c.completion.text, comment=c.text) for c in critiques]
-    drawn = sampler.sample(asked, tools.sampling, n=config.refinements, seed=tools.seed)
+    sampling = replace(tools.sampling, temperature=config.temperature)
+    drawn = sampler.sample(asked, sampling, n=config.refinements, seed=tools.seed)
     kept = [
         (place, critique, given(critique.prompt, each.text.strip()))
         for place, (critique, group) in enumerate(zip(critiques, drawn, strict=True))
@@ -158,8 +170,15 @@ def _usable(critique: Critique, refinement: Completion, tools: Tools) -> bool:
     return not reason
 
 
-def _values(kept: list[tuple[Critique, Completion]], tools: Tools) -> list[float | None]:
+def _values(kept: list[tuple[Critique, Completion]], tools: Tools) -> list[Value | None]:
+    """Return what each refinement is worth, None where the reward could not tell."""
     if tools.reward is None:
-        return [overlap(critique.text, critique.completion.text, each.text) for critique, each in kept]
+        return [_by_words(critique, each.text) for critique, each in kept]
     scores = tools.reward.score([critique.prompt for critique, _ in kept], [each for _, each in kept])
-    return [score.value for score in scores]
+    return [None if score.value is None else (score.value, 0.0) for score in scores]
+
+
+def _by_words(critique: Critique, refinement: str) -> Value:
+    answer = critique.completion.text
+    known = " ".join([critique.prompt.text, answer, critique.text])
+    return overlap(critique.text, answer, refinement), nearness(known, refinement)

@@ -53,7 +53,7 @@ Answer anew, and at least as well."""
 METRICS: Mapping[str, str] = {
     **grpo.METRICS,
     "teacher_kl_nats": "KL of a taught completion to its teacher, nats: falls while the teacher has something to say.",
-    "teacher_gap": "Mean of log teacher - log policy of taught tokens: below 0, near 0 when nothing is left to teach.",
+    "teacher_gap": "Mean of log teacher - log policy of taught tokens: on fresh completions below 0, rising to it.",
     "taught": "Share of completions with feedback: at 0 nothing but GRPO is learned.",
 }
 
