@@ -243,6 +243,18 @@ def test_process_rewards_are_paid_to_the_tokens_before_them():
     assert unasked.advantages_BT is None
 
 
+def test_a_whole_completions_ratio_leaves_each_token_its_own_credit():
+    config = grpo.Config(beta=0.0, credit="process", ratio="sequence", clip_low=0.9, clip_high=9.0)
+    steps = torch.tensor([[1.0, 3.0], [5.0, NAN]])
+    made = grpo.targets(batch([2.0, 2.0], [2, 1], token_rewards_BT=steps), config)
+    made = dataclasses.replace(made, old_logprobs_BT=torch.full((2, 2), -1.0))
+    logprobs = torch.tensor([[-0.5, -0.9], [-1.0, 0.0]], requires_grad=True)
+    share(made, config, logprobs_BT=logprobs).sum().backward()
+    # by hand: steps less their mean -2, 0, 2: advantages -2, 0 and 2; ratio exp(0.3) and 1; over 2 * 10
+    assert logprobs.grad[0].tolist() == pytest.approx([2 * math.exp(0.3) / 20, 0.0])
+    assert logprobs.grad[1].tolist() == pytest.approx([-2 / 20, 0.0])
+
+
 def test_several_steps_a_window_ask_for_the_policy_at_its_start():
     assert grpo.needs(grpo.Config(minibatches=2, beta=0.0)).views == ("old",)
 

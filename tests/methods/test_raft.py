@@ -55,6 +55,15 @@ def test_the_loss_by_hand():
     assert raft.needs(raft.Config(beta=0.1)).views == ("reference",)
 
 
+def test_the_gradient_is_that_of_finite_differences():
+    config = raft.Config(beta=0.3, normaliser="completion")
+    made = raft.targets(Batch(length_mask([2, 1]), torch.arange(2)), config)
+    leaves = [torch.rand(2, 2, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert torch.autograd.gradcheck(
+        lambda logprobs, kl: raft.loss(made, Outputs(logprobs_BT=logprobs, kl_BT=kl), config)[0], leaves
+    )
+
+
 def test_round_after_round_it_narrows_to_the_best_and_its_twin_does_not(world, twin):
     here = world(longest=2)
     best, before = float(here.rewards.max()), here.mean_reward()

@@ -62,6 +62,12 @@ def test_unscored_completions_are_left_out_and_a_lone_one_teaches_nothing():
         rloo.targets(batch([1.0, 2.0], [1, 1], [0, 1]), rloo.Config(beta=0.0))
 
 
+def test_a_group_of_equal_rewards_teaches_exactly_nothing():
+    """Trap T15: the rounding of a mean is no signal."""
+    made = rloo.targets(batch([0.1, 0.1, 0.1], [1, 2, 1]), rloo.Config(beta=0.0))
+    assert made.advantages_B.tolist() == [0.0, 0.0, 0.0]
+
+
 @pytest.mark.parametrize("ratio", ["sequence", "token"])
 def test_over_all_pairs_it_is_the_gradient_of_reward_less_divergence(world, ratio):
     here = world(longest=2)

@@ -136,7 +136,10 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     old_BT = logprobs_BT.detach() if batch.old_logprobs_BT is None else batch.old_logprobs_BT
     now_BT, then_BT = logprobs_BT, old_BT
     if config.ratio == "sequence":
-        now_BT, then_BT = whole_ratio(logprobs_BT, old_BT, mask_BT, "mean"), torch.zeros_like(logprobs_BT)
+        # the completion's ratio in value, the token's own in gradient (GSPO-token): the same sum where all tokens share
+        # an advantage, and with credit = "process" each answers for its own
+        whole_BT = whole_ratio(logprobs_BT, old_BT, mask_BT, "mean").detach()
+        now_BT, then_BT = whole_BT + (logprobs_BT - logprobs_BT.detach()), torch.zeros_like(logprobs_BT)
     advantages = batch.advantages_B if batch.advantages_BT is None else batch.advantages_BT
     token_BT, clipped_BT = clipped_policy_loss(
         now_BT, then_BT, advantages, clip_low=config.clip_low, clip_high=config.clip_high
