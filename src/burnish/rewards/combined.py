@@ -120,7 +120,7 @@ class Combined:
         value = factor * sum(weight * each.value for weight, each in known if each.value is not None)
         variance = factor**2 * sum(weight**2 * each.variance for weight, each in known)
         said = [
-            f"{part.name} {each.value:+.3f} x {weight:g}"
+            f"{part.name} {each.value:+.3f} x {weight:.3g}"
             for part, weight, each in zip(self.parts, weights, values, strict=True)
             if each.value is not None
         ]

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from burnish.cli.main import main
+
+ROWS = [
+    {"prompt": f"q{i}", "completion": f"text {letter}{i}", "rating": rating, "scale": [1, 5], "author": name}
+    for i in range(10)
+    for letter, rating in (("a", 1 + i % 3), ("b", 5 - i % 4))
+    for name in ("ana", "bo")
+]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
+    assert main(["feedback", "import", "rows.jsonl", "--quiet"]) == 0
+    capsys.readouterr()
+
+    def run(*words):
+        status = main(["feedback", "next", "--quiet", *map(str, words)])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+def test_an_agenda_as_lines_for_people(call):
+    status, out, _ = call("--n", 8, "--people", "ana, bo,cy", "--overlap", 2)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [row["why"] for row in rows] == ["random"] * 2 + ["large_gap"] * 6
+    assert all(len(row["people"]) == 2 and len(row["completions"]) == 2 for row in rows)
+    assert rows[0]["prompt"].startswith("q")
+    assert call("--n", 8, "--people", "ana, bo,cy")[1] == out  # the same seed, the same agenda
+
+
+def test_a_plan_for_an_interval(call):
+    status, out, _ = call("--interval", 0.2, "--people", "ana,bo,cy,di")
+    assert status == 0
+    assert "with 4 people" in out
+    found = json.loads(call("--interval", 0.2, "--json")[1])
+    assert found["people"] == 2
+    assert found["plans"][0]["half_width"] <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [(["--n", "0"], "at least one"), (["--random-share", "0"], "random slice"), (["--strategy", "best"], "choices")],
+)
+def test_slips_are_told(call, words, complaint):
+    status, _, err = call(*words)
+    assert status == 2
+    assert complaint in err
