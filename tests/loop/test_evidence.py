@@ -109,7 +109,7 @@ def test_a_thousand_bad_lines_do_not_fill_the_screen(tmp_path, capsys):
     ("lines", "said"),
     [
         ([], "nothing to learn from in 0 records (none)"),
-        ([{"prompt": "x", "completion": "y", "comment": "dull"}], "nothing to learn from in 1 records (1 comment)"),
+        ([{"prompt": "x", "completion": "y", "comment": "hm"}], "nothing to learn from in 1 records (1 comment)"),
     ],
 )
 def test_feedback_without_a_signal_is_refused(lines, said, tmp_path):
@@ -303,6 +303,14 @@ def test_several_aspects_and_none_asked_for(tmp_path):
         bring(write(tmp_path / "mine.jsonl", lines))
     only = [{**line, "aspect": "humour"} for line in lines]
     assert bring(write(tmp_path / "only.jsonl", only)).evidence.fit[0].aspect == "humour"
+
+
+def test_aspects_read_out_of_comments_raise_no_question(tmp_path):
+    lines = [{**line, "aspect": "tone", "author": f"a{number}"} for number, line in enumerate(rows(60, prompts=20))]
+    words = [{"prompt": "p", "completion": "c", "comment": "Excellent! The facts are wrong.", "author": "z"}]
+    found = bring(write(tmp_path / "mine.jsonl", [*lines, *words])).evidence
+    assert {signal.aspect for signal in found.fit} == {"tone"}
+    assert {signal.source for signal in found.fit} == {"rating"}
 
 
 def test_comparisons_have_an_aspect_too(tmp_path):

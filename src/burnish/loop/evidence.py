@@ -204,16 +204,20 @@ def _snapshot(name: str, url: str, aspect: str) -> Brought:
 
 
 def _of_one_aspect(signals: Sequence[Signal], wanted: str) -> list[Score | Preference]:
-    """Return the scores and preferences that speak of one aspect: two would be two targets of one reward."""
+    """Return the scores and preferences that speak of one aspect: two would be two targets of one reward.
+
+    What words were read to speak of is no question to the user where something was rated or compared outright.
+    """
     usable = [signal for signal in signals if isinstance(signal, Score | Preference)]
     counts = Counter(signal.aspect for signal in usable)
-    if usable and wanted not in counts and (wanted or len(counts) > 1):
+    outright = Counter(s.aspect for s in usable if not (isinstance(s, Score) and s.source == "comment")) or counts
+    if usable and wanted not in counts and (wanted or len(outright) > 1):
         there = ", ".join(f"{name or 'none'} ({count:,})" for name, count in counts.most_common())
         raise InputError(
             f"--feedback: it speaks of these aspects: {there}. A reward is learned from one of them: "
             "choose it with --set reward.aspect=NAME."
         )
-    aspect = wanted if wanted in counts else next(iter(counts), "")
+    aspect = wanted if wanted in (counts if wanted else outright) else next(iter(outright), "")
     if left_out := sum(counts.values()) - counts[aspect]:
         progress.say(f"feedback: {aspect or 'the whole'!r} is learned; left out {left_out:,} on other aspects")
     return [signal for signal in usable if signal.aspect == aspect]
