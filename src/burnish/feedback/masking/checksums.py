@@ -47,6 +47,7 @@ def card(digits: str) -> bool:
         two == 35 and 16 <= n <= 19,
         (two in (36, 38, 39) or 300 <= int(digits[:3]) <= 305) and 14 <= n <= 19,
         two in (50, 56, 57, 58, 63, 67) and 12 <= n <= 19,
+        four in (1800, 2131) and n == 15,
     )
     return any(issuers) and len(set(digits)) > 1 and luhn(digits)
 

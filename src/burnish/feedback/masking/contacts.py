@@ -53,7 +53,8 @@ _PHONES = (
     r"0[1-9](?:[ .\-]\d{2}){4}(?!\d)",
     r"0[127]\d{2,4}[ \-]\d{5,7}(?!\d)",
 )
-_PHONE = re.compile("|".join(rf"(?<![\w.\-/+#])(?:{each})" for each in _PHONES), re.ASCII)
+_EXTENSION = r"(?:\s?(?:x|ext\.?|extension|转)\s?\d{1,6}(?!\d))?"
+_PHONE = re.compile(rf"(?<![\w.\-/+#])(?:{'|'.join(_PHONES)}){_EXTENSION}", re.ASCII)
 _CALLED = re.compile(
     rf"{_CALL}[^\d+\n]{{0,12}}?(\+?\(?\d(?:[ .\-/()]{{0,2}}\d){{6,14}})(?!\d)", re.IGNORECASE | re.ASCII
 )
@@ -87,7 +88,8 @@ def emails(text: str) -> Iterator[Finding]:
 def phones(text: str) -> Iterator[Finding]:
     """Numbers in the forms of telephone numbers, and bare ones where a word says that they are."""
     for match in _PHONE.finditer(text):
-        if 7 <= sum(each.isdigit() for each in match[0]) <= 15:
+        number = re.split("x|ext|转", match[0])[0]
+        if 7 <= sum(each.isdigit() for each in number) <= 15:
             yield Finding(match.start(), match.end(), "PHONE")
     yield from (Finding(*match.span(1), "PHONE") for match in _CALLED.finditer(text))
 

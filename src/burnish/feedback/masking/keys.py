@@ -37,7 +37,8 @@ _NAMES = (
     r"|(?:api|access|auth|secret|private|client)[ _\-]?(?:key|token|secret)"
     r"|token|credential|密码|口令|密钥|秘钥|令牌|验证码"
 )
-_VALUE = r"[\"'“‘`]?((?:[^\s\"'“”‘’`,;，；。、<>(){}&]|&(?!\w{1,20}=)){4,256})"
+_OPEN = r"[^\s\u3000-\u303f\u4e00-\u9fff“”‘’\"'`&]|&(?!\w{1,20}=)"
+_VALUE = rf"(?:\"([^\"\n]{{4,256}})\"|'([^'\n]{{4,256}})'|[“‘`]?((?:{_OPEN}){{4,256}}))"
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z])(?:\w{{0,32}}_)?(?:{_NAMES})(?![A-Za-z])[\"']?\s{{0,3}}[=:：]{{1,2}}\s{{0,3}}{_VALUE}",
     re.IGNORECASE,
@@ -55,9 +56,22 @@ def secrets(text: str) -> Iterator[Finding]:
     yield from (Finding(*match.span(1), "KEY") for match in _BEARER.finditer(text))
     for pattern in (_ASSIGNED, _SAID):
         for match in pattern.finditer(text):
-            value = match[1].rstrip(".") if pattern is _SAID else match[1]  # the sentence's own full stop
+            quoted = match.lastindex != 3
+            value = match[match.lastindex or 0]
+            value = value if quoted else _without_ending(value)
+            start = match.start(match.lastindex or 0)
             if _looks_secret(value):
-                yield Finding(match.start(1), match.start(1) + len(value), "KEY")
+                yield Finding(start, start + len(value), "KEY")
+
+
+def _without_ending(value: str) -> str:
+    """A value without the marks of the sentence or the code it stands in: a full stop, a bracket it did not open."""
+    while value[-1:] in {".", ",", ";", ")", "}", "]"}:
+        opening = {")": "(", "}": "{", "]": "["}.get(value[-1])
+        if opening and opening in value:
+            break
+        value = value[:-1]
+    return value
 
 
 def _looks_secret(value: str) -> bool:

@@ -15,6 +15,8 @@ _ALONE = r"(?<![\w.\-+/])"
 _DONE = r"(?![\w\-/]|\.\d)"
 
 _CARD = re.compile(r"(?<![\w.+/#])\d(?:[ .\-]?\d){11,18}(?!\w|[.\-]\d)", re.ASCII)
+_CARD_NAMED = re.compile(r"card|visa|卡", re.IGNORECASE)
+_NAMED_IBAN = re.compile(r"(?i:\biban\b)[:\s]{1,4}(?:is\s)?([A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8})(?![A-Za-z0-9])")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}")
 
 _CHINESE_ID = re.compile(
@@ -104,6 +106,12 @@ _PLATE = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼]"
     r"[A-Z][\u00b7\u30fb.\- ]?(?=[A-Z0-9]{0,5}\d)[A-HJ-NP-Z0-9]{5,6}(?![A-Za-z0-9])"
 )
+_NAMED_PLATE = re.compile(
+    r"(?i:licen[cs]e plate|number plate|plate (?:number|no\.?)|kennzeichen|plaque|matr[ií]cula"
+    r"|车牌(?:号码?)?)[:\s]{0,3}(?:is\s)?"
+    r"((?=[A-Z0-9 \-]{0,7}\d)[A-Z0-9]{1,4}[ \-]?[A-Z0-9]{1,5}(?:[ \-]?[A-Z0-9]{1,4})?)(?![A-Za-z0-9])",
+    re.ASCII,
+)
 _MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _DATE = (
     r"(?:\d{4}\s?[年/.\-]\s?\d{1,2}\s?[月/.\-]\s?\d{1,2}日?|\d{1,2}[/.\-]\d{1,2}[/.\-]\d{2,4}"
@@ -121,11 +129,14 @@ def payments(text: str) -> Iterator[Finding]:
     """Cards, IBANs and named account numbers, and wallets of crypto-currencies."""
     for match in _CARD.finditer(text):
         digits = _plain(match[0])
-        if 13 <= len(digits) <= 19 and checksums.card(digits):
+        old_visa = len(digits) == 13 and digits[0] == "4" and checksums.luhn(digits)  # or an EAN code
+        named = old_visa and _CARD_NAMED.search(text, max(0, match.start() - 24), match.start())
+        if checksums.card(digits) or named:
             yield Finding(match.start(), match.end(), "CARD")
     for match in _IBAN.finditer(text):
         if length := _iban_length(match[0]):
             yield Finding(match.start(), match.start() + length, "IBAN")
+    yield from (Finding(*match.span(1), "IBAN") for match in _NAMED_IBAN.finditer(text))
     yield from (Finding(*match.span(1), "ACCOUNT") for match in _ACCOUNT.finditer(text))
     for match in _WALLET.finditer(text):
         if match[0][0] not in "13" or checksums.bitcoin(match[0]):
@@ -152,6 +163,7 @@ def identities(text: str) -> Iterator[Finding]:
 def others(text: str) -> Iterator[Finding]:
     """Number plates, and dates that somebody was born on."""
     yield from (Finding(*match.span(), "PLATE") for match in _PLATE.finditer(text))
+    yield from (Finding(*match.span(1), "PLATE") for match in _NAMED_PLATE.finditer(text))
     for pattern in (_BORN, _BORN_BEFORE):
         yield from (Finding(*match.span(1), "BIRTH_DATE") for match in pattern.finditer(text))
 

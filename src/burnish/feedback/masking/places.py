@@ -29,15 +29,36 @@ _ENGLISH = re.compile(
     rf"(?:{_NAME_WORD}\s){{1,4}}{_STREETS}\b\.?"
     rf"(?:,?\s(?i:{_UNIT}))?(?:,\s?{_CITY}){{0,2}}(?:,?\s{_ZIP})?"
 )
-_BOX = re.compile(rf"\b(?i:P\.?\s?O\.?\s?Box)\s\d{{1,6}}(?:,\s{_CITY}){{0,2}}(?:,?\s{_ZIP})?")
-_GERMAN = re.compile(
-    r"(?<!\w)[A-ZÄÖÜ][\wäöüß\-]{1,30}(?:(?:straße|strasse|str\.|weg|platz|allee|gasse)|\s(?:Straße|Strasse|Str\.|Weg|Platz|Allee))"
-    r"\s\d{1,4}\s?[a-z]?(?!\w)(?:,?\s(?:D-)?\d{5}\s[A-ZÄÖÜ][\wäöüß\-]{1,30})?"
+_POSTAL = r"(?:[A-Z]{2}\s\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2})(?!\w)"
+_POSTAL_CODE = re.compile(rf"(?<=[\s,]){_POSTAL}")
+_WITH_POSTAL_CODE = re.compile(  # whatever the street is called, a number, a town and a postal code make an address
+    rf"(?<![\w#.$-])(?:(?i:{_UNIT}|studio\s\w{{1,4}}),\s)?(?:\d{{1,5}}[A-Za-z]?\s)?{_NAME_WORD}(?:\s{_NAME_WORD}){{0,3}}"
+    rf"(?:,?\s(?i:{_UNIT}))?,\s?{_CITY},\s?{_POSTAL}"
 )
+_WITH_UNIT = re.compile(
+    rf"(?<![\w#.$-])\d{{1,5}}[A-Za-z]?\s(?:{_NAME_WORD}\s){{1,4}}(?:Apt\.?|Apartment|Suite|Unit)\s\w{{1,5}}(?!\w)"
+)
+_BOX = re.compile(rf"\b(?i:P\.?\s?O\.?\s?Box)\s\d{{1,6}}(?:,\s{_CITY}){{0,2}}(?:,?\s{_ZIP})?")
+_STREET_DE = r"(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|damm)"
+_GERMAN_TOWN = r"(?:,?\s(?:D-)?\d{5}\s[A-ZÄÖÜ][\wäöüß\-]{1,30}(?:\s(?:am|an der|ob der|im|bei)\s[A-ZÄÖÜ]\w{1,30})?)"
+_GERMAN = re.compile(
+    r"(?<!\w)[A-ZÄÖÜ][\wäöüß]{1,30}(?:(?:-[A-ZÄÖÜ][\wäöüß]{1,30}){0,3}(?:[\s\-](?i:" + _STREET_DE + r"))"
+    r"|(?:straße|strasse|str\.|weg|platz|allee|gasse))\s\d{1,4}(?:[/\-]\d{1,4})?\s?[a-z]?(?!\w)" + _GERMAN_TOWN + "?"
+    r"|(?<!\w)[A-ZÄÖÜ][\wäöüß.\-]{2,40}\s\d{1,4}(?:[/\-]\d{1,4})?\s?[a-z]?,\s\d{5}\s[A-ZÄÖÜ][\wäöüß\-]{1,30}"
+)
+_ROMANCE_STREET = (
+    r"(?:rue|avenue|boulevard|place|chemin|impasse|allée|quai|calle|c\.|plaza|paseo|avenida|avda\.?|ronda|pasaje|camino"
+    r"|rambla|urbanización|glorieta|callejón|cañada|cuesta|carrera|acceso|via|viale|piazza|corso)"
+)
+_ROMANCE_NAME = (
+    r"(?:(?:de|du|des|la|le|les|del|della|el|los|las)\s|[dl]['\u2019]){0,3}[A-ZÀ-Ý][\w'\u2019\-]{1,25}"
+    r"(?:\s(?:(?:de|del|la)\s){0,2}[A-ZÀ-Ý][\w\-]{1,25}){0,3}"
+)
+_ROMANCE_TOWN = r"(?:[A-ZÀ-Ý][\w'\u2019\-]{1,30}(?:[\s\-][A-ZÀ-Ý][\w\-]{1,30}){0,2})"
 _FRENCH = re.compile(
-    r"(?<!\w)\d{1,4}(?:\s?(?:bis|ter))?,?\s(?i:rue|avenue|boulevard|place|chemin|impasse|allée|quai|calle|via|viale|piazza)\s"
-    r"(?:(?:de|du|des|la|le|les|del|della|el)\s|[dl]['\u2019]){0,2}[A-ZÉ][\w'\u2019\-]{1,25}(?:\s[A-ZÉ][\w\-]{1,25}){0,3}"
-    r"(?:,\s?\d{5}(?:\s[A-ZÉ][\w\-]{1,30})?)?",
+    rf"(?<!\w)(?:\d{{1,4}}(?:\s?(?:bis|ter))?,?\s(?i:{_ROMANCE_STREET})\s{_ROMANCE_NAME}(?:,\s?\d{{5}}(?:\s{_ROMANCE_TOWN})?)?"
+    rf"|(?i:{_ROMANCE_STREET})\s{_ROMANCE_NAME}(?:,?\s\d{{1,4}}(?!\d)(?:\s(?i:{_UNIT}|piso\s\d{{1,3}}|puerta\s\d{{1,3}}))?\s?(?:,\s?{_ROMANCE_TOWN})?(?:,\s?\d{{5}})?"
+    rf"|,\s?\d{{5}}\s{_ROMANCE_TOWN}))"
 )
 
 _HAN = r"\u4e00-\u9fff"
@@ -47,15 +68,15 @@ _PROVINCES = (
 )
 _ROAD = rf"[{_HAN}]{{1,8}}?(?:路|街|大道|大街|巷|弄|胡同|道|村|里|新村|小区|花园|广场|公寓|大厦)"
 _DOOR = (
-    r"(?:[东南西北中]?(?:\d{1,4}|[一二三四五六七八九十]{1,3})(?:段|期|区))?\d{1,5}(?:-\d{1,4})?(?:号|弄|栋|幢|楼|座|室)"
+    r"(?:[东南西北中]?(?:\d{1,4}|[一二三四五六七八九十]{1,3})(?:段|期|区))?(?:\d{1,5}(?:-\d{1,4})?(?:号|弄|栋|幢|楼|座|室)|[A-Za-z]座)"
     r"(?:院|楼)?(?:[A-Za-z]?\d{0,5}[\-]?[A-Za-z]?\d{0,5}(?:号楼|栋|幢|楼|座|单元|层|室|号|户|房)){0,5}"
 )
-_NUMBERED = re.compile(r"\d(?:号|弄|栋|幢|楼|座|室)")
+_NUMBERED = re.compile(r"\d(?:号|弄|栋|幢|楼|座|室)|[A-Za-z]座")
 _CHINESE = re.compile(
     rf"(?:(?:{_PROVINCES})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区)?)?"
     rf"(?:[{_HAN}]{{2,7}}?(?:市|自治州|盟))?(?:[{_HAN}]{{1,7}}?(?:区|县|旗))?(?:[{_HAN}]{{1,7}}?(?:镇|乡|街道))?"
     rf"(?:{_ROAD}){{1,3}}{_DOOR}"
-    rf"(?:[{_HAN}]{{1,8}}?(?:小区|花园|大厦|广场|公寓|苑|城|家园|新村|大楼|中心){_DOOR}\d{{0,4}})?"
+    rf"(?:[{_HAN}]{{1,8}}?(?:小区|花园|大厦|广场|公寓|苑|城|家园|新村|大楼|中心){_DOOR}\d{{0,4}})?(?:\s\d{{6}}(?!\d))?"
 )
 _LEAD = re.compile(
     r"^.{0,12}?(?:(?:现|家|居)?住(?:在|址是|址)?|位于|地址(?:是|为|在)?|寄(?:到|往|给)?|送(?:到|往|至)|发(?:到|往)|搬(?:到|去)"
@@ -81,14 +102,22 @@ _CHINESE_NAME = re.compile(
 
 def addresses(text: str) -> Iterator[Finding]:
     """Street addresses with a house number, and post boxes."""
-    for pattern in (_ENGLISH, _BOX, _GERMAN, _FRENCH):
+    for pattern in (_ENGLISH, _WITH_UNIT, _BOX, _GERMAN, _FRENCH):
         yield from (Finding(*match.span(), "ADDRESS") for match in pattern.finditer(text))
+    yield from _backwards(text, _POSTAL_CODE, _WITH_POSTAL_CODE)
+    for found in _backwards(text, _NUMBERED, _CHINESE):
+        address = text[found.start : found.end]
+        lead = _LEAD.match(address)
+        kept = lead.end() if lead and lead.end() < len(address) - 4 else 0
+        yield Finding(found.start + kept, found.end, "ADDRESS")
+
+
+def _backwards(text: str, end: re.Pattern[str], whole: re.Pattern[str]) -> Iterator[Finding]:
+    """Addresses found from what they end with: a text that only begins like many of them costs nothing."""
     done = 0
-    for door in _NUMBERED.finditer(text):  # from the number backwards: a text of nothing but roads costs nothing
-        if door.start() >= done and (match := _CHINESE.search(text, max(done, door.start() - 60), door.end() + 80)):
-            lead = _LEAD.match(match[0])
-            start = match.start() + (lead.end() if lead and lead.end() < len(match[0]) - 4 else 0)
-            yield Finding(start, match.end(), "ADDRESS")
+    for last in end.finditer(text):
+        if last.start() >= done and (match := whole.search(text, max(done, last.start() - 100), last.end() + 80)):
+            yield Finding(match.start(), match.end(), "ADDRESS")
             done = match.end()
 
 
