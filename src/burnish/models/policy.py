@@ -148,6 +148,8 @@ class Policy:
             self.untouched = Untouched(self.parameters())
         else:
             self.model = adapters.add(self.model, config, seed=seed)
+            if config.kind == "prefix":
+                adapters.begin_prefix(self.model, self.encode(Prompt.of("Hello")))
         self._tuned(config)
 
     def load_tuned(self, folder: Path) -> None:
