@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import torch
@@ -41,7 +42,8 @@ class EngineChooser(EngineSampler):
                 for prompt in some
             ]
             rows = self.policy.pack(some, groups)
-            logprobs = self.policy.statistics(rows, temperature=1.0, reference=False).logprobs
+            with contextlib.nullcontext() if self.adapter else self.policy.adapter_off():
+                logprobs = self.policy.statistics(rows, temperature=1.0, reference=False).logprobs
             sums = iter([float(part.sum()) for part in torch.split(logprobs, rows.lengths_B)])
             found += [{option: next(sums) for option in options} for _ in some]
         return found
