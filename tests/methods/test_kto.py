@@ -12,7 +12,11 @@ from burnish.errors import InputError
 from burnish.examples import Tools
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import kto
+from burnish.models.table import TablePolicy
 from burnish.records import Completion, Preference, Prompt, Score
+from burnish.training.course import Course, CourseConfig, Material
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.steps import StepConfig
 
 DOUBLE = torch.float64
 POLICY = torch.tensor([[-1.0, -2.0], [-3.0, 0.0], [-2.0, 0.0], [-1.0, -1.0], [-2.0, -1.5]], dtype=DOUBLE)
@@ -166,3 +170,22 @@ def test_it_learns_and_its_twin_learns_the_opposite():
     right, wrong = learned(1.0), learned(0.0)
     assert right[0] > 0.5 > 0.05 > right[1]
     assert wrong[1] > 0.5 > 0.05 > wrong[0]
+
+
+def test_in_a_course_the_point_is_nothing_at_first_and_then_the_divergence_that_is_seen():
+    prompts = [Prompt.of("a"), Prompt.of("b")]
+    table = TablePolicy(prompts, vocabulary=3, longest=2)
+    good = [(1, 0), (2, 0)]
+    signals = [Score(prompt, table.completion(prompt, y), 1.0) for prompt in prompts for y in good]
+    places = [list(table.completions()).index(y) for y in good]
+    course = Course(
+        table, kto, kto.Config(beta=1.0), Material(signals=signals), CourseConfig(steps=3, examples_per_step=4),
+        optimiser=OptimiserConfig(learning_rate=0.3, warmup_steps=1), walk=StepConfig(rows_per_slice=3), seed=1,
+    )  # fmt: skip
+    points = []
+    for _ in range(3):
+        with torch.no_grad():  # each completion stands once beside the other prompt: the mean of all log-ratios
+            now, before = ([table.probabilities(p, reference=r)[places] for p in prompts] for r in (False, True))
+            points.append(float(torch.cat([(a / b).log() for a, b in zip(now, before, strict=True)]).mean()))
+        assert course.advance()["kl_point"] == pytest.approx(points[-1], abs=1e-6)
+    assert points[0] == 0 < points[1] < points[2]

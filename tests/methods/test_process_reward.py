@@ -9,7 +9,9 @@ import torch
 from burnish.examples import Tools
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import process_reward
+from burnish.models.table import TablePolicy
 from burnish.records import Completion, Critique, Prompt, Score, Span
+from burnish.training.window import window
 
 DOUBLE = torch.float64
 REWARDS = torch.tensor([[[9.0], [2.0], [-1.0]], [[0.5], [7.0], [7.0]]], dtype=DOUBLE)
@@ -102,3 +104,15 @@ def test_it_learns_the_labels_and_its_twin_the_reverse():
             rewards = (rewards - 2 * slope).detach().requires_grad_(True)
         assert sign * rewards[0, 1] > 1
         assert sign * rewards[1, 0] < -1
+
+
+def test_in_a_window_the_label_is_that_of_the_step_s_last_token():
+    """Trap T6: by characters to tokens, whatever the tokenizer; here a token is a digit and the blank before it."""
+    prompt = Prompt.of("?")
+    table = TablePolicy([prompt], vocabulary=4, longest=4, heads={"reward": 1})
+    said = table.completion(prompt, (1, 2, 3, 0))  # "1 2 3 0"
+    signals = [Score(prompt, said, None, spans=(Span(0, 3, severity=0.7), Span(3, 7, severity=-1.0)))]
+    config = process_reward.Config(heads=1)
+    examples = process_reward.prepare(signals, config, Tools())
+    batch, _ = window(table, examples, process_reward.needs(config), rows_per_slice=8, max_new_tokens=4, seed=0)
+    assert batch.token_rewards_BT.tolist() == [pytest.approx([nan, 0.7, nan, 0.0], nan_ok=True)]
