@@ -15,7 +15,8 @@ a token's).
 The defaults are Dr. GRPO's: dividing by the std weighs easy and hopeless prompts most, dividing by each completion's
 own length favours short right and long wrong answers. What is unusual: the KL is the exact divergence of each token's
 whole distribution, not an estimate from the token drawn: it costs one matrix product and has the right gradient
-(`maths/kl.py` says why k1 and k3 do not).
+(`maths/kl.py` says why k1 and k3 do not). A group's mean holds the completion itself: of n completions advantages are
+(n-1)/n of `rloo`'s, so that beta weighs n/(n-1) times what it says.
 
 Use it when a reward can be computed for every completion. It fails when all completions of a prompt get the same reward
 (nothing is learned: `zero_spread` shows the share), and when the reward can be pleased without doing what it stands for
