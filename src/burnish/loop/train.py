@@ -16,6 +16,7 @@ from burnish import __version__, files, memory, methods, progress
 from burnish.config import parse_toml
 from burnish.errors import InputError
 from burnish.examples import Example
+from burnish.feedback.words import still
 from burnish.loop import material as materials
 from burnish.loop import ready, savepoint
 from burnish.loop.folder import RunFolder
@@ -135,7 +136,7 @@ class _Run:
         )
         held_prompts, prompts = _apart(prompts, [p.id for p in prompts], run.look.share)
         held_signals, signals = _apart(self.signals, [s.prompt.id for s in self.signals], run.look.share)
-        given = Material(signals=signals, prompts=prompts, sampling=sampling)
+        given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
         if self.options.reward:
             given = replace(given, reward=reward_of(self.options.reward, run.dtype))
         network = self._network()
@@ -147,6 +148,8 @@ class _Run:
             )  # fmt: skip
             given = partner.given
         course = self._course(network, given)
+        if reasons := ", ".join(f"{reason} ({n:,})" for reason, n in course.left_out.items() if n):
+            progress.say(f"{run.method}: not used: {reasons}")
         if partner:
             partner.meet(course)
         held = _HeldOut(held_prompts[: run.look.most], [])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -21,7 +22,7 @@ from typing import Any
 from torch import Tensor
 
 from burnish.errors import InputError
-from burnish.examples import Example, Row, Tools, prepared
+from burnish.examples import Claims, Example, Row, Tools, prepared
 from burnish.maths.kl import KLController
 from burnish.records import Completion, Judge, Prompt, Reward, Sampler, Sampling, Signal, seed_of
 from burnish.training.optimiser import OptimiserConfig
@@ -63,6 +64,8 @@ class Material:
     reward: Reward | None = None
     judge: Judge | None = None
     partner: Reward | None = None
+    claims: Claims | None = None
+    """Whether a comment still holds of a refinement."""
     refiner: Sampler | None = None
     """Writes refinements where a method asks for text; None: the model itself, as it was before training."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -92,6 +95,7 @@ class Course:
         )  # fmt: skip
         self.needs = self.steps.needs
         self.step = 0
+        self.left_out: Counter[str] = Counter()
         self.kl = KLController(getattr(config, "beta", 0.0), settings.kl_target_nats, settings.kl_horizon)
         self._check()
         self.sampler = network.sampler(self._act())
@@ -206,6 +210,8 @@ class Course:
             reward=self.material.reward,
             judge=self.material.judge,
             partner=self.material.partner,
+            claims=self.material.claims,
+            left_out=self.left_out,
             continuations=getattr(self.network, "continuations", None),
             sampling=self.material.sampling,
             seed=seed,
