@@ -30,6 +30,11 @@ one JSON object a line (a bad line is reported and never takes the good ones wit
   {"prompt": "...", "completion": "...", "comment": "too long"}
   {"prompt": "...", "completion": "...", "correction": "the text as it should be"}
   {"prompt": "...", "completion": "...", "spans": [{"start": 0, "end": 5, "label": "wrong"}]}
+  {"prompt": "...", "completions": ["...", "...", "...", "..."], "best": 2, "worst": 0}
+  {"prompt": "...", "completion": "...", "suggestion": "name the price first"}
+  {"prompt": "...", "completion": "...", "rubric": [{"criterion": "cites a source", "answer": true}]}
+  {"prompt": "...", "reference": "a known good answer"}
+  {"prompt": "...", "completion": "...", "click": true, "exposure": {"position": 2}}
 Also TRL's prompt/chosen/rejected and prompt/completion/label, with texts or lists of messages.
 """
 

@@ -69,6 +69,8 @@ def _axis(second_to_first: Mapping[str, str], *, pronouns: bool = False) -> Axis
     first_to_second: dict[str, str] = {}
     for second, first in second_to_first.items():
         first_to_second.setdefault(first, second)  # "dad" is "mom", though "mum" is "dad" too
+    if pronouns:
+        del first_to_second["his"]  # "hers" only where nothing follows; `swapped` leaves that open
     return Axis(second_to_first, first_to_second, pronouns)
 
 
