@@ -3,6 +3,8 @@ import pytest
 from burnish.feedback.overview import overview
 from burnish.feedback.rows import Given, to_entry
 from burnish.maths.agreement import alpha, count
+from burnish.records import Author, Completion, Feedback, Prompt
+from burnish.store import Entry
 
 
 def entries(*rows):
@@ -27,7 +29,7 @@ def test_counts():
     assert (found.records, found.people, found.anonymous) == (6, 2, 3)
     assert found.by_kind == {"comment": 1, "comparison": 2, "rating": 3}
     assert found.by_author_kind == {"ai": 1, "human": 5}
-    assert set(found.agreement) == {"comparison", "rating"}
+    assert set(found.agreement) == {"comment", "comparison", "rating"}
     assert found.agreement["comparison"].answers == 0  # a judge is not people, and one vote agrees with nobody
 
 
@@ -98,3 +100,19 @@ def test_the_report_part_names_the_kind_it_speaks_of():
 def test_nothing_at_all():
     empty = overview([])
     assert (empty.records, empty.people, empty.by_kind, empty.agreement) == (0, 0, {}, {})
+
+
+def test_agreement_of_what_people_wrote_is_how_alike_their_texts_are():
+    prompt = Prompt.of("q")
+    entries = []
+    for number, (one, two) in enumerate((("far too long", "too long by far"), ("very warm", "warm, very"))):
+        text = Completion(prompt.id, str(number))
+        records = tuple(
+            Feedback(f"{number}{who}", "comment", prompt.id, (text.id,), {"comment": said}, Author(who))
+            for who, said in (("ana", one), ("bo", two))
+        )
+        entries.append(Entry(prompt, (text,), records))
+    found = overview(entries).agreement["comment"]
+    assert found.metric == "distance"
+    assert found.alpha > 0.3
+    assert found.units == 2

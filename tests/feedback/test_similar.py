@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from burnish.feedback.similar import alike, normal
+from burnish.feedback.similar import alike, distance, normal
 
 SENTENCE = "The battery of this little lamp lasts for weeks, and it never once flickered on me."
 
@@ -37,3 +37,11 @@ def test_every_copy_among_many_is_found():
 def test_a_text_said_a_thousand_times_is_a_chain_and_not_a_square():
     assert len(alike([SENTENCE] * 1_000)) == 999
     assert alike([SENTENCE] * 3)[0] == (0, 1, pytest.approx(1.0))
+
+
+def test_the_distance_of_two_texts():
+    assert distance("Too long.", "too  LONG.") == 0.0
+    assert distance("abc", "xyz") == 1.0
+    # by hand: " abc " and " abd " share " ab" of 3 and 3 threes: 1 - 2/6
+    assert distance("abc", "abd") == distance("abd", "abc") == 1 - 2 / 6
+    assert 0 < distance(SENTENCE, SENTENCE.replace("weeks", "months")) < 0.2

@@ -7,12 +7,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from burnish.feedback import kinds
+from burnish.feedback import kinds, similar
 from burnish.feedback.answers import Answer, answers_of, newest
 from burnish.maths.agreement import Agreement, Metric, alpha, count
+from burnish.maths.distance_agreement import alpha_by_distance
 from burnish.store import Entry
 
 Opinions: TypeAlias = Callable[[Answer], list[tuple[Hashable, float]]]
+Wording: TypeAlias = Callable[[Answer], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def overview(entries: Iterable[Entry], *, resamples: int = 1_000, seed: int = 0)
     agreement = {
         kind: _agreement(kind, heard[kind], resamples, seed)
         for kind in sorted(heard)
-        if kind in kinds.names() and hasattr(kinds.load(kind), "opinions")
+        if kind in kinds.names() and (hasattr(kinds.load(kind), "opinions") or hasattr(kinds.load(kind), "wording"))
     }
     return Overview(
         records=by_kind.total(),
@@ -91,6 +93,8 @@ def overview(entries: Iterable[Entry], *, resamples: int = 1_000, seed: int = 0)
 
 def _agreement(kind: str, answers: Sequence[Answer], resamples: int, seed: int) -> Agreement:
     module: Any = kinds.load(kind)
+    if not hasattr(module, "opinions"):
+        return _agreement_of_texts(cast(Wording, module.wording), answers, resamples, seed)
     opinions, metric = cast(Opinions, module.opinions), cast(Metric, module.METRIC)
     asked = (((_shown(answer), answer.feedback.aspect), answer) for answer in answers)
     unit_codes: dict[Hashable, int] = {}
@@ -104,6 +108,14 @@ def _agreement(kind: str, answers: Sequence[Answer], resamples: int, seed: int) 
             values.append(value)
             clusters.append(cluster)
     return alpha(count(units, values, clusters=clusters), metric, resamples=resamples, seed=seed)
+
+
+def _agreement_of_texts(wording: Wording, answers: Sequence[Answer], resamples: int, seed: int) -> Agreement:
+    """Of what people wrote themselves: how much more alike two texts on one completion are than any two texts."""
+    asked = (((_shown(answer), answer.feedback.aspect), answer) for answer in answers)
+    given = sorted(newest(asked), key=lambda pair: repr(pair[0]))
+    units, texts = [question for question, _ in given], [wording(answer) for _, answer in given]
+    return alpha_by_distance(units, texts, similar.distance, resamples=resamples, seed=seed)
 
 
 def _shown(answer: Answer) -> Hashable:

@@ -17,7 +17,8 @@ from scipy.sparse import csr_array
 
 from burnish.errors import InputError
 
-Metric: TypeAlias = Literal["nominal", "ordinal", "interval"]
+Metric: TypeAlias = Literal["nominal", "ordinal", "interval", "distance"]
+"""How far apart two answers are; `distance` is for what is no number (`burnish.maths.distance_agreement`)."""
 Floats: TypeAlias = NDArray[np.float64]
 
 _RESAMPLES_AT_A_TIME = 50  # 50 x 24,000 units x 8 bytes = 10 MB of weights

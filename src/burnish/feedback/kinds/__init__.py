@@ -12,7 +12,8 @@ A kind is a module with these parts; a package may bring more kinds under the en
 and, as far as it can, what it becomes: `to_scores`, `to_preferences`, `to_demonstrations(answers, config) -> list` of
 all answers of the kind, and `also(answer) -> list[Answer]`, the answers of other kinds that an answer implies,
 and `gathered(current) -> list[Answer]`, the kind's answers once those of all kinds are known. Where
-agreement can be measured, `opinions(answer) -> list[(unit, number)]` and `METRIC` (`burnish.maths.agreement`).
+agreement can be measured, `opinions(answer) -> list[(unit, number)]` and `METRIC` (`burnish.maths.agreement`), or
+`wording(answer) -> str`, what the author wrote, where agreement is how alike several people's texts are.
 A text that the author of an answer wrote stands in its value under `correction`: there it is found when it is erased.
 Rows come here with their conversations read (`burnish.feedback.conversations`): completions are plain texts.
 """

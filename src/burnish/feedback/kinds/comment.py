@@ -54,6 +54,11 @@ def summary(value: Mapping[str, Any]) -> str:
     return f"said: {value['comment']}"
 
 
+def wording(answer: Answer) -> str:
+    """What the author wrote: agreement is how alike several people's texts are."""
+    return str(answer.feedback.value["comment"])
+
+
 def gathered(current: Mapping[str, Sequence[Answer]]) -> list[Answer]:
     """All comments among the answers of all kinds: remarks made beside another answer, then those given as such; each
     with its author's own grade of the same completion, where there is one."""

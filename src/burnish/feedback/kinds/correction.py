@@ -53,6 +53,11 @@ def summary(value: Mapping[str, Any]) -> str:
     return f"should read: {_versions(value)[-1]}"
 
 
+def wording(answer: Answer) -> str:
+    """What the author wrote: agreement is how alike several people's texts are."""
+    return str(answer.feedback.value["correction"])
+
+
 def to_demonstrations(answers: Sequence[Answer], config: SignalConfig) -> list[Demonstration]:
     return [Demonstration(answer.prompt, corrected(answer), feedback_ids=(answer.feedback.id,)) for answer in answers]
 

@@ -54,6 +54,11 @@ def summary(value: Mapping[str, Any]) -> str:
     return f"suggests: {value['suggestion']}"
 
 
+def wording(answer: Answer) -> str:
+    """What the author wrote: agreement is how alike several people's texts are."""
+    return str(answer.feedback.value["suggestion"])
+
+
 def apply(original: str, edits: Sequence[Mapping[str, Any]]) -> str:
     """Return the text that sorted edits, none overlapping another, make of the original."""
     made, done = [], 0
