@@ -21,11 +21,12 @@ from burnish.corpora import ratings
 from burnish.corpora.ratings import RatedText
 from burnish.evaluation.judge_card import JudgeCard, judge_cards
 from burnish.judges.asking.asker import Asker
+from burnish.judges.asking.backends import local_sampler
 from burnish.judges.asking.verdict import count
 from burnish.judges.comparison import Comparison
 from burnish.judges.rating import Rating
 from burnish.judges.rubric import Checklist, Criterion, Rubric
-from burnish.loop.judging import local_sampler, with_verdicts
+from burnish.loop.judging import with_verdicts
 from burnish.maths.intervals import bootstrap_mean, wilson
 from burnish.records import Author, Completion, Feedback, Interval, Prompt, share_of
 from burnish.store import Entry

@@ -118,6 +118,13 @@ def test_asking_again_asks_nothing_and_adds_nothing(judge, stored, server, tmp_p
     assert len(server.asked) == asked + 1
 
 
+def test_a_judge_that_never_wavers_is_asked_until_it_is_sure_and_no_more(judge, stored, server):
+    stored(PAIRS)
+    words = ("--form", "comparison", "--adaptive", "--repeats", 9, "--temperature", 1, "--words", "--json")
+    found = json.loads(judge(*words)[1])
+    assert (found["judged"], found["asked"]) == (6, 6 * 2 * 4)  # four rounds of two orders: see judges.adaptive
+
+
 def test_ratings_of_a_file_with_a_limit(judge, stored, tmp_path):
     path = stored(RATED)
     status, out, _ = judge(path, "--form", "rating", "--limit", 3, "--db", "sqlite:///other.db")
@@ -187,6 +194,7 @@ def test_a_dry_run_tells_what_it_would_cost(judge, stored):
         (["--form", "rubric"], "--rubric: missing"),
         (["--form", "rating", "--scale", "one"], "not two numbers"),
         (["--form", "rating", "--repeats", "3"], "every answer is the same"),
+        (["--form", "rating", "--adaptive"], "repeats a comparison"),
         (["--form", "rating", "--max-cost", "1"], "Add --prices"),
         (["nothere.jsonl", "--form", "rating"], "there is no such file"),
         (["--form", "comparison"], "nothing to judge"),

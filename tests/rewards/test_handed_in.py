@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from burnish import rewards
 from burnish.errors import InputError
 from burnish.judges.asking.asker import Asker
 from burnish.judges.rating import Rating
@@ -72,6 +73,23 @@ def test_a_rubric_as_a_reward_shows_its_quotes():
     assert score.reason == "counts: yes"
     assert (score.spans[0].start, score.spans[0].end, score.spans[0].label) == (7, 18, "counts")
     assert len(score.feedback_ids) == 1
+
+
+def test_a_judge_by_a_word(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.toml").write_text('[[criteria]]\nid = "a"\nquestion = "Is it?"\n', "utf-8")
+    script = Scripted(lambda question, seed: '{"rating": 6, "verdict": "yes"}')
+    monkeypatch.setattr("burnish.judges.asking.backends.sampler_of", lambda name: script)
+    for word, value in (("judged:rating@m", 6.0), ("judged:r.toml@m", 1.0), ("judged:rating@m", 6.0)):
+        (score,) = rewards.make(word).score(*texts("text"))
+        assert score.value == value
+    assert len(script.asked) == 2  # the third was answered from the file
+    found = rewards.make("judged:rating@openai:https://8.8.8.8/v1#m").score(*texts("write to ana@example.org"))
+    assert found[0].value == 6.0
+    assert "ana@example.org" not in script.asked[-1].text  # it would leave the local network
+    for word in ("judged", "judged:rating", "judged:grade@m"):
+        with pytest.raises(InputError, match="names no judge"):
+            rewards.make(word)
 
 
 def test_a_failed_judgement_is_not_scored_and_a_judge_out_of_order_is_told():

@@ -54,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", default="1,10", metavar="LOW,HIGH", help="of a rating (default 1,10)")
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="times each question is asked in words")
     parser.add_argument(
+        "--adaptive", action="store_true", help="repeat a comparison until it is sure, --repeats times at most"
+    )
+    parser.add_argument(
         "--temperature", type=float, default=0.0, metavar="T", help="0 (default) is the likeliest answer"
     )
     parser.add_argument("--words", action="store_true", help="ask for words even where log-probs could be read")
@@ -97,6 +100,8 @@ def _asked(args: argparse.Namespace) -> Asked:
     low, high = _two(args.scale, "--scale", "1,10")
     if args.repeats > 1 and args.temperature == 0:
         raise InputError("--repeats: at temperature 0 every answer is the same. Add --temperature 1.")
+    if args.adaptive and (args.form != "comparison" or args.repeats < 2):
+        raise InputError("--adaptive: repeats a comparison. Add --form comparison --repeats 6 --temperature 1.")
     file = {"rubric": args.rubric, "constitution": args.constitution}.get(args.form)
     return Asked(
         args.form,
@@ -105,6 +110,7 @@ def _asked(args: argparse.Namespace) -> Asked:
         file=file,
         repeats=args.repeats,
         temperature=args.temperature,
+        adaptive=args.adaptive,
         use_logprobs=not args.words,
         mask=_mask(args),
     )
@@ -202,7 +208,7 @@ def _sampler(args: argparse.Namespace, cache: Any) -> tuple[Remembered, Endpoint
     if not args.judge.startswith("openai:"):
         if args.budget is not None or args.max_cost is not None:
             raise InputError("--budget: a model in this process costs no tokens. Use --limit.")
-        from burnish.loop.judging import local_name, local_sampler
+        from burnish.judges.asking.backends import local_name, local_sampler
 
         if args.replay:
             return Remembered(None, cache, name=local_name(args.judge)), None

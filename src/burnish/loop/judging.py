@@ -7,16 +7,16 @@ twice.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from burnish import corpora, progress
+from burnish import progress
 from burnish.errors import InputError
 from burnish.judges import comparison, rating
+from burnish.judges.adaptive import Adaptive
 from burnish.judges.asking.asker import Asker, Mask
 from burnish.judges.asking.verdict import Verdict
 from burnish.judges.comparison import Comparison, pairs_of
@@ -69,6 +69,8 @@ class Asked:
     repeats: int = 1
     temperature: float = 0.0
     max_new_tokens: int = 256
+    adaptive: bool = False
+    """Whether a comparison in words is repeated until it is sure, `repeats` rounds at most."""
     use_logprobs: bool = True
     mask: Mask | None = None
 
@@ -78,7 +80,7 @@ class Asked:
         asker = Asker(sampler, sampling, self.mask)
         logprobs: Literal["auto", "never"] = "auto" if self.use_logprobs else "never"
         if self.form == "comparison":
-            return Comparison(asker, self.criterion or comparison.QUALITY, repeats=self.repeats, logprobs=logprobs)
+            return self._comparison(asker, logprobs)
         if self.form == "rating":
             criterion = self.criterion or rating.QUALITY
             return Rating(asker, criterion, scale=self.scale, repeats=self.repeats, logprobs=logprobs)
@@ -87,6 +89,12 @@ class Asked:
         if self.file is None:
             raise InputError("--rubric: missing. Name a TOML file with [[criteria]], each with an id and a question.")
         return Checklist(asker, Rubric.load(self.file), logprobs=logprobs)
+
+    def _comparison(self, asker: Asker, logprobs: Literal["auto", "never"]) -> Judging:
+        criterion = self.criterion or comparison.QUALITY
+        if self.adaptive:
+            return Adaptive(Comparison(asker, criterion, logprobs="never"), most=self.repeats)
+        return Comparison(asker, criterion, repeats=self.repeats, logprobs=logprobs)
 
 
 def items_of(entries: Iterable[Entry], form: Form, *, limit: int | None = None) -> list[Item]:
@@ -194,31 +202,3 @@ def with_verdicts(entries: Iterable[Entry], verdicts: Sequence[Verdict]) -> list
         others = tuple(record for record in entry.feedback if record.id not in said)  # stored by an earlier call
         joined.append(replace(entry, feedback=others + tuple(said.values())))
     return joined
-
-
-# ------------------------------------------------------------------------------------------------------------ the model
-
-
-def local_name(name: str) -> str:
-    """Return what a model in this process is called as a judge: its name and its weights' hash, because another
-    training of the same folder is another judge, and remembers nothing of this one's answers."""
-    folder = corpora.resolve(name)
-    return f"{name if name in corpora.names() else folder.name}@{_digest(folder)}"
-
-
-def local_sampler(name: str, *, dtype: str = "bfloat16") -> Sampler:
-    """Return a model in this process that also tells log-probs."""
-    from burnish.models.choosing import EngineChooser
-    from burnish.models.policy import Policy
-
-    folder = corpora.resolve(name)
-    return EngineChooser(Policy.load(folder, name=folder.name, dtype=dtype), name=local_name(name))
-
-
-def _digest(folder: Path) -> str:
-    found = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
-        with path.open("rb") as file:
-            found.update(path.name.encode())
-            found.update(hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()[:8]

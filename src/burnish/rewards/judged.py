@@ -3,17 +3,49 @@
 Any judge of single completions (`burnish.judges`: rating, rubric, a panel of these). A rubric's reasons name each
 criterion, its spans are the quotes that were checked to stand in the text. A failed judgement is not scored, with the
 reason: an outage of the judge must never look like a bad text.
+
+By a word: `judged:rating@M`, or `judged:FILE.toml@M` with a rubric; M is what `burnish feedback judge --judge` takes.
+What it answers is kept in `burnish-judges.db` and not asked twice; personal data is masked (`burnish-mask.key`) in all
+that leaves the local network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from burnish.errors import InputError
+from burnish.judges.asking.asker import Asker, Mask
+from burnish.judges.asking.remembered import Remembered
 from burnish.judges.asking.verdict import Verdict
-from burnish.records import Completion, Prompt, Score
+from burnish.models.endpoint_address import PREFIX, address_of
+from burnish.records import Completion, Prompt, Reward, Score
+
+
+def make(spec: str = "") -> Reward:
+    """Return the reward `judged:rating@M` or `judged:FILE.toml@M`."""
+    form, _, model = spec.partition("@")
+    if not model or not (form == "rating" or form.endswith(".toml")):
+        raise InputError(f"reward judged: {spec!r} names no judge. Write judged:rating@M or judged:rubric.toml@M.")
+    from burnish.judges.asking.backends import sampler_of
+    from burnish.judges.rating import Rating
+    from burnish.judges.rubric import Checklist, Rubric
+    from burnish.store.judge_cache import JudgeCache
+
+    rubric = None if form == "rating" else Rubric.load(Path(form))
+    asker = Asker(Remembered(sampler_of(model), JudgeCache()), mask=_mask(model))
+    return Judged(Rating(asker) if rubric is None else Checklist(asker, rubric))
+
+
+def _mask(model: str) -> Mask | None:
+    """Return what takes personal data out of questions that leave the local network; None where they do not."""
+    if not model.startswith(PREFIX) or address_of(model).is_local:
+        return None
+    from burnish.feedback.masking import Masker, read_key
+
+    return Masker(read_key("burnish-mask.key", create=True))
 
 
 class Grading(Protocol):
