@@ -220,7 +220,7 @@ def test_heads_stand_on_any_of_them(speaker, prompts):
 @pytest.mark.parametrize("kind", SPEAKING)
 def test_each_learns_two_answers_by_heart(kind, small_folders):
     """And not when the sign is wrong."""
-    answers = ["a rose is red", "the sky is blue"]
+    answers = ["a rose", "the sky"]
     for sign in (1, -1):
         policy = Policy.load(small_folders[kind])
         policy.adapt(TuningConfig("full"))
@@ -228,7 +228,7 @@ def test_each_learns_two_answers_by_heart(kind, small_folders):
         said = [[*policy.tokenizer(answer)["input_ids"], policy.tokenizer.eos_token_id] for answer in answers]
         rows = pack([policy.encode(prompt) for prompt in prompts], [[ids] for ids in said])
         optimiser = torch.optim.AdamW(policy.parameters().values(), lr=0.02)
-        for _ in range(40 if sign > 0 else 3):
+        for _ in range((60 if kind == "lstm" else 30) if sign > 0 else 3):
             (-sign * policy.statistics(rows, temperature=1.0, reference=False).logprobs.mean()).backward()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
