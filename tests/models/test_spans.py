@@ -66,6 +66,19 @@ def test_a_sampled_completion_is_never_tokenised_again(tokenizer):
     assert token_spans(tokenizer, "the") == [(0, 3)]
 
 
+def test_rewards_of_spans_land_on_the_tokens_that_were_drawn(tiny_folder):
+    from burnish.examples import Row
+    from burnish.models.headed import HeadedPolicy
+    from burnish.models.policy import Policy
+    from burnish.records import Completion, Prompt
+
+    network = HeadedPolicy(Policy.load(tiny_folder))
+    prompt = Prompt.of("hi")
+    drawn = tuple(network.policy.tokenizer.convert_tokens_to_ids(["t", "h", "e"]))
+    assert network.token_places(Row(prompt, Completion(prompt.id, "the", token_ids=drawn))) == [(0, 1), (1, 2), (2, 3)]
+    assert network.token_places(Row(prompt, Completion(prompt.id, "the"))) == [(0, 3), (3, 3)]
+
+
 def test_the_end_token_and_what_a_stop_text_cut_off_hold_nothing(tokenizer):
     ids = [*tokenizer("the good")["input_ids"], tokenizer.eos_token_id]
     assert token_spans_of_ids(tokenizer, ids) == [(0, 3), (3, 8), (8, 8)]

@@ -24,6 +24,7 @@ from burnish.maths.batch import Outputs, Says
 from burnish.models.packing import Packed, pack
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
+from burnish.models.spans import token_spans, token_spans_of_ids
 from burnish.records import Completion, Prompt, Sampler, Score
 
 HEADS_FILE = "heads.safetensors"
@@ -98,10 +99,14 @@ class HeadedPolicy:
         return ids[: self.max_tokens]
 
     def token_places(self, row: Row) -> list[tuple[int, int]]:
-        """Return the characters (start, end) of each token; the end token stands behind the text."""
+        """Return the characters (start, end) of each token; the end token stands behind the text.
+
+        Those that were sampled are decoded: other tokens may spell the same text (trap T35).
+        """
         count, text = len(self.tokens(row)), row.completion.text
-        found = self.policy.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        places = [(int(start), int(end)) for start, end in found][:count]
+        if row.completion.token_ids is not None:
+            return token_spans_of_ids(self.policy.tokenizer, row.completion.token_ids)
+        places = token_spans(self.policy.tokenizer, text)[:count]
         return places + [(len(text), len(text))] * (count - len(places))
 
     def prompt_ids(self, prompt: Prompt, room: int) -> list[int]:
