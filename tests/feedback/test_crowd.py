@@ -136,3 +136,25 @@ def test_ratings_and_thumbs_of_a_contrary_person_are_turned_round(kind):
 
     assert fit_of(ANNOTATORS) > fit_of(PLAIN) + 0.03
     assert fit_of(MAJORITY) == pytest.approx(fit_of(PLAIN), abs=0.1)
+
+
+def test_rankings_count_by_what_their_author_proves_to_see():
+    generator = np.random.default_rng(2)
+    entries = []
+    for number in range(40):
+        prompt = Prompt.of(f"question {number}")
+        texts = tuple(Completion(prompt.id, name) for name in "abcd")
+        records = []
+        for person, slope in {"ana": 3.0, "bo": 3.0, "di": -3.0}.items():
+            felt = slope * np.arange(4.0) * -0.5 + generator.gumbel(size=4)
+            order = [[int(place)] for place in np.argsort(-felt)]
+            ids = tuple(text.id for text in texts)
+            records.append(
+                Feedback(f"{number}-{person}", "ranking", prompt.id, ids, {"ranking": order}, Author(person))
+            )
+        entries.append(Entry(prompt, texts, tuple(records)))
+
+    def first_is_best(config):
+        return np.mean([each.ranks[0] == 0 for each in preferences(entries, config)])
+
+    assert first_is_best(ANNOTATORS) > first_is_best(PLAIN) + 0.1

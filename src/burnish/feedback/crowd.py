@@ -7,8 +7,9 @@ votes are taken for one person of average habits, because nothing says which of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from burnish.maths import annotators
 from burnish.maths.annotators import Annotators
 from burnish.maths.propagation import Votes
 from burnish.records import Author
+
+LEAST_SIGHT = 0.05
+"""Nobody's ranking counts for less: a model of rankings has no way to turn one round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,30 @@ def fit(answers: Sequence[Answer], config: SignalConfig) -> dict[str, Crowd]:
 def fit_together(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
     """One crowd of all aspects: what people are like, with a text's merits in each aspect scores of their own."""
     return _fit([answer for answer in answers if "cannot_judge" not in answer.feedback.value], config)
+
+
+def as_votes(answer: Answer) -> Iterator[Answer]:
+    """Yield the comparisons an answer holds: itself, or each and the next of a ranking, in the order shown.
+
+    Neighbours only: all pairs of a ranking would count one answer many times over.
+    """
+    said = answer.feedback
+    if said.kind == "comparison" and "cannot_judge" not in said.value:
+        yield answer
+    elif said.kind == "ranking":
+        for above, below in pairwise(said.value["ranking"]):
+            first, second = sorted((above[0], below[0]))
+            pair = (answer.completions[first], answer.completions[second])
+            ids = tuple(each.id for each in pair)
+            vote = replace(said, kind="comparison", completion_ids=ids, value={"chosen": int(above[0] == second)})
+            yield Answer(answer.prompt, pair, vote)
+
+
+def sights(answers: Sequence[Answer], config: SignalConfig) -> dict[Author, float]:
+    """How much each author's answer counts beside a careful person's: the slope, between `LEAST_SIGHT` and 1."""
+    found = fit_together([vote for answer in answers for vote in as_votes(answer)], config)
+    slopes = np.clip(found.found.slope_K, LEAST_SIGHT, 1.0)
+    return dict(zip(found.people, slopes.tolist(), strict=True))
 
 
 def share_of_first(answer: Answer, config: SignalConfig) -> float:

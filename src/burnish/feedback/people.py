@@ -10,7 +10,7 @@ Gold is an answer whose metadata say `"gold": true`: the right answer, which nob
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -87,7 +87,7 @@ def people(entries: Iterable[Entry], config: SignalConfig | None = None) -> Peop
 
 def _votes(answers: Sequence[Answer], config: SignalConfig, notes: list[str]) -> dict[Who, dict[str, Any]]:
     """Slope, side, agreement with others and drift of everybody who compared."""
-    compared = [vote for answer in answers for vote in _as_votes(answer)]
+    compared = [vote for answer in answers for vote in crowd.as_votes(answer)]
     if not compared:
         return {}
     try:
@@ -120,20 +120,6 @@ def _votes(answers: Sequence[Answer], config: SignalConfig, notes: list[str]) ->
             "has_company": bool(company_K[number]),
         }
     return told
-
-
-def _as_votes(answer: Answer) -> Iterator[Answer]:
-    """The comparisons an answer holds: itself, or each neighbour and the next of a ranking, in the order shown."""
-    said = answer.feedback
-    if said.kind == "comparison" and "cannot_judge" not in said.value:
-        yield answer
-    elif said.kind == "ranking":
-        for above, below in pairwise(said.value["ranking"]):
-            first, second = sorted((above[0], below[0]))
-            pair = (answer.completions[first], answer.completions[second])
-            ids = tuple(each.id for each in pair)
-            vote = replace(said, kind="comparison", completion_ids=ids, value={"chosen": int(above[0] == second)})
-            yield Answer(answer.prompt, pair, vote)
 
 
 def _company(fitted: crowd.Crowd) -> np.ndarray[Any, np.dtype[np.bool_]]:

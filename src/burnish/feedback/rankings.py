@@ -2,20 +2,22 @@
 
 A ranking is never broken into pairs, which would count one answer K(K-1)/2 times. Rankings of the same completions are
 fitted together (Plackett-Luce, MAP, ties as the mean over their orders), which gives the consensus; one person's
-ranking is kept as it was given.
+ranking is kept as it was given. With `SignalConfig.people = "annotators"` a ranking counts by its author's slope among
+all who ranked (`burnish.feedback.crowd.sights`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from scipy.special import polygamma
 
+from burnish.feedback import crowd
 from burnish.feedback.answers import Answer, SignalConfig, newest
 from burnish.maths import choice
-from burnish.records import Preference
+from burnish.records import Author, Preference
 
 _EQUAL = 1e-6  # scores closer than this differ by rounding: people tied them
 
@@ -32,10 +34,13 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
     for answer in answers:
         said = answer.feedback
         shown[said.prompt_id, said.aspect, tuple(sorted(said.completion_ids))].append(answer)
-    return [preference for given in shown.values() for preference in _of_one_set(given, config)]
+    sights = crowd.sights(answers, config) if config.people == "annotators" and answers else {}
+    return [preference for given in shown.values() for preference in _of_one_set(given, config, sights)]
 
 
-def _of_one_set(answers: Sequence[Answer], config: SignalConfig) -> Iterable[Preference]:
+def _of_one_set(
+    answers: Sequence[Answer], config: SignalConfig, sights: Mapping[Author, float]
+) -> Iterable[Preference]:
     people = [answer for _, answer in newest((None, answer) for answer in answers)]
     names = people[0].feedback.completion_ids
     numbers = {name: number for number, name in enumerate(names)}
@@ -47,7 +52,8 @@ def _of_one_set(answers: Sequence[Answer], config: SignalConfig) -> Iterable[Pre
         for answer in people
     ]
     ridge = 1 / float(polygamma(1, config.prior_votes))
-    fit = choice.plackett_luce(rankings, n_items=len(names), ridge=ridge)
+    weights = [sights.get(_author(answer), 1.0) for answer in people]
+    fit = choice.plackett_luce(rankings, n_items=len(names), weights=weights, ridge=ridge)
     islands = fit.island_I.tolist()
     for island in sorted(set(islands)):
         members = [number for number in range(len(names)) if islands[number] == island]
@@ -64,6 +70,10 @@ def _of_one_set(answers: Sequence[Answer], config: SignalConfig) -> Iterable[Pre
                 aspect=people[0].feedback.aspect,
                 feedback_ids=tuple(answer.feedback.id for answer in people),
             )
+
+
+def _author(answer: Answer) -> Author:
+    return answer.feedback.author if answer.feedback.author.id else Author()
 
 
 def _as_given(ranking: Sequence[Sequence[int]]) -> dict[int, int]:
