@@ -154,8 +154,11 @@ class _Run:
             partner.meet(course)
         held = _HeldOut(held_prompts[: run.look.most], [])
         if self.needs.eats and held_signals and not self.needs.fresh:
-            looked = self._course(network, replace(given, signals=held_signals))
-            held = replace(held, examples=looked.examples[: run.look.most])
+            try:
+                looked = self._course(network, replace(given, signals=held_signals))
+                held = replace(held, examples=looked.examples[: run.look.most])
+            except InputError as error:  # the method can use none of them: then there is nothing to look at
+                progress.say(f"nothing is held out to look at: {error}")
         return course, partner, held
 
     def _course(self, network: HeadedPolicy, given: Material) -> Course:
