@@ -6,6 +6,7 @@ from scipy.special import expit
 from scipy.stats import kendalltau
 
 from burnish.errors import InputError
+from burnish.maths import propagation
 from burnish.maths.annotators import fit, votes
 from burnish.maths.choice import bradley_terry
 
@@ -126,6 +127,9 @@ def test_what_cannot_be_known_is_refused():
     found = fitted([0, 0, 2], [1, 1, 3], [0, 1, 0], [1.0, 1.0, 1.0], items=4, people=2)
     with pytest.raises(InputError, match="items 0 and 2 are linked by no comparison"):
         found.probability(0, 2)
+    chain = np.arange(2_500)
+    with pytest.raises(InputError, match="comparisons link 2,501 items with each other, at most 2,000"):
+        fitted(chain, chain + 1, chain % 2, chain * 0.0, items=2_501, people=2)
     with pytest.raises(InputError, match="share is outside"):
         votes([0], [1], [0], [2.0], n_items=2, n_people=1)
     with pytest.raises(InputError, match="no votes"):
@@ -146,3 +150,13 @@ def test_spreads_are_those_of_many_small_prompts():
     mean = found.scores_I[first] - found.scores_I[first + 1]
     assert np.sqrt(mean.var() + found.gap_variance(first, first + 1).mean()) == pytest.approx(spread, rel=0.2)
     assert found.slope_K == pytest.approx(slopes, abs=0.35)
+
+
+def test_with_very_many_people_only_their_ties_to_each_other_are_left_out(monkeypatch):
+    _, left, right, person, share = crowd(3)
+    whole = fitted(left, right, person, share)
+    monkeypatch.setattr(propagation, "MOST_PEOPLE", 7)
+    rough = fitted(left, right, person, share)
+    assert rough.scores_I == pytest.approx(whole.scores_I)
+    assert rough.slope_K == pytest.approx(whole.slope_K)
+    assert 0.4 < float(np.mean(rough.variance_I / whole.variance_I)) < 1.0

@@ -37,6 +37,8 @@ from burnish.records import Interval
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
+MOST_LINKED = 2_000
+"""Items on one island; the time grows with the third power, minutes from here on."""
 _ROUNDS = 400
 _SETTLED = 1e-4  # largest move of a slope or a side in one round
 
@@ -146,10 +148,15 @@ def fit(given: Votes) -> Annotators:
     """Scores, slopes and side offsets of the votes.
 
     Raises InputError where no two people voted on one island of items: nothing then tells a careful person from a
-    careless one, and a fit would only give the prior back.
+    careless one, and a fit would only give the prior back; and where an island holds more than `MOST_LINKED` items.
     """
     island_I = islands(given.left_V, given.right_V, n_items=given.n_items)
     _need_company(given, island_I)
+    if (largest := int(np.bincount(island_I).max())) > MOST_LINKED:
+        raise InputError(
+            f"annotators: comparisons link {largest:,} items with each other, at most {MOST_LINKED:,} are fitted "
+            'together. Give what is compared prompts of its own, or use people = "plain".'
+        )
     model = Model(given, island_I)
     state = model.start()
     rounds, moved = 0, np.inf

@@ -23,6 +23,8 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _GUESS = 2.0  # people that the guessed spreads count as
 _SLOPE, _SLOPE_SPREAD, _SIDE_SPREAD = 1.0, 1.0, 1.0  # guesses of mu, tau, beta
+MOST_PEOPLE = 1_000
+"""With more, how one person's slope hangs together with another's is left out: a table of all with all is too big."""
 _NUMBERS = 4_000_000  # held at once when covariances are put together: 32 MB
 
 
@@ -144,6 +146,8 @@ class Model:
         """
         given, n = self.given, self.given.n_people
         vote = self._tilted(state, *self.beside(state))
+        if n > MOST_PEOPLE:
+            return np.linalg.inv(self._information(state, vote)), self.blocks.centred(state.cells)
         weight_V = (vote.weight_VQ * vote.curvature_VQ).sum(axis=1)
         by_gap_V = (vote.weight_VQ * vote.curvature_VQ * vote.gap_VQ).sum(axis=1)
         slope_K, slope_V = state.slope_K, state.slope_K[given.person_V]
