@@ -58,6 +58,12 @@ def test_a_fifth_of_the_prompts_is_set_aside_and_no_two_parts_share_one(rated):
     assert (found.records, found.people, found.by_kind) == (900, 3, {"rating": 900})
 
 
+def test_people_may_be_weighed_by_what_they_prove_to_see(rated):
+    plain, weighed = bring(rated).evidence, bring(rated, people="annotators").evidence
+    assert [score.completion for score in plain.fit] == [score.completion for score in weighed.fit]
+    assert [score.value for score in plain.fit] != [score.value for score in weighed.fit]
+
+
 def test_the_split_does_not_depend_on_the_order_of_lines(rated, tmp_path):
     turned = write(tmp_path / "turned.jsonl", rows(900, prompts=100)[::-1])
     one, other = bring(rated).evidence, bring(turned).evidence

@@ -83,6 +83,8 @@ class RewardSettings:
     """At most this many of the given signals are learned from (drawn by hash, the user's before the recipe's)."""
     aspect: str = ""
     """Which aspect of the user's feedback is learned; empty: what speaks of the whole, or the only one there is."""
+    people: Literal["plain", "annotators", "majority"] = "plain"
+    """How several people's answers are put together: all alike, each as much as they prove to see, the bare count."""
     epochs: float = 1.0
     """Passes over them."""
     batch: int = 32

@@ -106,7 +106,10 @@ class Ring:
         if self.options.feedback is None:
             return None
         return evidences.kept(self.path / "signals" / "own") or evidences.bring(
-            self.options.feedback, self.options.db, aspect=self.recipe.reward.aspect
+            self.options.feedback,
+            self.options.db,
+            aspect=self.recipe.reward.aspect,
+            people=self.recipe.reward.people,
         )
 
     @property
