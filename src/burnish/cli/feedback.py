@@ -125,10 +125,10 @@ def run(args: argparse.Namespace) -> int:
         "stats": feedback_stats.run,
         "doctor": feedback_doctor.run,
         "judge": feedback_judge.run,
+        "next": feedback_next.run,
+        "mask": feedback_mask.run,
         "delete": _delete,
     }
-    verbs["mask"] = feedback_mask.run
-    verbs["next"] = feedback_next.run
     return verbs[args.feedback_verb](args)
 
 

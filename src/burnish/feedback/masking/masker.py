@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +21,9 @@ from burnish.store import Entry
 AUTHORS = "author"
 """The scope of people's names: a person keeps one placeholder over all prompts, or they would be many people."""
 IDS = "id"
+LONGEST_REMEMBERED = 1_000
+"""Characters of a text whose findings are remembered; all of them together are 20 MB."""
+_OWN_ID = re.compile(r"[a-z]{1,2}_[0-9a-f]{20}(?:[/~][a-z0-9_]+)*|")
 
 
 @dataclass(slots=True)
@@ -98,7 +103,7 @@ class Masker:
 
     def located(self, text: str, scope: str = "", part: str = "text") -> Masked:
         """One text, masked, with the places of what was taken out."""
-        findings = find(text, also=self.engines, types=self.types)
+        findings = self._findings(text)
         if not findings:
             return Masked(text, (), ())
         made, names, done = [], [], 0
@@ -113,7 +118,7 @@ class Masker:
             self.tally.placeholders.add(name)
             if self.vault is not None:
                 self.vault.keep(name, value)
-        return Masked("".join(made) + text[done:], tuple(findings), tuple(names))
+        return Masked("".join(made) + text[done:], findings, tuple(names))
 
     def entry(self, entry: Entry) -> Entry:
         """An entry, masked: prompt, completions and what people said. Ids follow from the masked texts.
@@ -144,6 +149,14 @@ class Masker:
 
     # ----------------------------------------------------------------------------------------------------- inner parts
 
+    def _findings(self, text: str) -> tuple[Finding, ...]:
+        look = _remembered if len(text) <= LONGEST_REMEMBERED else _found
+        return look(text, tuple(self.engines), None if self.types is None else frozenset(self.types))
+
+    def _id(self, name: str) -> str:
+        """An id, masked where a person made it up; one of ours is a hash, and holds nothing."""
+        return name if _OWN_ID.fullmatch(name) else self.text(name, IDS, "words")
+
     def _placeholder(self, type_: str, value: str, scope: str) -> str:
         said = "\x1f".join((scope, _canonical(type_, value))).encode()
         digest = hmac.new(self.key, b"placeholder\x1f" + said, hashlib.sha256).digest()
@@ -165,8 +178,8 @@ class Masker:
         shown = texts.get(record.completion_ids[0]) if record.completion_ids else None
         return replace(
             record,
-            id=self.text(record.id, IDS, "words"),
-            supersedes=self.text(record.supersedes, IDS, "words"),
+            id=self._id(record.id),
+            supersedes=self._id(record.supersedes),
             prompt_id=prompt_id,
             completion_ids=tuple(ids.get(each, each) for each in record.completion_ids),
             value=_moved(value, shown) if shown is not None and shown.findings else value,
@@ -187,6 +200,13 @@ class Masker:
         if isinstance(value, list | tuple):
             return [self._all(each, scope, part) for each in value]
         return value
+
+
+def _found(text: str, engines: tuple[Finder, ...], types: frozenset[str] | None) -> tuple[Finding, ...]:
+    return tuple(find(text, also=engines, types=types)) if text else ()
+
+
+_remembered = functools.lru_cache(maxsize=20_000)(_found)  # one prompt and one author stand in thousands of lines
 
 
 def _completion(completion: Completion, text: str, prompt_id: str, prompt_changed: bool) -> Completion:
