@@ -8,6 +8,11 @@ import pytest
 
 from burnish.errors import InputError
 from burnish.feedback import kinds
+from burnish.feedback.answers import SignalConfig, answers_of
+from burnish.feedback.intake import import_file
+from burnish.feedback.outgoing import export_rows
+from burnish.feedback.rows import Given, to_entry
+from burnish.feedback.signals import signals_from
 
 ROWS = {
     "rating": {"completion": "abc", "rating": 4, "scale": [1, 5]},
@@ -136,6 +141,50 @@ def test_wrong_values_are_refused_naming_the_field(name, changes, said):
 
 def read(kind, row):
     return kind.texts(row), kind.parse(row)
+
+
+def test_every_kind_goes_in_out_and_in_again_becomes_a_snapshot_and_can_be_erased(store, jsonl, tmp_path):
+    rows = [{"prompt": f"Hi {name}", "author": "ana", **row} for name, row in ROWS.items()]
+    assert import_file(store, jsonl(*rows)).stored == len(rows)
+    assert import_file(store, jsonl(*export_rows(store), name="again.jsonl")).known == len(rows)
+    made = signals_from(store.entries(), SignalConfig(kinds=kinds.names()))
+    assert store.load_snapshot(store.save_snapshot(made)) == made
+    erased = store.erase_author("ana")
+    assert (erased.records, len(erased.snapshots)) == (len(rows), 1)
+    written = (b"abd", b"add d", b"too long")  # a correction, a suggestion, a comment
+    assert not any(text in file.read_bytes() for file in tmp_path.glob("burnish.db*") for text in written)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "said"),
+    [
+        # by text: A over B, C, D and all but A over D; nothing of B and C
+        (
+            "best_worst",
+            {"completions": list("ABCD"), "best": 0, "worst": 3},
+            {"AB": 1, "AC": 1, "AD": 1, "BD": 1, "CD": 1},
+        ),
+        ("comparison", {"chosen": "A", "rejected": "B", "tie": "bad"}, {"AB": 0}),
+        ("ranking", {"completions": list("ABC"), "ranking": [[0], [1, 2]]}, {"AB": 1, "AC": 1, "BC": 0}),
+    ],
+)
+def test_opinions_speak_of_pairs_in_one_direction(name, row, said):
+    (answer,) = answers_of(to_entry({"prompt": "Hi", "kind": name, **row}, ("x", 0), Given()))
+    texts = {completion.id: completion.text for completion in answer.completions}
+    found = {}
+    for (one, two), direction in kinds.load(name).opinions(answer):
+        first, second = texts[one], texts[two]
+        found[min(first, second) + max(first, second)] = direction if first < second else -direction
+    assert found == said
+
+
+def test_opinions_on_points_and_words():
+    row = {"prompt": "Hi", "completion": "It hums 很亮", "spans": [{"start": 3, "end": 7, "label": "wrong"}]}
+    (answer,) = answers_of(to_entry(row, ("x", 0), Given()))
+    assert [value for _, value in kinds.load("span").opinions(answer)] == [0, -1, 0, 0]
+    rubric = [{"criterion": "a", "answer": 3, "scale": [0, 4]}, {"criterion": "b", "answer": None}]
+    (answer,) = answers_of(to_entry({"prompt": "Hi", "completion": "A", "rubric": rubric}, ("x", 0), Given()))
+    assert kinds.load("rubric").opinions(answer) == [("a", 0.75)]
 
 
 def test_a_comparison_keeps_who_was_shown_first():
