@@ -7,7 +7,6 @@ plain words of opinion are said *of*: "the grammar is good", "语气很差".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from burnish.errors import InputError
 from burnish.feedback.words import grammar
@@ -25,17 +24,17 @@ GIVES_WAY = frozenset({"correctness"})
 """`right` and `wrong` speak of correctness unless something else is named: "the tone is right"."""
 
 
-@dataclass(frozen=True, eq=False)
 class Aspects:
     """Which token names which aspect."""
 
-    seeds: Mapping[str, Sequence[str]]
-
-    def __post_init__(self) -> None:
-        empty = [name for name, words in self.seeds.items() if not name or not words]
+    def __init__(self, seeds: Mapping[str, Sequence[str]]) -> None:
+        """`seeds`: aspect -> words that name it; of two aspects that claim a word the later has it."""
+        empty = [name for name, words in seeds.items() if not name or not words]
         if empty:
             raise InputError(f"aspects: {empty[0]!r} has no seed words. Give the words that name it in comments.")
-        object.__setattr__(self, "_named", {word.lower(): name for name, words in self.seeds.items() for word in words})
+        self.seeds = {name: tuple(words) for name, words in seeds.items()}
+        self._seeded = {word.lower(): name for name, words in seeds.items() for word in words}
+        self._named: dict[str, str] = {}
 
     @classmethod
     def with_own(cls, own: Mapping[str, Sequence[str]]) -> Aspects:
@@ -46,12 +45,11 @@ class Aspects:
         return cls(merged)
 
     def named(self, token: Token) -> str:
-        """The aspect that a token names; empty for none."""
-        known: Mapping[str, str] = self._named  # type: ignore[attr-defined]
-        found = known.get(token.text)
-        if found is None and token.text.isascii():
-            found = next((known[stem] for stem in stems(token.text) if stem in known), None)
-        return found or ""
+        """The aspect that a token names, as it stands or without its ending; empty for none. Answers are kept."""
+        if token.text not in self._named:
+            forms = [token.text, *(stems(token.text) if token.text.isascii() else ())]
+            self._named[token.text] = next((self._seeded[form] for form in forms if form in self._seeded), "")
+        return self._named[token.text]
 
     def words(self) -> frozenset[str]:
         """All seed words, so that Chinese is cut into them."""

@@ -129,7 +129,9 @@ def _too_much(part: Sequence[Token], found: Sequence[Found]) -> list[Found]:
 def _read(part: Sequence[Token], found: Found, turned: int, lent: float) -> Opinion:
     entry, flips = found.entry, turned % 2 == 1
     if entry.wanted:
-        return Opinion(found.first, found.last, WANTED_MISSING if flips else WANTED_THERE, entry.aspect, flips)
+        if flips:
+            return Opinion(found.first, found.last, WANTED_MISSING, entry.aspect, flips)
+        return Opinion(found.first, found.last, WANTED_THERE)  # to name a thing says nothing of how good it is
     factor, complaint = _factor(part, found.first)
     valence = entry.valence + (SHOUTED if entry.valence > 0 else -SHOUTED) * part[found.first].shouted
     if complaint and abs(valence) <= 1:

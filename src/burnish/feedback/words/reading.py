@@ -199,6 +199,9 @@ def _by_aspect(parsed: Parsed, known: Aspects, doubts: Sequence[str]) -> dict[st
 def _aspect(words: Sequence[Token], part: Clause, opinion: Opinion, known: Aspects) -> str:
     """The aspect an opinion speaks of by itself, or that of what it is said of: the nearest named in its clause."""
     named = {place: name for place in range(part.first, part.last) if (name := known.named(words[place]))}
+    inside = [name for place, name in named.items() if opinion.first <= place < opinion.last]
+    if inside:
+        return inside[0]  # the user's own list may claim a word of opinion: "slow" for speed
     outside = {place: name for place, name in named.items() if not opinion.first <= place < opinion.last}
     if opinion.aspect and not (outside and opinion.aspect in aspects.GIVES_WAY):
         return opinion.aspect
@@ -219,8 +222,10 @@ def _said(parsed: Parsed, completion: str, part: Clause, opinions: Sequence[Opin
     voiced = {token.text for opinion in opinions for token in words[opinion.first : opinion.last]}
     made = []
     for aspect, given in by_aspect.items():
-        spans = target.spans_of(text, completion, label=aspect, opinions=[*named, *voiced]) if completion else ()
-        made.append(Said(text, start, end, aspect, _estimate([each.valence for each in given], "", ()).value, spans))
+        value = _estimate([each.valence for each in given], "", ()).value
+        if abs(value) > polarity.WANTED_THERE:
+            spans = target.spans_of(text, completion, label=aspect, opinions=[*named, *voiced]) if completion else ()
+            made.append(Said(text, start, end, aspect, value, spans))
     return made
 
 

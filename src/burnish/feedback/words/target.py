@@ -9,8 +9,9 @@ Spans are characters (code points), end exclusive; what cannot be found gives no
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from burnish.feedback.words import grammar
 from burnish.feedback.words.tokens import HAN
@@ -51,6 +52,8 @@ _SENTENCE = re.compile(
     r"(?:[^.!?。！？\n]|[.!?](?=[^\s\"'”’)\]])|(?<=\b(?:Mr|Dr|St|vs))\.|(?<=\b(?:Mrs|e\.g|i\.e))\.)+[.!?。！？]*[\"'”’)\]」』]*"
 )
 _ITEM = re.compile(r"^[ \t]*(?:[-*•·]|\d+[.)、]|[（(]?[一二三四五六七八九十][)）、])[ \t]*\S.*$", re.MULTILINE)
+_WORD = re.compile(rf"[^\W_{HAN}]+(?:['’.,:-][^\W_{HAN}]+)*")
+_HAN = re.compile(f"[{HAN}]")
 _FRONT, _BACK = ("beginning", "opening", "start", "intro", "introduction", "开头", "开篇"), ("title", "heading", "标题")
 
 
@@ -86,9 +89,12 @@ def find(quote: str, text: str) -> list[Place]:
     wanted = quote.strip().strip(".,;:!?。，；：！？…")
     if not wanted:
         return []
-    exact = _whole(re.escape(wanted), wanted, text, 0)
-    loose = r"\s+".join(re.escape(part) for part in wanted.split())
-    return exact or _whole(re.sub("['’‘]", "['’‘]", loose), wanted, text, re.IGNORECASE)
+    exact = [place for place in _exactly(wanted, text) if _is_whole(place, text)]
+    if exact:
+        return exact
+    loose = re.sub("['’‘]", "['’‘]", r"\s+".join(re.escape(part) for part in wanted.split()))
+    places = [match.span() for match in re.finditer(loose, text, re.IGNORECASE)]
+    return [place for place in places if _is_whole(place, text)]
 
 
 # -------------------------------------------------------------------------------------------------------------- quoted
@@ -99,11 +105,25 @@ def _quoted(words: str, completion: str) -> Iterator[Place]:
         yield from find(quote, completion)
 
 
-def _whole(pattern: str, wanted: str, text: str, flags: int) -> list[Place]:
-    """Matches that begin and end where words do, so that "art" is not found in "start"."""
-    before = r"(?<![^\W_" + HAN + "])" if wanted[0].isascii() and wanted[0].isalnum() else ""
-    after = r"(?![^\W_" + HAN + "])" if wanted[-1].isascii() and wanted[-1].isalnum() else ""
-    return [match.span() for match in re.finditer(before + pattern + after, text, flags)]
+def _exactly(wanted: str, text: str) -> Iterator[Place]:
+    start = text.find(wanted)
+    while start >= 0:
+        yield start, start + len(wanted)
+        start = text.find(wanted, start + len(wanted))
+
+
+def _is_whole(place: Place, text: str) -> bool:
+    """Whether a place begins and ends where words do, so that "art" is not found in "start"."""
+    start, end = place
+    return not (
+        (start > 0 and _joins(text[start - 1]) and _joins(text[start]))
+        or (end < len(text) and _joins(text[end - 1]) and _joins(text[end]))
+    )
+
+
+def _joins(letter: str) -> bool:
+    """Whether a letter is one that words are made of; Chinese characters are words by themselves."""
+    return letter.isalnum() and not _HAN.match(letter)
 
 
 def _without_quotes(words: str) -> str:
@@ -176,13 +196,23 @@ def _stripped(text: str, start: int, end: int) -> Place:
 
 def _named(words: str, completion: str, opinions: set[str]) -> Iterator[Place]:
     """Rare words of the comment that stand in the completion."""
-    for match in re.finditer(rf"[^\W_{HAN}]+(?:['’.,:-][^\W_{HAN}]+)*", words):
+    index = _index(completion)
+    for match in _WORD.finditer(words):
         word = match[0]
         counts = word[0].isdigit() or len(word) > 3 or (word[:1].isupper() and match.start() > 0 and len(word) > 1)
         if counts and word.lower() not in grammar.PLAIN and word.lower() not in opinions:
-            places = find(word, completion)
+            places = index.get(word.lower(), ())
             yield from places if len(places) <= OFTEN else ()
     yield from _shared_chinese(words, completion, opinions)
+
+
+@functools.lru_cache(maxsize=64)
+def _index(text: str) -> Mapping[str, tuple[Place, ...]]:
+    """Where each word of a text stands; kept, because every clause of every comment on a text asks for it."""
+    places: dict[str, list[Place]] = {}
+    for match in _WORD.finditer(text):
+        places.setdefault(match[0].lower(), []).append(match.span())
+    return {word: tuple(found) for word, found in places.items()}
 
 
 def _shared_chinese(words: str, completion: str, opinions: set[str]) -> Iterator[Place]:
