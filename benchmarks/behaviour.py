@@ -3,10 +3,10 @@
 python benchmarks/behaviour.py [--seeds 20] [--texts 30] [--showings 100]
 
 Texts have an appeal drawn from 0.05 to 0.6 (who looks, acts with that probability); a text is looked at with 1, 1/2,
-1/3, 1/5 at positions 1 to 4. Three ways of showing: at random; better texts lower, as a system that ranks badly would; and
-better texts higher. Prints, over seeds: the rank correlation with the true appeal of the plain rate, of the estimate
-with the known curve, and of the estimate with the curve estimated from the same clicks (only where texts changed
-places); and how often the true value lies within 1.64 stated standard deviations (90% were all normal and known).
+1/3, 1/5 at positions 1 to 4. Three ways of showing: at random; better texts lower, as a system that ranks badly would;
+and better texts higher. Prints, over seeds: the rank correlation with the true appeal of the plain rate, of the
+estimate with the known curve, and of the estimate with the curve estimated from the same clicks (only where texts
+changed places); and how often the true value lies within 1.64 stated standard deviations (90% were all normal).
 """
 
 from __future__ import annotations

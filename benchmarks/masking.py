@@ -4,7 +4,7 @@ python benchmarks/masking.py [--texts 6000] [--seed 0] [--missed]
 
 Three sets. *Generated* (benchmarks/masking_texts.py): English and Chinese sentences with made-up values, half of them
 disguised (full width, spaces and dots, "(at)" and 艾特, invisible characters, digits read out), and sentences whose
-numbers are nobody's. *By hand* (tests/feedback/masking/handwritten.txt), in three parts that say what the rules made of
+numbers are nobody's. *By hand* (tests/feedback/masking/handwritten.txt), in four parts that say what the rules made of
 them when they first read them. *Real*: people's film reviews, product reviews, tweets and comments, which hold next to
 no personal data: every masked place is printed, for anyone to judge.
 

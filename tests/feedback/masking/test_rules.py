@@ -41,7 +41,7 @@ def some(rng, letters, n):
     return "".join(rng.choice(letters) for _ in range(n))
 
 
-@pytest.mark.parametrize("part", ["first", "later", "last"])
+@pytest.mark.parametrize("part", ["first", "later", "last", "unseen"])
 def test_every_value_of_the_hand_written_texts_is_taken_out_whole(part):
     for marked in parts()[part]:
         text, planted = unmarked(marked)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from burnish.feedback.masking.findings import Finding
 
-_AT = r"(?:\s?[(\[{<]\s?(?:at|@)\s?[)\]}>]\s?|艾特)"
-_DOT = r"(?:\s?\.\s?|\s?[(\[{<]\s?(?:dot|\.|点)\s?[)\]}>]\s?|\sdot\s|点)"
+_AT = r"(?:\s?[(\[{<【\u3014]\s?(?:at|@)\s?[)\]}>】\u3015]\s?|艾特)"
+_DOT = r"(?:\s?\.\s?|\s?[(\[{<【\u3014]\s?(?:dot|\.|点)\s?[)\]}>】\u3015]\s?|\sdot\s|点)"
 _WORD = r"A-Za-z0-9\u00c0-\u024f"
 _LABEL = rf"[{_WORD}](?:[{_WORD}\-]{{0,62}}[{_WORD}])?"
 

@@ -44,7 +44,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _SAID = re.compile(
-    rf"(?<![A-Za-z])(?:{_NAMES})(?![A-Za-z])\s{{0,3}}(?:is|was|are|是|为|(?:改|设|换)[成为]了?)\s{{0,3}}[:：]?\s?{_VALUE}",
+    rf"(?<![A-Za-z])(?:{_NAMES})(?![A-Za-z])(?:\s[A-Za-z]{{1,12}}){{0,3}}\s{{0,3}}(?:is|was|are|是|为|(?:改|设|换)[成为]了?)\s{{0,3}}[:：]?\s?{_VALUE}",
     re.IGNORECASE,
 )
 
