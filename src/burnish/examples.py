@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from burnish.errors import InputError
+from burnish.plain import completion_from_plain, prompt_from_plain, to_plain
 from burnish.records import (
     Completion,
     Critique,
@@ -224,3 +225,31 @@ def with_words(prompt: Prompt, template: str, **words: str) -> Prompt:
 def reweighted(example: Example, weight: float) -> Example:
     """Return the example with every row's weight multiplied."""
     return Example(tuple(replace(row, weight=row.weight * weight) for row in example.rows))
+
+
+def example_to_plain(example: Example) -> dict[str, Any]:
+    """Return the example as plain JSON values; what is not known (NaN) is left out."""
+    return {
+        "rows": [
+            {k: v for k, v in to_plain(row).items() if not (isinstance(v, float) and math.isnan(v))}
+            for row in example.rows
+        ]
+    }
+
+
+def example_from_plain(plain: Mapping[str, Any]) -> Example:
+    """Return the example that `example_to_plain` wrote."""
+    return Example(tuple(_row_from_plain(row) for row in plain["rows"]))
+
+
+def _row_from_plain(plain: Mapping[str, Any]) -> Row:
+    values = dict(plain)
+    values["prompt"] = prompt_from_plain(values["prompt"])
+    values["completion"] = completion_from_plain(values["completion"])
+    if "teacher" in values:
+        values["teacher"] = prompt_from_plain(values["teacher"])
+    if "spans" in values:
+        values["spans"] = tuple(Span(**each) for each in values["spans"])
+    if "token_scores" in values:
+        values["token_scores"] = tuple(values["token_scores"])
+    return Row(**values)

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or list; torch is imported only here."""
-    from burnish import methods
+    from burnish import methods, tasks
     from burnish.errors import InputError
 
     if args.list:
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         data=args.data,
         db=args.db,
         task=args.task,
+        asked=[prompt for prompt in tasks.load(args.task).prompts() if prompt.split == "train"] if args.task else [],
         prompts=args.prompts,
         reward=args.reward,
         resume=args.resume,

@@ -137,13 +137,21 @@ class Refiner:
 # -------------------------------------------------------------------------------------------------- what is reachable
 
 
-def of_expert(world: World, policy: TablePolicy) -> float:
-    """Return the mean true reward of what the expert says: what imitating it reaches."""
-    every = list(policy.completions())
-    return sum(
-        float(world.expert(policy, p, SHARP) @ torch.tensor([world.value(p, y) for y in every], dtype=torch.float64))
-        for p in ASKED
-    ) / len(ASKED)
+def of_tilted(sharpness: float) -> Callable[[World, TablePolicy], float]:
+    """Return the mean true reward under pi(y) ~ exp(sharpness * r(y)): what imitating such an expert reaches."""
+
+    def value(world: World, policy: TablePolicy) -> float:
+        every = list(policy.completions())
+        total = 0.0
+        for prompt in ASKED:
+            values = torch.tensor([world.value(prompt, y) for y in every], dtype=torch.float64)
+            total += float(world.expert(policy, prompt, sharpness) @ values)
+        return total / len(ASKED)
+
+    return value
+
+
+of_expert = of_tilted(SHARP)
 
 
 def of_better(share: float) -> Callable[[World, TablePolicy], float]:

@@ -18,11 +18,11 @@ from burnish import methods
 from burnish.conformance import lessons
 from burnish.conformance.world import ASKED, LONGEST, VOCABULARY, World, divergence, expected, order_accuracy
 from burnish.examples import Example, Row, Tools, prepared
-from burnish.loop.partners import partnership
 from burnish.models.table import TablePolicy
 from burnish.records import Prompt, Sampling, Signal, seed_of
 from burnish.training.course import Course, CourseConfig, Material
 from burnish.training.optimiser import OptimiserConfig
+from burnish.training.partners import Partnership, partnership
 from burnish.training.steps import StepConfig
 
 SAMPLING = Sampling(max_new_tokens=LONGEST)
@@ -88,8 +88,10 @@ TOYS: dict[str, Toy] = {
     ),
     "weighted_sft": replace(
         IMITATED,
-        config={"temperature": 0.02, "cap": 1000.0},
+        config={"temperature": 0.05, "cap": 1e9},
         signals=lessons.scores,
+        optimum=lessons.of_tilted(20.0),
+        optimum_is="all completions, each weighed by exp(reward / 0.05): what is imitated",
         course={"examples_per_step": 255},
     ),
     # rewards
@@ -103,13 +105,13 @@ TOYS: dict[str, Toy] = {
         signals=lessons.expert,
         optimum_is="the order of expert over uniform draws, which is the true order",
         uniform=True,
-        course={"examples_per_step": 255, "prompts_per_step": 3, "group": 85, "steps": 300},
+        course={"examples_per_step": 255, "prompts_per_step": 3, "group": 85},
     ),
     "inverse_rl": replace(
         RATED,
         signals=lessons.expert,
         uniform=True,
-        course={"examples_per_step": 255, "prompts_per_step": 3, "group": 85, "steps": 300},
+        course={"examples_per_step": 255, "prompts_per_step": 3, "group": 85},
     ),
     # reinforcement
     "reinforce": replace(DRAWN, config={"beta": 0.0}),
@@ -133,6 +135,7 @@ TOYS: dict[str, Toy] = {
         config={"epsilon": 0.1, "backup": "max"},
         optimum=lessons.of_exploring(0.1),
         optimum_is="the best token with probability 1 - epsilon at every place, any token else",
+        rate=0.1,
     ),
     # preferences
     "dpo": PAIRED,
@@ -149,7 +152,7 @@ TOYS: dict[str, Toy] = {
     # language
     "ilf": replace(IMITATED, signals=lessons.told, refiner=lessons.Refiner),
     "constitution": replace(IMITATED, signals=lessons.told, refiner=lessons.Refiner),
-    "hindsight": replace(IMITATED, signals=lessons.told, asked="chain", course={"examples_per_step": 255}),
+    "hindsight": replace(IMITATED, signals=lessons.told, asked="chain", course={"examples_per_step": 255}, rate=0.2),
     "feedback_conditional": replace(IMITATED, signals=lessons.told, course={"examples_per_step": 85}),
     "conditional": replace(
         IMITATED,
@@ -178,15 +181,30 @@ TOYS: dict[str, Toy] = {
 }
 
 
-def run(name: str, *, seed: int, sign: float = 1.0, steps: int | None = None, points: int = 0) -> Reached:
-    """Return what a method reached in the world of a seed; points: how many (KL, reward) are noted along the way."""
+@dataclass
+class Begun:
+    """A toy that is set up, before its first step."""
+
+    course: Course
+    partner: Partnership | None
+    policy: TablePolicy
+    world: World
+    measured: Callable[[], float]
+    optimum: float
+
+    def step(self) -> dict[str, float]:
+        """Let the partner learn, if there is one, and then the method."""
+        if self.partner:
+            self.partner.advance()
+        return self.course.advance()
+
+
+def begin(name: str, *, seed: int, sign: float = 1.0, **changes: int) -> Begun:
+    """Return a method's toy in the world of a seed; `changes` are of its `CourseConfig`."""
     toy, module = TOYS[name], methods.load(name)
     config = module.Config(**toy.config)
     needs: methods.Needs = module.needs(config)
-    world = World(seed, sign)
-    settings = replace(CourseConfig(steps=200), **toy.course)
-    settings = replace(settings, steps=steps or settings.steps)
-    plain = TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST)
+    world, plain = World(seed, sign), TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST)
     given = Material(
         signals=toy.signals(world, plain),
         prompts=[replace(prompt, reference=_best_text(world, prompt)) for prompt in ASKED],
@@ -200,24 +218,31 @@ def run(name: str, *, seed: int, sign: float = 1.0, steps: int | None = None, po
             policy.become(prompt, torch.ones(len(list(policy.completions()))))
     if toy.heeding:
         _heed(policy, world)
+    settings = CourseConfig(**{"steps": 200, **toy.course, **changes})
     course, partner = _course(policy, toy, module, config, given, settings, seed)
-    ask = functools.partial(module.ask, config=config) if hasattr(module, "ask") else lambda prompt: prompt
-    act = (
-        functools.partial(module.act, config=config) if hasattr(module, "act") and name not in WITH_OPPONENTS else None
-    )
+    ask, act = _asking(toy, module, config, policy), None
+    if hasattr(module, "act") and name not in WITH_OPPONENTS:
+        act = functools.partial(module.act, config=config)
 
     def measured() -> float:
         return order_accuracy(world, policy) if toy.measure == "order" else expected(world, policy, ask=ask, act=act)
 
-    before, seen, path = measured(), 0, [(0.0, measured())]
+    return Begun(course, partner, policy, world, measured, toy.optimum(world, plain))
+
+
+def run(name: str, *, seed: int, sign: float = 1.0, points: int = 0, **changes: int) -> Reached:
+    """Return what a method reached in the world of a seed; points: how many (KL, reward) are noted along the way."""
+    begun = begin(name, seed=seed, sign=sign, **changes)
+    settings, needs = begun.course.settings, begun.course.needs
+    before, seen = begun.measured(), 0
+    path = [(0.0, before)]
     for step in range(settings.steps):
-        if partner:
-            partner.advance()
-        seen += _seen(course.advance(), needs, settings)
+        begun.step()
+        seen += settings.prompts_per_step * begun.course.group if needs.fresh else 0
+        seen += settings.examples_per_step if needs.eats else 0
         if points and (step + 1) % max(settings.steps // points, 1) == 0:
-            path.append((divergence(policy), measured()))
-    optimum = toy.optimum(world, plain)
-    return Reached(name, seed, before, measured(), optimum, divergence(policy), seen, tuple(path))
+            path.append((divergence(begun.policy), begun.measured()))
+    return Reached(name, seed, before, begun.measured(), begun.optimum, divergence(begun.policy), seen, tuple(path))
 
 
 WITH_OPPONENTS = {"nash_md"}
@@ -229,11 +254,17 @@ def _asking(toy: Toy, module: Any, config: Any, policy: TablePolicy) -> Callable
     if toy.asked == "nothing":
         return lambda prompt: Prompt(())
     if toy.asked == "chain":
-        chains = {each.messages[0]: each for each in policy.prompts if len(each.messages) > 1}
-        return lambda prompt: chains[prompt.messages[0]]
+        chains = {each.text: _chain(policy, each) for each in ASKED}
+        return lambda prompt: chains[prompt.text]
     if hasattr(module, "ask"):
         return functools.partial(module.ask, config=config)
     return lambda prompt: prompt
+
+
+def _chain(policy: TablePolicy, prompt: Prompt) -> Prompt:
+    """Return a conversation that began with the prompt and went on."""
+    begun = (each for each in policy.prompts if len(each.messages) > 1)
+    return next(each for each in begun if each.messages[0].content.startswith(prompt.text))
 
 
 def _policy(module: Any, config: Any, given: Material, needs: methods.Needs, seed: int) -> TablePolicy:
@@ -262,7 +293,7 @@ def _rows(module: Any, config: Any, given: Material, needs: methods.Needs) -> li
 
 def _course(
     policy: TablePolicy, toy: Toy, module: Any, config: Any, given: Material, settings: CourseConfig, seed: int
-) -> tuple[Course, Any]:
+) -> tuple[Course, Partnership | None]:
     optimiser = OptimiserConfig(learning_rate=toy.rate, warmup_steps=1, schedule="linear", max_grad_norm=0.0)
     walk = StepConfig(rows_per_slice=10_000, **toy.walk)
     partner = None
@@ -290,8 +321,3 @@ def _heed(policy: TablePolicy, world: World) -> None:
 
 def _best_text(world: World, prompt: Prompt) -> str:
     return " ".join(map(str, world.best(prompt)))
-
-
-def _seen(told: dict[str, float], needs: methods.Needs, settings: CourseConfig) -> int:
-    drawn = settings.prompts_per_step * (needs.group or settings.group) if needs.fresh else 0
-    return drawn + (settings.examples_per_step if needs.eats else 0)

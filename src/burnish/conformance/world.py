@@ -8,7 +8,6 @@ reached is 1 wherever nothing holds the policy back.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +51,7 @@ class World:
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
         """Return the true reward as a `Reward` (turned round in the wrong-sign twin)."""
         return [
-            Score(prompt, each, self.sign * self.value(prompt, each.token_ids or ()))
+            Score(prompt, each, self.sign * self.value(prompt, _tokens(each)))
             for prompt, each in zip(prompts, completions, strict=True)
         ]
 
@@ -78,6 +77,10 @@ class World:
         every = list(policy.completions())
         chances = self.expert(policy, prompt, sharpness).tolist()
         return [policy.completion(prompt, y) for y in draw.choices(every, chances, k=count)]
+
+
+def _tokens(completion: Completion) -> tuple[int, ...]:
+    return completion.token_ids or tuple(int(each) for each in completion.text.split())
 
 
 @torch.no_grad()
@@ -129,8 +132,3 @@ def rated(policy: TablePolicy, prompt: Prompt, every: Sequence[tuple[int, ...]])
     rewards_BK = policy.outputs(policy.inputs(rows, policy.longest)).rewards_BK
     assert rewards_BK is not None
     return rewards_BK.mean(-1)
-
-
-def entropy_of(chances: Tensor) -> float:
-    """Return the entropy of a distribution, in nats."""
-    return float(-(chances * chances.clamp(min=1e-300).log()).sum()) if len(chances) else math.nan

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from burnish import progress, tasks
+from burnish import progress
 from burnish.errors import InputError
 from burnish.feedback.signals import signals_from
 from burnish.loop import evidence as evidences
@@ -98,13 +98,11 @@ def _pieces(text: str) -> Iterable[str]:
         yield "\n\n".join(held)
 
 
-def prompts_of(task: str | None, file: str | None, signals: Sequence[Signal]) -> list[Prompt]:
-    """Return the prompts completions are drawn for: a task's, a file's, else those the data speaks of.
+def prompts_of(file: str | None, signals: Sequence[Signal]) -> list[Prompt]:
+    """Return the prompts completions are drawn for: a file's, else those the data speaks of.
 
     A file is JSONL with `prompt` (text or messages), or plain text with one prompt a line.
     """
-    if task:
-        return [prompt for prompt in tasks.load(task).prompts() if prompt.split == "train"]
     if file:
         return _prompts_in(Path(file))
     found = {signal.prompt.id: signal.prompt for signal in signals if signal.prompt.messages}

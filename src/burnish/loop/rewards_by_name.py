@@ -29,9 +29,7 @@ def reward_of(name: str, dtype: str) -> Reward:
         raise InputError(
             f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE})."
         )
-    word, _, spec = name.partition(":")
-    found: Reward = rewards.load(word).make(spec)
-    return found
+    return rewards.make(name)
 
 
 def _headed(folder: Path, dtype: str) -> Reward:
@@ -40,9 +38,7 @@ def _headed(folder: Path, dtype: str) -> Reward:
     lineage = json.loads((folder / "burnish.json").read_text("utf-8"))
     base = ready.base_of(folder)
     policy = Policy.load(base, name=str(lineage.get("parent", base.name)), dtype=dtype)
-    described = json.loads((folder / ready.ADAPTER).read_text("utf-8"))
-    policy.add_lora(rank=int(described["r"]), alpha=float(described["lora_alpha"]), seed=0)
-    policy.load_adapter_file(folder / "adapter_model.safetensors")
+    policy.load_tuned(folder)
     heads = load_file(folder / HEADS_FILE)
     network = HeadedPolicy(policy, heads={"reward": int(heads["reward.weight"].shape[0])}, speaks=False)
     network.load_heads(folder)

@@ -21,7 +21,6 @@ from burnish.loop import material as materials
 from burnish.loop import ready, savepoint
 from burnish.loop.folder import RunFolder
 from burnish.loop.log import TrainingLog
-from burnish.loop.partners import Partnership, partnership
 from burnish.loop.rewards_by_name import reward_of
 from burnish.loop.train_settings import Settings, finite
 from burnish.models.headed import HeadedPolicy
@@ -29,6 +28,7 @@ from burnish.models.policy import Policy
 from burnish.plain import snapshot_hash, to_plain
 from burnish.records import Checkpoint, Prompt, Sampling, Signal, seed_of, share_of
 from burnish.training.course import Course, Material
+from burnish.training.partners import Partnership, partnership
 
 CONFIG, REPORT = "config.toml", "report.json"
 
@@ -41,6 +41,8 @@ class TrainOptions:
     data: str | None = None
     db: str | None = None
     task: str | None = None
+    asked: Sequence[Prompt] = ()
+    """The task's prompts."""
     prompts: str | None = None
     reward: str | None = None
     judge: str | None = None
@@ -131,9 +133,9 @@ class _Run:
     def _set_up(self) -> tuple[Course, Partnership | None, _HeldOut]:
         run = self.settings.run
         sampling = Sampling(temperature=run.sampling.temperature, max_new_tokens=run.sampling.max_new_tokens)
-        prompts = (
-            materials.prompts_of(self.options.task, self.options.prompts, self.signals) if self.needs.fresh else []
-        )
+        prompts: list[Prompt] = []
+        if self.needs.fresh:
+            prompts = list(self.options.asked) or materials.prompts_of(self.options.prompts, self.signals)
         held_prompts, prompts = _apart(prompts, [p.id for p in prompts], run.look.share)
         held_signals, signals = _apart(self.signals, [s.prompt.id for s in self.signals], run.look.share)
         given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
@@ -173,11 +175,27 @@ class _Run:
         run, wanted = self.settings.run, needs or self.needs
         folder = ready.model_folder(run.model, self.path / "model")
         policy = Policy.load(folder, name=run.model, dtype=run.dtype)
-        policy.add_lora(rank=run.adapter.rank, alpha=run.adapter.alpha, seed=seed_of(run.seed, "adapter"))
+        policy.adapt(replace(run.adapter, steps=self._optimiser_steps()), seed=seed_of(run.seed, "adapter"))
+        sampling = Sampling(temperature=run.sampling.temperature, max_new_tokens=run.sampling.max_new_tokens)
         return HeadedPolicy(
             policy, heads=wanted.heads, temperature=run.sampling.temperature if wanted.fresh else 1.0,
-            max_tokens=run.max_tokens, speaks=wanted.policy, seed=seed_of(run.seed, "heads"),
+            max_tokens=run.max_tokens, speaks=wanted.policy or "reference" in wanted.views, sampling=sampling,
+            seed=seed_of(run.seed, "heads"),
         )  # fmt: skip
+
+    @property
+    def _network_of_course(self) -> HeadedPolicy:
+        network = self.course.network
+        assert isinstance(network, HeadedPolicy)
+        return network
+
+    @property
+    def _policy(self) -> Policy:
+        return self._network_of_course.policy
+
+    def _optimiser_steps(self) -> int:
+        run = self.settings.run
+        return run.course.steps * run.walk.passes * run.walk.parts
 
     # -------------------------------------------------------------------------------------------------------- looking
 
@@ -185,10 +203,8 @@ class _Run:
         memory.give_back()
         with self.course.steps.averaged():
             loss = self.held.loss(self.course)
-            network = self.course.network
-            assert isinstance(network, HeadedPolicy)
-            name = _fingerprint(network)
-            self._publish(network, name)
+            name = _fingerprint(self._network_of_course)
+            self._publish(self._network_of_course, name)
         self.looks.append(Look(self.course.step, name, loss))
         if math.isfinite(loss):
             what = "held-out reward" if self.needs.fresh else "held-out loss"
@@ -231,6 +247,8 @@ class _Run:
     def _save(self, began: float) -> None:
         tensors, numbers = self.course.state()
         groups = {"course": tensors}
+        if self.settings.run.adapter.kind == "adalora":  # its running means are no parameters
+            groups["policy"] = self._policy.state()
         numbers["looks"] = [asdict(look) | {"loss": finite(look.loss)} for look in self.looks]
         if self.partner:
             groups["partner"], numbers["partner"] = self.partner.state()
@@ -244,6 +262,8 @@ class _Run:
             return
         tensors, numbers = saved
         self.course.load_state(tensors["course"], numbers)
+        if "policy" in tensors:
+            self._policy.load_state(tensors["policy"])
         self.looks = [
             Look(e["step"], e["checkpoint"], math.nan if e["loss"] is None else e["loss"]) for e in numbers["looks"]
         ]

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from burnish import config
 from burnish.errors import InputError
-from burnish.loop.recipe import AdapterSettings, SamplingSettings
+from burnish.loop.recipe import SamplingSettings
+from burnish.models.tuning import TuningConfig
 from burnish.training.course import CourseConfig
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.steps import StepConfig
@@ -55,7 +56,7 @@ class TrainSettings:
     """Tokens of a prompt with its completion; longer ones are cut."""
     save_every: int = 20
     """Steps between two places to go on from."""
-    adapter: AdapterSettings = field(default_factory=AdapterSettings)
+    adapter: TuningConfig = field(default_factory=TuningConfig)
     course: CourseConfig = field(default_factory=CourseConfig)
     walk: StepConfig = field(default_factory=StepConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)

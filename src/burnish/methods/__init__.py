@@ -61,6 +61,8 @@ class Needs:
     """Share of the way that the slow copy moves towards the policy after each step, in (0, 1]."""
     partner: str = ""
     """Method trained in turn: the reward of this one, or the policy of this reward."""
+    noise: bool = False
+    """Whether dropout may be on while learning: true only where no log-prob is held against another pass's."""
     policy: bool = True
     """Whether the language model itself is trained; False trains heads (and adapter) as a reward model."""
 

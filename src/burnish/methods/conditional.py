@@ -54,7 +54,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Scores, and two control tokens."""
-    return Needs(eats=(Score,), tokens=(GOOD, BAD))
+    return Needs(eats=(Score,), noise=True, tokens=(GOOD, BAD))
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

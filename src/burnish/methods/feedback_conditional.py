@@ -55,7 +55,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Critiques."""
-    return Needs(eats=(Critique,))
+    return Needs(eats=(Critique,), noise=True)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

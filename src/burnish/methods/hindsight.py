@@ -54,7 +54,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Preferences and rankings, and critiques with a revision."""
-    return Needs(eats=(Preference, Critique))
+    return Needs(eats=(Preference, Critique), noise=True)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

@@ -66,7 +66,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Critiques; `prepare` asks the sampler, and the reward where there is one."""
-    return Needs(eats=(Critique,))
+    return Needs(eats=(Critique,), noise=True)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

@@ -50,7 +50,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Demonstrations, and nothing else."""
-    return Needs(eats=(Demonstration,))
+    return Needs(eats=(Demonstration,), noise=True)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

@@ -53,7 +53,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Demonstrations, and nothing else."""
-    return Needs(eats=(Demonstration,))
+    return Needs(eats=(Demonstration,), noise=True)
 
 
 def targets(batch: Batch, config: Config) -> Batch:

@@ -68,7 +68,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Scores and demonstrations; with weights="given" only these."""
-    return Needs(eats=(Demonstration,) if config.weights == "given" else (Score, Demonstration))
+    return Needs(eats=(Demonstration,) if config.weights == "given" else (Score, Demonstration), noise=True)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

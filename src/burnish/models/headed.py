@@ -9,6 +9,7 @@ adapter as `heads.safetensors`. A method asks for them by name (`Needs.heads`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from burnish.models.packing import Packed, pack
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
 from burnish.models.spans import token_spans, token_spans_of_ids
-from burnish.records import Completion, Prompt, Sampler, Score
+from burnish.records import Completion, FinishReason, Prompt, Sampler, Sampling, Score
 
 HEADS_FILE = "heads.safetensors"
 ROWS = 32
@@ -57,12 +58,15 @@ class HeadedPolicy:
         temperature: float = 1.0,
         max_tokens: int = 512,
         speaks: bool = True,
+        sampling: Sampling | None = None,
         seed: int = 0,
     ) -> None:
         """heads: as `Needs.heads`. temperature: that completions are drawn at (trap T19). max_tokens: of a prompt with
         a completion from outside; what is longer loses the prompt's beginning, then the completion's end. speaks:
-        False where only heads are read, so that the vocabulary is never touched.
+        False where only heads are read, so that the vocabulary is never touched. sampling: how completions that have
+        begun are gone on with.
         """
+        self.sampling = sampling or Sampling()
         self.policy = policy
         self.temperature = temperature
         self.max_tokens = max_tokens
@@ -94,7 +98,8 @@ class HeadedPolicy:
             return list(completion.token_ids)
         ids = [*self._encoded(completion.text)]
         end = self.policy.tokenizer.eos_token_id
-        if end is not None and (not ids or ids[-1] != end):  # exactly one end (trap T2)
+        cut = completion.finish_reason is FinishReason.LENGTH
+        if end is not None and not cut and (not ids or ids[-1] != end):  # exactly one end (trap T2)
             ids.append(int(end))
         return ids[: self.max_tokens]
 
@@ -203,6 +208,20 @@ class HeadedPolicy:
         from burnish.models.acting import ActingSampler
 
         return ActingSampler(self, act)
+
+    def continuations(
+        self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]], *, n: int, seed: int
+    ) -> list[list[Completion]]:
+        """Return n whole completions for each prompt that begin with the prefix's token ids."""
+        return EngineSampler(self.policy).go_on(prompts, prefixes, self.sampling, n=n, seed=seed)
+
+    def after_step(self, step: int) -> None:
+        """Let the adapter share out its ranks, where it does (AdaLoRA)."""
+        self.policy.after_step(step)
+
+    def noisy(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        """Inside, the model's own dropout and scheduled sampling are on, drawn from the seed."""
+        return self.policy.noisy(seed)
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -35,8 +36,51 @@ class EngineSampler:
     ) -> list[list[Completion]]:
         """Return n completions for each prompt, with the sampler's own log-probs at the sampling temperature."""
         encoded = [tuple(self.policy.encode(prompt)) for prompt in prompts]
-        engine = self._engine(encoded, n, sampling)
         wanted = [(i, k) for i in range(len(prompts)) for k in range(n)]
+        found = self._drawn(encoded, prompts, wanted, sampling, n, seed)
+        flat = iter(
+            self._completion(prompts[i], drawn, sampling, run, round, k)
+            for (i, k), drawn in zip(wanted, found, strict=True)
+        )
+        return [[next(flat) for _ in range(n)] for _ in prompts]
+
+    @torch.inference_mode()
+    def go_on(
+        self,
+        prompts: Sequence[Prompt],
+        prefixes: Sequence[Sequence[int]],
+        sampling: Sampling,
+        *,
+        n: int = 1,
+        seed: int = 0,
+    ) -> list[list[Completion]]:
+        """Return n whole completions for each prompt that begin with the prefix's token ids; without log-probs."""
+        encoded = [(*self.policy.encode(p), *prefix) for p, prefix in zip(prompts, prefixes, strict=True)]
+        wanted = [(i, k) for i in range(len(prompts)) for k in range(n)]
+        rows: list[Completion] = [Completion("", "")] * len(wanted)
+        rooms = [sampling.max_new_tokens - len(prefix) for prefix in prefixes]
+        for room in sorted(set(rooms)):  # those that have begun alike far may say equally much more
+            some = [place for place, (i, _) in enumerate(wanted) if rooms[i] == room]
+            rest = replace(sampling, max_new_tokens=max(room, 1))
+            found = self._drawn(encoded, prompts, [wanted[place] for place in some], rest, n, seed)
+            for place, drawn in zip(some, found, strict=True):
+                i, k = wanted[place]
+                tokens = (*prefixes[i], *(each.token for each in drawn))
+                whole = self._completion(prompts[i], drawn, sampling, "", 0, k)
+                rows[place] = replace(whole, text=self._text(tokens, sampling), token_ids=tokens, logprobs=None)
+        return [rows[i * n : (i + 1) * n] for i in range(len(prompts))]
+
+    def _drawn(
+        self,
+        encoded: Sequence[tuple[int, ...]],
+        prompts: Sequence[Prompt],
+        wanted: Sequence[tuple[int, int]],
+        sampling: Sampling,
+        n: int,
+        seed: int,
+    ) -> list[list[Drawn]]:
+        """Return what is drawn for each wanted (prompt, index)."""
+        engine = self._engine(encoded, n, sampling)
         name = self.policy.adapter_name if self.adapter else None
         numbers = [
             engine.submit(Request(encoded[i], sampling, seed_of(seed, prompts[i].id, k), name)) for i, k in wanted
@@ -44,11 +88,7 @@ class EngineSampler:
         drawn: dict[int, list[Drawn]] = {number: [] for number in numbers}
         for each in self._run(engine):
             drawn[each.request].append(each)
-        flat = iter(
-            self._completion(prompts[i], drawn[number], sampling, run, round, k)
-            for (i, k), number in zip(wanted, numbers, strict=True)
-        )
-        return [[next(flat) for _ in range(n)] for _ in prompts]
+        return [drawn[number] for number in numbers]
 
     def stream(self, prompt: Prompt, sampling: Sampling, *, seed: int = 0) -> Iterator[str]:
         """Yield the text of one completion piece by piece; closing the iterator ends the decoding."""

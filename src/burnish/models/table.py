@@ -7,6 +7,7 @@ methods are held to (`conformance/toys.py`, tests/methods/). Tokens are 0..V-1; 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -141,6 +142,13 @@ class TablePolicy:
             last_B = (inputs.length_B - 1).clamp(min=0)
             found["rewards_BK"] = after_BTK[torch.arange(len(last_B)), last_B]
         return Outputs(**found)
+
+    def after_step(self, step: int) -> None:
+        """Nothing: a table has nothing to share out."""
+
+    def noisy(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        """Nothing: a table has no dropout."""
+        return contextlib.nullcontext()
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:

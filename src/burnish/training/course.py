@@ -22,12 +22,15 @@ from typing import Any
 from torch import Tensor
 
 from burnish.errors import InputError
-from burnish.examples import Claims, Example, Row, Tools, prepared
+from burnish.examples import Claims, Example, Row, Tools, example_from_plain, example_to_plain, prepared
 from burnish.maths.kl import KLController
 from burnish.records import Completion, Judge, Prompt, Reward, Sampler, Sampling, Signal, seed_of
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.steps import StepConfig, Steps
 from burnish.training.window import Learner
+
+REMEMBERED = 0.1
+"""Share of the way that the running mean of rewards moves towards a window's mean."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Course:
         )  # fmt: skip
         self.needs = self.steps.needs
         self.step = 0
+        self.kept: list[list[Example]] = []
+        self.baseline = math.nan
         self.left_out: Counter[str] = Counter()
         self.kl = KLController(getattr(config, "beta", 0.0), settings.kl_target_nats, settings.kl_horizon)
         self._check()
@@ -109,11 +114,17 @@ class Course:
         window, told = self.next_window()
         beta = self.kl.beta if self.settings.kl_target_nats else None
         if window:  # of a group in which all is equally good, some methods choose nothing
-            told |= self.steps.learn(window, beta=beta)
+            told |= self.steps.learn(window, beta=beta, baseline=self.baseline)
         told["examples"] = float(len(window))
         self.kl = self.kl.after(told.get("kl_nats", math.nan), sum(len(example.rows) for example in window))
+        self._remember(told.get("paid", math.nan))
         self.step += 1
         return {"step": self.step, **told, **({} if beta is None else {"beta": beta})}
+
+    def _remember(self, paid: float) -> None:
+        """Move the running mean of what completions were paid: the baseline of the next window."""
+        if math.isfinite(paid):
+            self.baseline = paid if math.isnan(self.baseline) else self.baseline + REMEMBERED * (paid - self.baseline)
 
     def next_window(self) -> tuple[list[Example], dict[str, float]]:
         """Return the examples of the next window, and what is known of the completions drawn for it."""
@@ -123,9 +134,18 @@ class Course:
             groups = self.draw(self.step)
             told = _of_groups(groups)
             window += self._chosen(groups)
+            window += self._replayed(window)
         if self.examples:
             window += _turn(self.examples, self.step, self.settings.examples_per_step, seed_of(self.seed, "examples"))
         return window, told
+
+    def _replayed(self, fresh: list[Example]) -> list[Example]:
+        """Return a window of the past, drawn by the seed, and keep the fresh one; nothing where nothing is replayed."""
+        if not self.needs.replay:
+            return []
+        past = random.Random(seed_of(self.seed, "replay", self.step)).choice(self.kept) if self.kept else []
+        self.kept = [*self.kept, fresh][-self.needs.replay :]
+        return list(past)
 
     def draw(self, step: int) -> list[Example]:
         """Return scored groups of fresh completions to the prompts of a step."""
@@ -182,8 +202,8 @@ class Course:
         needs, material, name = self.needs, self.material, self.method.__name__.rpartition(".")[2]
         if needs.fresh and not material.prompts:
             raise InputError(f"{name} draws completions itself: give it prompts (--task T, or --prompts FILE).")
-        if needs.scored and not (material.reward or material.judge or material.partner):
-            raise InputError(f"{name} needs completions scored: give it a reward (--reward R) or a judge (--judge J).")
+        if needs.scored and not (material.reward or material.partner):
+            raise InputError(f"{name} needs its completions scored: give it a reward (--reward R).")
         if needs.eats and not any(isinstance(signal, needs.eats) for signal in material.signals):
             wanted = " or ".join(f"{each.__name__.lower()}s" for each in needs.eats)
             brought = ", ".join(sorted({type(signal).__name__.lower() + "s" for signal in material.signals})) or "none"
@@ -230,14 +250,23 @@ class Course:
     # --------------------------------------------------------------------------------------------------- going on
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return tensors and numbers that a course goes on from."""
-        return self.steps.state(), {"step": self.step, "trainer_step": self.steps.trainer.step, "beta": self.kl.beta}
+        """Return tensors and numbers (plain JSON) that a course goes on from."""
+        numbers = {
+            "step": self.step,
+            "trainer_step": self.steps.trainer.step,
+            "beta": self.kl.beta,
+            "baseline": None if math.isnan(self.baseline) else self.baseline,
+            "kept": [[example_to_plain(example) for example in window] for window in self.kept],
+        }
+        return self.steps.state(), numbers
 
     def load_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.steps.load_state(tensors, int(numbers["trainer_step"]))
         self.step = int(numbers["step"])
         self.kl = replace(self.kl, beta=float(numbers["beta"]))
+        self.baseline = math.nan if numbers["baseline"] is None else float(numbers["baseline"])
+        self.kept = [[example_from_plain(example) for example in window] for window in numbers["kept"]]
 
 
 def _turn(items: Sequence[Any], step: int, count: int, seed: int) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -16,6 +17,7 @@ from burnish.errors import InputError
 from burnish.examples import Example
 from burnish.maths.batch import Batch, Outputs
 from burnish.methods import Needs
+from burnish.records import seed_of
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.trainer import Slice, Trainer
 from burnish.training.window import Learner, window
@@ -68,9 +70,11 @@ class Steps:
         self.slow = self._copy() if "slow" in self.needs.views else {}
         self.average = self._copy() if settings.ema else {}
 
-    def learn(self, examples: Sequence[Example], *, beta: float | None = None) -> dict[str, float]:
-        """Take the window's steps; return its metrics, means over steps."""
-        batch, slices = self._window(examples, beta)
+    def learn(
+        self, examples: Sequence[Example], *, beta: float | None = None, baseline: float = math.nan
+    ) -> dict[str, float]:
+        """Take the window's steps; return its metrics, means over steps. baseline: running mean of what was paid."""
+        batch, slices = self._window(examples, beta, baseline)
         told = [
             self._step(batch, part) for _ in range(self.settings.passes) for part in _parts(slices, self.settings.parts)
         ]
@@ -79,24 +83,39 @@ class Steps:
     @torch.no_grad()
     def measure(self, examples: Sequence[Example]) -> dict[str, float]:
         """Return loss and metrics of examples that nothing is learned from here."""
-        batch, slices = self._window(examples, None)
+        batch, slices = self._window(examples, None, math.nan)
         return self.trainer.measure(batch, slices)
 
-    def _window(self, examples: Sequence[Example], beta: float | None) -> tuple[Batch, list[Slice]]:
+    def _window(self, examples: Sequence[Example], beta: float | None, baseline: float) -> tuple[Batch, list[Slice]]:
         batch, slices = window(
             self.network, examples, self.needs, rows_per_slice=self.settings.rows_per_slice,
             max_new_tokens=self.max_new_tokens, seed=self.seed, beta=beta,
         )  # fmt: skip
+        if math.isfinite(baseline):
+            batch = replace(batch, scalars={**batch.scalars, "baseline": baseline})
         batch = self._viewed(batch, slices)
         return (self.method.targets(batch, self.config) if hasattr(self.method, "targets") else batch), slices
 
     def _step(self, batch: Batch, slices: Sequence[Slice]) -> dict[str, float]:
-        told = self.trainer.advance(batch, slices, scale=len(batch) / sum(len(each.rows) for each in slices))
+        rows = sum(len(each.rows) for each in slices)
+        with (
+            self.network.noisy(seed_of(self.seed, "noise", self.trainer.step))
+            if self.needs.noise
+            else contextlib.nullcontext()
+        ):
+            told = self.trainer.advance(batch, slices, scale=len(batch) / rows)
         if self.slow:
             _move(self.slow, self.network.parameters(), self.needs.slow_rate)
+        self.network.after_step(self.trainer.step - 1)
         if self.average:
             _move(self.average, self.network.parameters(), 1 - self.settings.ema)
         return told
+
+    def _noise(self) -> contextlib.AbstractContextManager[None]:
+        """Return dropout and the like, fixed by the step, where the method may be trained under it (trap T20)."""
+        if not self.needs.noise:
+            return contextlib.nullcontext()
+        return self.network.noisy(seed_of(self.seed, "noise", self.trainer.step))
 
     # ------------------------------------------------------------------------------------------------------- views
 
@@ -104,7 +123,9 @@ class Steps:
     def _viewed(self, batch: Batch, slices: Sequence[Slice]) -> Batch:
         """Return the batch with what the policy and its slow copy say of the whole window before any step."""
         views = self.needs.views
-        if "old" in views:
+        # after the first of several steps on a window the policy is no longer the one that drew it
+        several = self.needs.fresh and self.settings.passes * self.settings.parts > 1
+        if "old" in views or several:
             said = self._say(slices, reference="reference" in views)
             batch = replace(
                 batch,

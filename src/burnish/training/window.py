@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -38,6 +40,13 @@ class Learner(Protocol):
 
     def sampler(self, act: Act | None = None) -> Sampler: ...
 
+    def after_step(self, step: int) -> None:
+        """Called after every optimiser step; what shares out ranks as training goes does so here."""
+
+    def noisy(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        """Inside, dropout and the like are on, drawn from the seed."""
+        ...
+
 
 def window(
     network: Learner,
@@ -61,7 +70,10 @@ def window(
     mask_BT = length_mask([len(each) for each in tokens])
     group_B = torch.tensor([number for number, example in enumerate(examples) for _ in example.rows])
     heads = needs.heads.get("reward", 1)
-    counts_BK = torch.tensor([_bootstrap(seed, key, heads) for key in _keys(examples, needs)], dtype=network.dtype)
+    counts_BK = torch.ones(len(rows), 1, dtype=network.dtype)
+    if heads > 1:
+        counts = [_bootstrap(seed, key, heads) for key in _keys(examples, needs)]
+        counts_BK = torch.tensor(counts, dtype=network.dtype)
 
     def numbers(name: str) -> Tensor:
         return torch.tensor([getattr(row, name) for row in rows], dtype=network.dtype)
@@ -150,8 +162,7 @@ def _over(spans: Sequence[Span], start: int, end: int) -> float:
     return sum(found) if found else math.nan
 
 
-def _bootstrap(seed: int, key: str, heads: int) -> list[float]:
-    """Return how often an item stands in each head's bootstrap sample: Poisson(1); a single head sees all once."""
-    if heads == 1:
-        return [1.0]
-    return [float(n) for n in np.random.default_rng(seed_of(seed, "bootstrap", key)).poisson(1.0, heads)]
+@functools.lru_cache(maxsize=100_000)
+def _bootstrap(seed: int, key: str, heads: int) -> tuple[float, ...]:
+    """Return how often an item stands in each head's bootstrap sample: Poisson(1). A single head sees all once."""
+    return tuple(float(n) for n in np.random.default_rng(seed_of(seed, "bootstrap", key)).poisson(1.0, heads))

@@ -1,0 +1,93 @@
+"""Every method on a world that is known whole: it learns, its wrong-sign twin is led astray, it goes on exactly."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import pytest
+import torch
+
+from burnish import methods
+from burnish.conformance import toys
+from burnish.conformance.world import ASKED, LONGEST, VOCABULARY, World, expected, order_accuracy
+from burnish.models.table import TablePolicy
+
+NAMES = methods.names()
+QUICK = {"steps": 40, "examples_per_step": 64, "group": 16}
+LEARNS = 0.1
+"""Of the way from where it began to its optimum, after a few steps: the table of all is in benchmarks/toys.py."""
+
+
+@functools.cache
+def reached(name: str, sign: float) -> toys.Reached:
+    return toys.run(name, seed=0, sign=sign, **QUICK)
+
+
+def test_every_method_has_a_toy():
+    assert set(toys.TOYS) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_learns(name):
+    found = reached(name, 1.0)
+    assert found.after - found.before > LEARNS * (found.optimum - found.before), found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_wrong_sign_twin_is_led_astray(name):
+    right, wrong = reached(name, 1.0), reached(name, -1.0)
+    assert wrong.after < right.after - 0.05, (right, wrong)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_goes_on_exactly_from_every_place_it_can_be_saved_at(name):
+    small = {"steps": 4, "prompts_per_step": 3, "group": 4, "examples_per_step": 6}
+    whole = toys.begin(name, seed=3, **small)
+    kept, told = [], []
+    for _ in range(4):
+        kept.append((state(whole.course), whole.partner and state(whole.partner.course)))
+        told.append(whole.step())
+    for place, (mine, partners) in enumerate(kept):
+        again = toys.begin(name, seed=3, **small)
+        again.course.load_state(*mine)
+        if again.partner:
+            again.partner.course.load_state(*partners)
+        for step in range(place, 4):
+            assert again.step() == pytest.approx(told[step], nan_ok=True, abs=0), (place, step)
+        for key, tensor in whole.course.state()[0].items():
+            assert torch.equal(tensor, again.course.state()[0][key]), (place, key)
+
+
+def state(course):
+    tensors, numbers = course.state()
+    return {key: tensor.clone() for key, tensor in tensors.items()}, numbers
+
+
+# ---------------------------------------------------------------------------------------------------- the world itself
+
+
+def test_the_world_knows_its_best_and_its_worst():
+    world, twin = World(1), World(1, sign=-1.0)
+    for prompt in ASKED:
+        assert world.value(prompt, world.best(prompt)) == 1
+        assert world.value(prompt, twin.best(prompt)) == 0
+
+
+def test_the_expected_reward_is_what_many_draws_come_to():
+    world = World(0)
+    policy = TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST, seed=0)
+    groups = policy.sample(ASKED, toys.SAMPLING, n=3000, seed=1)
+    values = [world.value(p, c.token_ids) for p, group in zip(ASKED, groups, strict=True) for c in group]
+    error = 3 * torch.tensor(values).std() / math.sqrt(len(values))
+    assert abs(sum(values) / len(values) - expected(world, policy)) < error
+
+
+def test_a_reward_head_that_knows_the_truth_orders_all_pairs():
+    world = World(0)
+    policy = TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST, heads={"reward": 1})
+    for prompt in ASKED:
+        for y in policy.completions():
+            node = policy._nodes(prompt, y, len(y))[-1]
+            policy.tables["reward"].data[node, 0, y[-1]] = world.value(prompt, y)
+    assert order_accuracy(world, policy) == 1
