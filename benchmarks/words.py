@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from burnish.corpora import ratings
-from burnish.feedback.words import asked, learned
+from burnish.feedback.words import asked, grades, learned
 from burnish.feedback.words.lexicon import own
 from burnish.feedback.words.reading import LEAST, read, strength
 from burnish.maths.intervals import paired_bootstrap
@@ -110,6 +110,28 @@ def stated_ranges(texts: Sequence[ratings.RatedText]) -> None:
         )
 
 
+def by_grades(texts: Sequence[ratings.RatedText]) -> None:
+    """What a few grades beside the comments teach: one rater's grade of each text, predicted for texts not graded.
+
+    The grades are single ratings, so most of the error left is that between people.
+    """
+    print("\nAfter n grades beside comments: mean absolute error of the next person's grade, and 90% ranges that hold")
+    for name in SETS:
+        apart = sorted((t for t in texts if t.set == name), key=lambda t: share_of(t.id, "graded"))
+        grades_N = [text.ratings[int(share_of(text.id, "who") * len(text.ratings))] for text in apart]
+        readings = [read(text.text) for text in apart[:2500]]
+        told = []
+        for n in (0, 10, 100, 1000):
+            fitted = grades.fit(readings[:n], grades_N[:n], [""] * n)
+            pairs = [
+                (fitted.predict(r), g) for r, g in zip(readings[1000:], grades_N[1000:2500], strict=True) if r.whole
+            ]
+            errors = np.array([abs(p.value - grade) for p, grade in pairs if p])
+            wide = np.sqrt([p.variance for p, _ in pairs if p])
+            told.append(f"{n}: {errors.mean():.2f} ({np.mean(errors <= 1.645 * wide):.0%})")
+        print(f"{name:8} {', '.join(told)}")
+
+
 def by_learning(texts: Sequence[ratings.RatedText]) -> None:
     """The learned scorer on texts it did not see."""
     lexicon = own().with_words(ratings.lexicon())
@@ -194,6 +216,7 @@ def main() -> None:
     by_sign(texts, scores)
     own_sets()
     stated_ranges(texts)
+    by_grades(texts)
     by_learning(texts)
     if args.model:
         by_model(args.model, texts)

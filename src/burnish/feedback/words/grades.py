@@ -4,7 +4,7 @@
 
 whole and aspects are the readings' values, 0 where nothing was said of them. Priors: w_0 ~ N(1, s^2), the others and b
 ~ N(0, s^2), u ~ N(0, person variance): with no grades at all a comment is worth what was read in it, and every grade
-moves that a little. The noise variance is estimated by EM, held up by a guess that counts as two grades. A prediction
+moves that a little. The noise variance is estimated by EM, held up by a guess that counts as five grades. A prediction
 states its whole variance: noise, the person's leniency, and what the fit does not know of its weights, so that a
 comment unlike all that were graded comes out unsure.
 
@@ -31,7 +31,7 @@ PRIOR_SD = 0.3
 PRIOR_PERSON_VARIANCE = 0.25
 GUESSED_NOISE = 2.5
 """Noise variance before the grades, on the scale from -4 to 4: a reading's (`reading.VARIANCES`) and a person's."""
-_GUESS_COUNTS = 2.0
+_GUESS_COUNTS = 5.0  # with fewer, ten grades that happen to agree make ranges far too narrow
 
 
 @dataclass(frozen=True)
