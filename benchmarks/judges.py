@@ -37,8 +37,9 @@ MORE_POSITIVE = "which text is more positive about what it speaks of"
 CHECKLIST = Rubric(
     "opinion",
     (
-        Criterion("praises", "Does the text praise what it speaks of?"),
-        Criterion("recommends", "Would its author recommend it?"),
+        # merits weigh double: with as much weight for pitfalls the score of a judge that often says yes is cut off at 0
+        Criterion("praises", "Does the text praise what it speaks of?", weight=2.0),
+        Criterion("recommends", "Would its author recommend it?", weight=2.0),
         Criterion("complains", "Does the text complain?", weight=-1.0),
         Criterion("disappointed", "Is its author disappointed?", weight=-1.0),
     ),
