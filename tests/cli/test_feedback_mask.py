@@ -59,6 +59,13 @@ def test_a_person_is_found_by_their_name_though_it_was_masked(run, here):
     assert (status, out.splitlines()[0]) == (0, "1 record erased; a tombstone stays for each.")
 
 
+def test_deleting_reminds_of_what_judges_may_have_quoted(run, here):
+    run("import", "rows.jsonl")
+    (here / "burnish-judges.db").touch()
+    out = run("delete", "--author", "ana@example.org", "--yes")[1]
+    assert "burnish-judges.db may quote their words" in out
+
+
 def test_a_store_is_masked_into_another(run, here):
     run("import", "rows.jsonl")
     status, out = run("mask", "--into", "sqlite:///masked.db", "--json")

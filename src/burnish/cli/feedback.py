@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -297,6 +298,8 @@ def _print_erasure(erased: Erasure) -> None:
             print(f"  {each}")
     if erased.checkpoints:
         print("Weights cannot forget: train these checkpoints again from what is left.")
+    if os.path.exists(feedback_judge.DEFAULT_CACHE):
+        print(f"{feedback_judge.DEFAULT_CACHE} may quote their words: delete it too.")
     if not erased.purged:
         print("Another process still reads an older state; the file's bytes go when the store is next opened.")
 
