@@ -110,6 +110,15 @@ def ask(peers: Path, folder: Path) -> dict[str, Any]:
     return found
 
 
+def whole_path(peers: Path) -> tuple[str, list[Any]]:
+    """Return what becomes of texts in TRL's trainers and here, as a table, and what of it is not as it should be."""
+    from oracles import whole  # loads a model library: not for the tests that compare with what is kept
+
+    with tempfile.TemporaryDirectory() as scratch:
+        found = whole.losses(peers, Path(scratch), _surroundings(None))
+    return whole.table(found), [each for each in found if not each.is_as_it_should_be]
+
+
 def _surroundings(packages: Path | None) -> dict[str, str]:
     """Return an environment without our own packages and without the network."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
@@ -145,7 +154,8 @@ def page(theirs: Mapping[str, Any], tables: str) -> str:
 Every loss is asked of other libraries on the same tensors (four pairs, or two groups of four completions of one to six
 tokens), each library in a Python of its own: {versions}. A difference is the largest of the loss and of its gradient
 along a fixed direction, relative to max(1, |theirs|). What they said is kept in
-[theirs.json](../tests/oracles/theirs.json), and the ordinary tests compare with that.
+[theirs.json](../tests/oracles/theirs.json), and the ordinary tests compare with that. Last, the whole path: a small
+model's folder and the same texts through TRL's trainers and ours (template, tokens, masks, end token, shift, loss).
 
 ```bash
 make oracles
@@ -165,8 +175,11 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     theirs = ask(args.peers, args.oracles)
     found, different = list(lines(theirs)), list(others(theirs))
-    tables = table(found, different)
-    wrong = [line for line in found if not line.is_equal] + [line for line, _ in different if line.is_equal]
+    path, broken = whole_path(args.peers)
+    tables = f"{table(found, different)}\n\nThe whole path, from texts:\n\n{path}"
+    wrong: list[object] = [line for line in found if not line.is_equal]
+    wrong += [line for line, _ in different if line.is_equal]
+    wrong += broken
     counted = (
         f"{len(found)} comparisons of {len({line.case for line in found})} cases, {len(wrong)} not as they should be"
     )

@@ -20,3 +20,9 @@ PEERS, FURTHER = compare.ROOT / ".peers", compare.ROOT / ".oracles"
 def test_they_say_what_they_said():
     theirs = compare.ask(PEERS, FURTHER)
     assert [line for line in compare.lines(theirs) if not line.is_equal] == []
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not (PEERS / "bin").is_dir(), reason="no oracles here: make oracles")
+def test_the_whole_path_from_texts_to_a_loss():
+    assert compare.whole_path(PEERS)[1] == []
