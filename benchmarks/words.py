@@ -182,16 +182,16 @@ def _sign(value: float) -> str:
     return "0" if abs(value) < LEAST else "+" if value > 0 else "-"
 
 
-def by_model(folder: Path, texts: Sequence[ratings.RatedText], n: int = 120) -> None:
+def by_model(folder: Path, texts: Sequence[ratings.RatedText], form: asked.Form, n: int = 120) -> None:
     """A model in the rules' place, on a few texts of each set."""
     from burnish.models.policy import Policy
     from burnish.models.sampler import EngineSampler
 
     few = sorted((t for t in texts if share_of(t.group, "words") < 0.5), key=lambda t: share_of(t.id, "few"))[:n]
     words = [text.text for text in few]
-    replies = asked.ask(EngineSampler(Policy.load(folder)), words, ["(not shown)"] * len(words))
+    replies = asked.ask(EngineSampler(Policy.load(folder)), words, [""] * len(words), form=form)
     failed = sum(reply is None for reply in replies)
-    print(f"\nA model reads {n} of the texts: {failed} replies of no use")
+    print(f"\nA model reads {n} of the texts in the form {form!r}: {failed} replies of no use")
     if n - failed >= 2:
         found = asked.compare([read(text) for text in words], replies, [text.mean for text in few])
         print(f"mean error: rules {found.rules:.2f}, model {found.model:.2f}; gain {found.gain.mean:+.2f} "
@@ -219,7 +219,8 @@ def main() -> None:
     by_grades(texts)
     by_learning(texts)
     if args.model:
-        by_model(args.model, texts)
+        by_model(args.model, texts, "number")
+        by_model(args.model, texts, "full", n=40)
 
 
 if __name__ == "__main__":

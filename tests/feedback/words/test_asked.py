@@ -3,7 +3,7 @@ import json
 import pytest
 
 from burnish.errors import InputError
-from burnish.feedback.words.asked import ask, compare, parse
+from burnish.feedback.words.asked import ask, compare, parse, parse_number
 from burnish.feedback.words.reading import Estimate, Reading, read
 from burnish.records import Completion
 
@@ -54,6 +54,24 @@ def test_a_reply_of_the_form_becomes_a_reading():
 )
 def test_any_other_reply_is_a_failure_and_never_a_zero(reply):
     assert parse(reply, "1876 is wrong", TEXT, aspects=ASPECTS) is None
+
+
+@pytest.mark.parametrize(("reply", "value"), [("3", 3.0), (" -2 ", -2.0), ("+1.5", 1.5), ("0", 0.0)])
+def test_small_models_are_asked_for_one_number(reply, value):
+    sampler = Scripted(reply)
+    (found,) = ask(sampler, ["rather nice"], [""], form="number")
+    assert found.whole.value == value
+    assert sampler.asked[0].endswith("rather nice")
+
+
+@pytest.mark.parametrize("reply", ["", "5", "4.5", "3/4", "three", "3 because it is nice", "-", "1e0"])
+def test_what_is_no_number_of_the_scale_is_a_failure(reply):
+    assert parse_number(reply, "rather nice") is None
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(InputError, match="Did you mean 'number'"):
+        ask(Scripted(), [], [], form="numbr")
 
 
 def test_a_model_may_say_that_nothing_was_said():
