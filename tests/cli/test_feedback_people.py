@@ -96,6 +96,18 @@ def test_doctor_as_json(db, capsys):
     assert found["contradictions"] == []
 
 
+def test_the_findings_as_one_page(db, tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    path = tmp_path / "findings.html"
+    call("doctor", "--db", db, "--out", path, "--n", "5")
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<svg") == 2
+    assert page.count("is better</td>") == 5
+    assert "<b>mallory" not in page
+    assert "<script" not in page
+
+
 def test_wrong_flags_are_refused(db):
     with pytest.raises(InputError, match="--n: 0 shows nothing"):
         call("doctor", "--db", db, "--n", "0")

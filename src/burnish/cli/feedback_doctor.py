@@ -25,7 +25,7 @@ EXAMPLES = """\
 examples
   burnish feedback doctor
   burnish feedback doctor --n 100 --json > findings.json
-  burnish feedback doctor --kind comparison
+  burnish feedback doctor --kind comparison --out findings.html
 
 Look at the first of the list, not at the number: people may rightly differ."""
 
@@ -33,6 +33,7 @@ Look at the first of the list, not at the number: people may rightly differ."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback doctor` (but for --db, --json and --quiet)."""
     parser.add_argument("--n", type=int, default=20, metavar="N", help="records shown of each finding (default 20)")
+    parser.add_argument("--out", metavar="FILE", help="write the findings as one HTML file, pictures included")
     parser.add_argument("--kind", action="append", metavar="KIND", help="only this kind; may be given again")
 
 
@@ -49,6 +50,12 @@ def run(args: argparse.Namespace) -> int:
     with open_store(args.db, create=False) as store, progress.bar(None, "reading", "records") as bar:
         entries = list(counted_entries(store.entries(kinds=args.kind), bar))
     found = examine(entries)
+    if args.out:
+        from burnish.evaluation.doctor_page import page
+        from burnish.files import write_atomic
+
+        write_atomic(args.out, page(found, args.n))
+        progress.say(f"Findings written to {args.out}.")
     if args.json:
         print(json.dumps(found.to_plain(), ensure_ascii=False, indent=2))
     else:

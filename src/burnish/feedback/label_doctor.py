@@ -80,6 +80,10 @@ class Examination:
     """Comparisons, thumbs and ratings that were judged."""
     expected_wrong: float
     """Sum of their probabilities of being wrong."""
+    by_author: Mapping[str, tuple[int, float]]
+    """Author -> labels, and how many of them are expected to be wrong; anonymous under an empty name."""
+    spread: tuple[int, ...]
+    """How many labels are wrong with probability 0 to 0.1, ..., 0.9 to 1."""
     suspects: tuple[Suspect, ...]
     contradictions: tuple[Contradiction, ...]
     twins: tuple[Twins, ...]
@@ -94,6 +98,8 @@ class Examination:
         return {
             "labels": self.labels,
             "expected_wrong": self.expected_wrong,
+            "by_author": {name: {"labels": n, "expected_wrong": wrong} for name, (n, wrong) in self.by_author.items()},
+            "spread": list(self.spread),
             "suspects": [asdict(each) for each in self.suspects],
             "contradictions": [asdict(each) for each in self.contradictions],
             "duplicates": [asdict(each) for each in self.twins if not each.leaks],
@@ -115,11 +121,22 @@ def examine(entries: Iterable[Entry], config: SignalConfig | None = None) -> Exa
     return Examination(
         labels=len(judged),
         expected_wrong=sum(each.chance_wrong for each in judged),
+        by_author=_by_author(judged),
+        spread=tuple(np.histogram([each.chance_wrong for each in judged], bins=10, range=(0, 1))[0].tolist()),
         suspects=tuple(each for each in judged if each.chance_wrong >= LEAST_CHANCE),
         contradictions=tuple(contradictions(answers)),
         twins=tuple(_twins(prompts, texts)),
         length=length_bias(answers),
     )
+
+
+def _by_author(judged: Sequence[Suspect]) -> dict[str, tuple[int, float]]:
+    """Labels and expected wrong ones of each author, the largest share first."""
+    found: dict[str, tuple[int, float]] = {}
+    for each in judged:
+        labels, wrong = found.get(each.author, (0, 0.0))
+        found[each.author] = labels + 1, wrong + each.chance_wrong
+    return dict(sorted(found.items(), key=lambda item: (-item[1][1] / item[1][0], item[0])))
 
 
 # ------------------------------------------------------------------------------------------------------ contradictions

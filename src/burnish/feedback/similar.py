@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 Hashes: TypeAlias = NDArray[np.uint64]
 
 PIECE = 5
-BANDS, ROWS = 12, 2  # two texts that share 0.85 of their pieces meet in a band with probability 1 - (1 - 0.72)^12
+BANDS, ROWS = (
+    16,
+    4,
+)  # texts that share 0.85 of their pieces meet in a band with probability 1 - (1 - 0.52)^16, 0.3: 0.12
 ALIKE = 0.85
 _MOST_IN_A_BUCKET = 50  # boilerplate that thousands share is compared with its neighbours only
 _PRIME = np.uint64(1_099_511_628_211)  # of the FNV hash
@@ -42,6 +45,9 @@ def alike(texts: Sequence[str], *, at_least: float = ALIKE) -> list[tuple[int, i
             found.append((before, number, 1.0))
     pieces = {number: _pieces(text) for text, number in first.items() if len(text) >= PIECE}
     for one, two in _candidates(pieces):
+        shorter, longer = sorted((len(pieces[one]), len(pieces[two])))
+        if shorter < at_least * longer:
+            continue
         similarity = _jaccard(pieces[one], pieces[two])
         if similarity >= at_least:
             found.append((one, two, similarity))
