@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from burnish.feedback.masking import contacts, keys, numbers, places
+from burnish.feedback.masking import addresses, contacts, keys, names, numbers
 from burnish.feedback.masking.findings import Finder, Finding, merged, outside
 from burnish.feedback.masking.reading import read
 
@@ -18,8 +18,8 @@ _RULES: tuple[tuple[Finder, int], ...] = (
     (contacts.handles, 0),
     (contacts.networks, 0),
     (keys.secrets, 0),
-    (places.names, 0),
-    (places.addresses, 1),
+    (names.names, 0),
+    (addresses.addresses, 1),
     (numbers.others, 1),
     (numbers.identities, 5),
     (numbers.payments, 6),
