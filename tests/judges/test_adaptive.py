@@ -43,11 +43,11 @@ def test_hard_pairs_get_more_rounds_than_easy_ones(wavering, pairs):
 
 
 def test_a_coin_is_seldom_believed(wavering, pairs):
-    """20,000 pairs gave 0.039; of 150, more than 0.10 would be a chance of one in a thousand."""
-    rows = [(f"q{i}", "a", "longer") for i in range(150)]
+    """20,000 pairs gave 0.039; of 60, more than 0.15 would be a chance of one in a thousand."""
+    rows = [(f"q{i}", "a", "longer") for i in range(60)]
     verdicts = wavering(0.5, most=10).verdicts(*pairs(*rows))
     stopped = np.mean([verdict.feedback.metadata["rounds"] < 10 for verdict in verdicts])
-    assert stopped <= 0.10
+    assert stopped <= 0.15
 
 
 def test_failed_rounds_are_no_votes_and_all_failed_is_a_failure(asker, pairs):

@@ -34,12 +34,12 @@ def test_weights_that_may_not_be_negative_are_not():
 
 def test_intervals_hold_the_truth_and_grow_with_clusters():
     held = []
-    for seed in range(40):
+    for seed in range(24):
         draw = np.random.default_rng(seed)
         x = draw.normal(size=(60, 1))
-        found = fit_linear(x, x[:, 0] + draw.normal(size=60), ["x"], resamples=200, seed=seed)
+        found = fit_linear(x, x[:, 0] + draw.normal(size=60), ["x"], resamples=150, seed=seed)
         held.append(found.slopes[0].low <= 1 <= found.slopes[0].high)
-    assert np.mean(held) > 0.85
+    assert np.mean(held) > 0.8  # of 24 at 95%, fewer than 20 would be a chance of one in two hundred
     draw = np.random.default_rng(0)
     x = np.repeat(draw.normal(size=(20, 1)), 5, axis=0)
     y = np.repeat(draw.normal(size=20), 5)

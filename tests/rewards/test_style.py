@@ -81,7 +81,7 @@ def test_boosted_trees_learn_grades_from_features_and_say_which_they_used(texts)
     prompts, completions, _ = texts
     grades = style([c.text for c in completions], ["log words"])[:, 0] ** 2
     scores = [Score(p, c, float(g)) for p, c, g in zip(prompts, completions, grades, strict=True)]
-    reward = boosted.fit(scores[:80], settings=boosted.Settings(members=3, iterations=40))
+    reward = boosted.fit(scores[:80], settings=boosted.Settings(members=3, iterations=25))
     found = reward.score(prompts[80:], completions[80:])
     assert np.corrcoef([score.value for score in found], grades[80:])[0, 1] > 0.9
     assert all(len(score.members) == 3 and score.variance >= 0 for score in found)

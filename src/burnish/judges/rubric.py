@@ -3,7 +3,8 @@
 score = clamp(sum of w x over the criteria / sum of the positive w, 0, 1), x in [0, 1]. A negative weight is a pitfall.
 A criterion marked essential caps the score at `cap` when it is not met. A "yes" that has to be shown and whose quote
 does not occur in the text counts as not answered: nobody showed anything, which is not a "no". Where criteria of more
-than half of the weight, or an essential one, were not answered, the judgement failed.
+than half of the weight, or an essential one, were not answered, the judgement failed. Give merits more weight than
+pitfalls have: what falls below 0 is cut off there, and texts that are all at 0 cannot be told apart.
 
 Sources: negative points, HealthBench, arXiv 2505.08775; essential, important, optional and pitfall, Rubrics as Rewards,
 arXiv 2507.17746.
