@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from burnish import examples
 from burnish.errors import InputError
-from burnish.examples import Tools, given
+from burnish.examples import Tools
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import conditional
 from burnish.records import FinishReason, Prompt, Score
@@ -16,7 +19,7 @@ CONFIG = conditional.Config(without_token=0.0)
 
 def score(value, number=0, **more):
     prompt = Prompt.of(f"Question {number}")
-    return Score(prompt, given(prompt, f"Answer {value}"), value, **more)
+    return Score(prompt, examples.given(prompt, f"Answer {value}"), value, **more)
 
 
 def tokens(signals, config=CONFIG, tools=None):
@@ -47,6 +50,15 @@ def test_the_better_half_stands_behind_the_good_token():
 def test_the_threshold_by_hand(values, quantile, threshold):
     found = conditional.thresholds([score(float(value)) for value in values], quantile)
     assert found == {"": threshold}
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=30), st.floats(0.05, 0.95))
+@settings(max_examples=50, deadline=None)
+def test_the_best_are_always_good_and_at_most_the_asked_share_is_unless_they_are_tied(values, quantile):
+    [threshold] = conditional.thresholds([score(float(value)) for value in values], quantile).values()
+    good = [value for value in values if value >= threshold]
+    assert max(values) in good
+    assert len(good) <= (1 - quantile) * len(values) + 1e-9 or set(good) == {max(values)}
 
 
 def test_each_aspect_has_a_scale_of_its_own():

@@ -55,6 +55,13 @@ def test_a_chain_weighs_as_much_as_its_signal_and_p_parts_of_it_run_the_other_wa
     assert [sum(row.weight for row in example.rows) for example in examples] == pytest.approx([2.25, 0.75])
 
 
+@pytest.mark.parametrize("probability", [0.5001, 0.6, 0.9, 1.0])
+@pytest.mark.parametrize("order", ["both", "improving", "worsening"])
+def test_no_weight_is_lost_or_made(probability, order):
+    examples = hindsight.prepare([replace(PAIR, probability=probability)], hindsight.Config(order=order), Tools())
+    assert sum(row.weight for example in examples for row in example.rows) == pytest.approx(3.0)
+
+
 def test_rankings_are_chains_of_one_answer_a_rank_and_what_was_not_compared_is_counted():
     ranking = Preference(PROMPT, (MIDDLE, BAD, GOOD, given(PROMPT, "Tied."), given(PROMPT, "?")), (1, 2, 0, 1, None))
     tools = Tools()
