@@ -1,0 +1,167 @@
+"""T34 to T40: that what was trained is what is sampled, judged, saved and warned about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from burnish.conformance.traps.course import table_course
+from burnish.conformance.traps.logprobs import sampler_gap
+from burnish.conformance.traps.trap import logprobs_of, moved_weights, must, near, rounding
+from burnish.examples import Example, Row, moved
+from burnish.judges.asking.asker import Asker
+from burnish.judges.comparison import Comparison
+from burnish.methods import sft
+from burnish.models.answering import Choice
+from burnish.models.headed import HeadedPolicy
+from burnish.models.policy import DTYPES, Policy
+from burnish.models.sampler import EngineSampler
+from burnish.models.scripted import Scripted
+from burnish.records import Completion, Prompt, Sampling, Score
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.steps import StepConfig, Steps
+
+BYTES = 256
+
+
+def t34_training_changes_weights_and_the_sampler_reads_them(policy: Policy, rows: Sequence[Row]) -> None:
+    """A step changes the trained weights, whose names are there, and the sampler speaks with what training wrote."""
+    must(bool(policy.parameters()), "nothing is trained: the adapter was loaded frozen, or there is none")
+    kept, before = policy.state(), policy.fingerprint()
+    stepping = Steps(
+        HeadedPolicy(policy), sft, sft.Config(), OptimiserConfig(learning_rate=1e-3, warmup_steps=0), StepConfig(),
+        steps=1, seed=0, max_new_tokens=512,
+    )  # fmt: skip
+    told = stepping.learn([Example((row,)) for row in rows])
+    must(math.isfinite(told["loss"]), f"the first loss is {told['loss']}: look at the rows and at the learning rate")
+    must(policy.fingerprint() != before, "a step left every trained weight as it was: does a gradient reach them?")
+    policy.load_state(kept)
+    must(policy.fingerprint() == before, "weights that are put back are not what they were")
+    prompt, sampling = [rows[0].prompt], Sampling(temperature=0, max_new_tokens=1)
+    untouched = EngineSampler(policy).sample(prompt, sampling)[0][0].logprobs
+    with moved_weights(policy, size=0.1):
+        changed = EngineSampler(policy).sample(prompt, sampling)[0][0].logprobs
+        gap = sampler_gap(policy, rows, 1.0)
+    must(changed != untouched, "the sampler speaks as before when weights move: it reads the untouched model")
+    must(gap <= 5 * rounding(policy), f"with moved weights the sampler is {gap:.3g} nats a token from the trainer")
+
+
+def t35_what_was_sampled_is_never_tokenised_again(policy: Policy, rows: Sequence[Row]) -> None:
+    """A completion's own ids are trained on though other ids spell its text, also behind another prompt."""
+    network = HeadedPolicy(policy)
+    row = next((row for row in rows if len(row.completion.text) > 1), None)
+    must(row is not None, "no row has a text of two letters: give some")
+    assert row is not None
+    letters = [number for letter in row.completion.text[:BYTES] for number in network._encoded(letter)]
+    completion = replace(row.completion, token_ids=tuple(letters), logprobs=(0.0,) * len(letters))
+    elsewhere = moved(completion, Prompt.of("Something else."))
+    for each in (completion, elsewhere):
+        must(network.tokens(Row(row.prompt, each)) == letters, "sampled ids were tokenised anew from their text")
+    must(elsewhere.logprobs is None, "a completion keeps its sampler's log-probs behind a prompt it never saw")
+
+
+def t36_seeds_fix_every_draw_and_tell_them_apart(policy: Policy, rows: Sequence[Row]) -> None:
+    """The same seed draws the same, another seed or place in the group something else; no global generator is used."""
+    sampler, sampling = EngineSampler(policy), Sampling(temperature=2.0, max_new_tokens=8)
+    prompt, before = [rows[0].prompt], torch.random.get_rng_state()
+    one, again, other = (sampler.sample(prompt, sampling, n=3, seed=seed)[0] for seed in (1, 1, 2))
+    ids = [[completion.token_ids for completion in group] for group in (one, again, other)]
+    must(ids[0] == ids[1], "the same seed draws other completions: something reads a generator of its own")
+    must(len(set(ids[0])) > 1, "all completions of a group are the same: seed each by its place")
+    must(ids[0] != ids[2], "another seed draws the same completions")
+    must(torch.equal(before, torch.random.get_rng_state()), "drawing moved the global generator")
+
+
+def t37_an_adapter_is_never_put_into_coarse_weights(policy: Policy, rows: Sequence[Row]) -> None:
+    """Weights are float32 or bfloat16, never 4 bits; an adapter switched off and on again is the same to the bit."""
+    must(set(DTYPES) <= {"float32", "bfloat16"}, f"models load as {sorted(DTYPES)}: merging into 4 bits is lossy")
+    network = HeadedPolicy(policy)
+    with moved_weights(policy):
+        before = logprobs_of(network, rows)
+        with policy.adapter_off():
+            untouched = logprobs_of(network, rows)
+        after = logprobs_of(network, rows)
+    for one, other, off in zip(before, after, untouched, strict=True):
+        near(one, other, "an adapter is another after it was off and on", within=0.0)
+        must(not torch.equal(one, off), "the adapter off says the same as on: it was merged into the weights")
+
+
+def t38_a_judge_is_asked_in_both_orders() -> None:
+    """Each pair is judged both ways round; a judge that names a place and not a text has said nothing of the texts."""
+
+    def first(question: Prompt, options: Sequence[str]) -> Choice:
+        return {options[0]: 0.0, options[1]: -3.0}
+
+    sampler = Scripted(lambda question, seed: "", first)
+    prompt = Prompt.of("q")
+    pair = [Completion(prompt.id, "one"), Completion(prompt.id, "other", index=1)]
+    (verdict,) = Comparison(Asker(sampler, Sampling(temperature=0))).verdicts([prompt], [pair])
+    must(len(sampler.asked) == 2, f"a pair was asked {len(sampler.asked)} times: ask it in both orders")
+    assert verdict.feedback is not None
+    must(
+        verdict.value == 0.5, f"a judge that likes the first place says {verdict.value} of a pair: average both orders"
+    )
+    must("chosen" not in verdict.feedback.value, "the two orders disagree, and one of the texts is called the better")
+    must(not verdict.consistent, "orders that disagree are not counted: the bias for a place stays unseen")
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """`Reward` that finds everything equally good."""
+
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
+        return [Score(p, c, 0.5) for p, c in zip(prompts, completions, strict=True)]
+
+
+def t39_a_flat_reward_is_told() -> None:
+    """The log tells the share of groups without spread: 1 where a reward is dead, and then nothing is learned."""
+    course = table_course("grpo", reward=_Flat(), config={"beta": 0.0, "truncated": "keep"})
+    before = {name: tensor.detach().clone() for name, tensor in course.network.parameters().items()}
+    told = course.advance()
+    must(told["zero_spread"] == 1, f"a flat reward shows as zero_spread {told['zero_spread']}: it would not be noticed")
+    for name, tensor in course.network.parameters().items():
+        near(tensor.detach(), before[name], "a flat reward moves the weights", within=0.0)
+    told = table_course("grpo", config={"beta": 0.0}).advance()
+    must(told["zero_spread"] < 1, "a reward that tells completions apart shows as dead")
+
+
+def t40_the_longest_row_goes_first(policy: Policy, rows: Sequence[Row]) -> None:
+    """A dry run takes the longest text first, forwards and backwards, so that memory runs out now or not at all."""
+    network = HeadedPolicy(policy)
+    order = longest_first(network, rows)
+    lengths = [_length(network, row) for row in order]
+    must(lengths == sorted(lengths, reverse=True), "the longest row does not go first: memory would run out later")
+    try:
+        said = network.outputs(network.inputs(order[:1], len(network.tokens(order[0]))), reference=True).logprobs_BT
+        assert said is not None
+        torch.autograd.grad(said.sum(), list(policy.parameters().values()), allow_unused=True)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        raise AssertionError(
+            f"a text of {lengths[0]} tokens does not fit into memory: set walk.rows_per_slice=1, or shorten texts"
+        ) from error
+
+
+def longest_first(network: HeadedPolicy, rows: Sequence[Row]) -> list[Row]:
+    """Return the rows by how many tokens go through the model, most first."""
+    return sorted(rows, key=lambda row: _length(network, row), reverse=True)
+
+
+def _length(network: HeadedPolicy, row: Row) -> int:
+    said = len(network.tokens(row))
+    return said + len(network.prompt_ids(row.prompt, network.max_tokens - said))
+
+
+CHECKS = (
+    t34_training_changes_weights_and_the_sampler_reads_them,
+    t35_what_was_sampled_is_never_tokenised_again,
+    t36_seeds_fix_every_draw_and_tell_them_apart,
+    t37_an_adapter_is_never_put_into_coarse_weights,
+    t38_a_judge_is_asked_in_both_orders,
+    t39_a_flat_reward_is_told,
+    t40_the_longest_row_goes_first,
+)
