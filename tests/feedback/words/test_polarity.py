@@ -30,6 +30,10 @@ def valences(comment):
         ("I don't know why it is so good", [1.3 * GOOD]),  # "why" ends the scope
         ("It would be good", [0.3 * GOOD]),
         ("I wish it were good", [-0.5 * GOOD]),
+        ("Make it clearer, please.", [-1.1]),  # what is asked for is not there
+        ("More examples, please.", [polarity.REQUESTED]),
+        ("I give it 8/10.", [1.8]),
+        ("Two stars.", [-1.5]),
         ("less good", [-0.8 * 0.6 * GOOD]),
         ("GOOD and the rest", [GOOD + polarity.SHOUTED]),
         ("the", []),

@@ -16,6 +16,10 @@ TOWER = "The tower is in Paris. It was built in 1876. It is made of iron and it 
         ("Too long.", TOWER + " It is tall.", Holds.YES),
         ("Too long.", TOWER.replace("it is made", "made"), Holds.UNKNOWN),  # two words less answer nothing
         ("Too short.", TOWER * 2, Holds.NO),
+        ("Could you make it shorter?", "The tower is in Paris.", Holds.NO),
+        ("Could you make it shorter?", TOWER * 2, Holds.YES),
+        ("It should be longer.", TOWER * 2, Holds.NO),
+        ("能不能短一点", "铁塔在巴黎。", Holds.NO),
         ("Keep it under 10 words.", "The tower is in Paris.", Holds.NO),
         ("Keep it under 10 words.", "The tower is in Paris. It was built in 1876, by the way.", Holds.YES),
         ("Very repetitive.", "The tower is in Paris. It was built in 1876. It is made of iron.", Holds.NO),

@@ -62,6 +62,7 @@ NEGATORS, NOT_NEGATORS = _phrases("negators"), _phrases("not_negators")
 SELF_NEGATIVE, RIDS = _phrases("self_negative"), _phrases("rids")
 TURNS, ONLY_FIRST, NOT_TURNS = _phrases("turns"), _phrases("only_first"), _phrases("not_turns")
 YIELDS, WISHES, CONDITIONS = _phrases("yields"), _phrases("wishes"), _phrases("conditions")
+REQUESTS = _phrases("requests")
 FACTORS = {
     phrase: float(name.removeprefix("factor_"))
     for name, phrases in CLASSES.items()

@@ -6,6 +6,7 @@ For a word of valence v, with the factors f of what stands before it (`very`, `a
     turned (not, never)   -0.8 f * v   where v > 0,   -0.4 f * v  where v < 0:   "not bad" is less than "good"
     turned twice          as said plainly
     something wanted      0.2 where it is there, -1.6 where it is not
+    asked for             -0.5 f v, at least -1:   "make it clearer", "it should be polite"
 
 A negator that turns nothing ("that is no answer", "it never gets to the point") is a complaint by itself. That negating
 a bad word gives a weak good one is from Taboada et al. (2011, §2.4); Hutto and Gilbert (2014) turn all by -0.74. The
@@ -15,7 +16,8 @@ measures on; no figure hangs on their digits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.feedback.words import grammar, negation
@@ -30,8 +32,16 @@ UNRESOLVED = -1.0
 """A negator that turns no opinion."""
 RID = 0.8
 CONDITIONAL, LENT = 0.3, 1.3
+REQUESTED = -1.0
+"""What is asked for in so many words: somebody misses it."""
 TOO_GOOD = 2.1
 """From here on "too" praises: "too funny", but "too nice"."""
+_FRACTION = re.compile(r"(\d+(?:\.\d)?)/(5|10|100)")
+_STARS = {
+    word: stars
+    for stars, words in enumerate(("1 one 一", "2 two 两 二", "3 three 三", "4 four 四", "5 five 五"), 1)
+    for word in words.split()
+}
 SHOUTED = 0.733
 """What capitals add (Hutto and Gilbert 2014)."""
 
@@ -54,7 +64,7 @@ def opinions(words: Sequence[Token], clause: Clause, lexicon: Lexicon) -> list[O
     found = [each for each in lexicon.find(part) if _is_opinion(part, each)]
     negators = negation.negators(part, found)
     said, lent = _lent(part, _outside(found, negators))
-    said = sorted([*said, *_too_much(part, found)], key=lambda each: each.first)
+    said = sorted([*said, *_too_much(part, found), *_grades(part)], key=lambda each: each.first)
     turns = negation.turned_by(part, said, negators)
     read: list[Opinion] = []
     wanted = [place for place, each in enumerate(said) if each.entry.wanted]
@@ -123,6 +133,17 @@ def _too_much(part: Sequence[Token], found: Sequence[Found]) -> list[Found]:
     ]  # fmt: skip
 
 
+def _grades(part: Sequence[Token]) -> Iterator[Found]:
+    """Grades given in words: "8/10", "two stars", 五星."""
+    for place, token in enumerate(part):
+        after = part[place + 1].text if place + 1 < len(part) else ""
+        share = _FRACTION.fullmatch(token.text)
+        if share and float(share[1]) <= float(share[2]):
+            yield Found(place, place + 1, Entry(6 * float(share[1]) / float(share[2]) - 3))
+        elif after in ("star", "stars", "星") and token.text in _STARS:
+            yield Found(place, place + 2, Entry(1.5 * _STARS[token.text] - 4.5))
+
+
 # ----------------------------------------------------------------------------------------------------------- strength
 
 
@@ -131,6 +152,8 @@ def _read(part: Sequence[Token], found: Found, turned: int, lent: float) -> Opin
     if entry.wanted:
         if flips:
             return Opinion(found.first, found.last, WANTED_MISSING, entry.aspect, flips)
+        if _is_request(part, found.first) or part[0].text in ("more", "fewer", "less"):
+            return Opinion(found.first, found.last, REQUESTED, entry.aspect)
         return Opinion(found.first, found.last, WANTED_THERE)  # to name a thing says nothing of how good it is
     factor, complaint = _factor(part, found.first)
     valence = entry.valence + (SHOUTED if entry.valence > 0 else -SHOUTED) * part[found.first].shouted
@@ -141,9 +164,16 @@ def _read(part: Sequence[Token], found: Found, turned: int, lent: float) -> Opin
     valence *= lent * factor * (CONDITIONAL if grammar.CONDITIONS.within(part, found.first) else 1)
     if grammar.WISHES.within(part, found.first):
         valence, flips = -0.5 * abs(valence), False
+    elif valence > 0 and not flips and _is_request(part, found.first):
+        valence = min(REQUESTED, -0.5 * valence)
     elif flips:
         valence *= TURNED_GOOD if valence > 0 else TURNED_BAD
     return Opinion(found.first, found.last, valence, entry.aspect, flips)
+
+
+def _is_request(part: Sequence[Token], place: int) -> bool:
+    """Whether what stands at a place is asked for: after "make it", "should", 请, or before a closing "please"."""
+    return grammar.REQUESTS.within(part, place) or part[-1].text == "please"
 
 
 def _factor(part: Sequence[Token], place: int) -> tuple[float, bool]:

@@ -193,10 +193,16 @@ def _length(said: Said, before: str, after: str) -> Check:
         holds = Holds.NO if now <= was / 2 else Holds.YES if now >= was else Holds.UNKNOWN
         return Check(holds, said.text, f"{now} repeated word triples, {was} before")
     was, now = size(before), size(after)
-    short = re.search(r"\bshort|brief|skimpy|truncated|cut off|短|没写完|截断", said.text, re.IGNORECASE)
-    change = (now - was) / max(1, was) * (1 if short else -1)
+    change = (now - was) / max(1, was) * (1 if _ASKS_FOR_MORE.search(said.text) else -1)
     holds = Holds.NO if change >= CLEARLY else Holds.YES if change <= 0 else Holds.UNKNOWN
     return Check(holds, said.text, f"{now} words, {was} before")
+
+
+_ASKS_FOR_MORE = re.compile(
+    r"\b(?:too|so|very|rather)\s+(?:short|brief)|\blonger|not long enough|skimpy|truncated|cut off"
+    r"|[太过]短|长一?[点些]|没写完|截断",
+    re.IGNORECASE,
+)
 
 
 def size(text: str) -> int:
