@@ -80,5 +80,12 @@ def test_scores_are_on_the_scale_asked_for():
     assert shares.variance == pytest.approx(plain.variance / 64)
 
 
+def test_comments_are_read_for_respects_of_ones_own():
+    slow = {"comment": "Terrible latency, awfully slow, but the facts are right."}
+    assert "speed" not in scores(slow)
+    found = scores(slow, config=SignalConfig(aspects={"speed": ("slow", "latency")}))
+    assert found["speed"].value < 0 < found["correctness"].value
+
+
 def test_the_aspect_its_author_named_is_what_the_comment_speaks_of():
     assert set(scores({"comment": "This is terrible.", "aspect": "tone"})) == {"tone"}

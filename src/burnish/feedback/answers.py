@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias, TypeVar, get_args
 
@@ -56,6 +56,8 @@ class SignalConfig:
     """The same for the standard deviation of people's ratings of one text; those ratings show 0.96, which is 0.12."""
     prior_person_share: float = 0.0625
     """The same for the standard deviation of people's leniency."""
+    aspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Respects of your own that comments are read for, beside the six: name -> words that name it in a comment."""
 
     def __post_init__(self) -> None:
         if self.people not in get_args(People):
@@ -67,9 +69,9 @@ class SignalConfig:
             raise InputError(f"signals.prior_votes: {self.prior_votes} is not above 0. Use 1.")
         if not all(0.5 <= share <= 1 for share in self.strength_votes) or len(self.strength_votes) != 3:
             raise InputError(f"signals.strength_votes: {self.strength_votes} are not three shares from 1/2 to 1.")
-        for field in ("prior_item_share", "prior_noise_share", "prior_person_share"):
-            if not 0 < getattr(self, field) < 1:
-                raise InputError(f"signals.{field}: {getattr(self, field)} is not between 0 and 1.")
+        for share in ("prior_item_share", "prior_noise_share", "prior_person_share"):
+            if not 0 < getattr(self, share) < 1:
+                raise InputError(f"signals.{share}: {getattr(self, share)} is not between 0 and 1.")
 
     @property
     def width(self) -> float:

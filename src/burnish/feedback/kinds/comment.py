@@ -19,6 +19,7 @@ from typing import Any
 from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig, rescale
 from burnish.feedback.words import grades
+from burnish.feedback.words.aspects import Aspects
 from burnish.feedback.words.reading import Estimate, Reading, read
 from burnish.records import Critique, Score, Span
 
@@ -90,7 +91,7 @@ def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critiq
             spans=_spans(reading),
             feedback_ids=(answer.feedback.id,),
         )
-        for answer, reading in _read(answers)
+        for answer, reading in _read(answers, config)
     ]
 
 
@@ -102,7 +103,7 @@ def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
 
         precision = 1/t^2 + sum (1/v_k - 1/t^2),    value = sum y_k/v_k / precision
     """
-    found = _read(answers)
+    found = _read(answers, config)
     weights = _fitted(found)
     people = (8 * config.prior_noise_share) ** 2
     said: dict[tuple[str, str], list[_Worth]] = {}
@@ -125,8 +126,12 @@ class _Worth:
     estimate: Estimate
 
 
-def _read(answers: Sequence[Answer]) -> list[tuple[Answer, Reading]]:
-    return [(answer, read(answer.feedback.value["comment"], answer.completions[0].text)) for answer in answers]
+def _read(answers: Sequence[Answer], config: SignalConfig) -> list[tuple[Answer, Reading]]:
+    known = Aspects.with_own(config.aspects) if config.aspects else None
+    return [
+        (answer, read(answer.feedback.value["comment"], answer.completions[0].text, own_aspects=known))
+        for answer in answers
+    ]
 
 
 def _fitted(found: Sequence[tuple[Answer, Reading]]) -> grades.GradeWeights:
