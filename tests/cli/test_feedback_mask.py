@@ -81,6 +81,7 @@ def test_a_store_is_masked_into_another(run, here):
     [
         (["mask", "rows.jsonl", "--types", "EMIAL"], "--types: 'EMIAL' is unknown. Did you mean 'EMAIL'"),
         (["mask", "rows.jsonl", "--reveal"], "--reveal: needs FILE, --vault FILE and --out FILE"),
+        (["mask", "rows.jsonl", "--engine", "no_such_engine:find"], "--engine: 'no_such_engine:find' cannot be used"),
         (["mask", "none.jsonl"], "none.jsonl: no such file"),
         (["mask", "rows.jsonl", "--out", "-", "--json"], "--json: would stand among the lines"),
     ],
@@ -94,6 +95,15 @@ def test_a_store_is_not_masked_into_itself(run, here, capsys):
     run("import", "rows.jsonl")
     assert main(["feedback", "mask", "--into", "sqlite:///burnish.db"]) == 2
     assert "is the store that is read" in capsys.readouterr().err
+
+
+def test_an_engine_of_another_package_is_asked_too(run, here, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    (here / "ner.py").write_text(
+        "def find(text):\n    yield from [(0, 4, 'VERB')] if text[:4] in ('Mail', 'Call') else []\n"
+    )
+    out = json.loads(run("mask", "rows.jsonl", "--engine", "ner:find", "--json")[1])
+    assert out["by_type"] == {"EMAIL": 3, "PHONE": 2, "VERB": 4}
 
 
 def test_only_the_types_that_are_asked_for(run):

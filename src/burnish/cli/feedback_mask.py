@@ -14,7 +14,7 @@ from burnish.errors import InputError, nearest
 from burnish.progress import counted
 
 if TYPE_CHECKING:
-    from burnish.feedback.masking import Masker, Tally, Vault
+    from burnish.feedback.masking import Finder, Masker, Tally, Vault
     from burnish.store import Entry, Line, Store
 
 DEFAULT_KEY = "burnish-mask.key"
@@ -54,6 +54,11 @@ def add_key_arguments(parser: argparse.ArgumentParser) -> None:
         "--key-file", default=DEFAULT_KEY, metavar="FILE", help=f"key of the placeholders (default {DEFAULT_KEY}; made)"
     )
     parser.add_argument("--vault", metavar="FILE", help="keep what was masked here, sealed by the key")
+    parser.add_argument(
+        "--engine",
+        metavar="MODULE:FUNCTION",
+        help="ask this too, text -> (start, end, type)s: an engine of named entities",
+    )
 
 
 def masker_of(args: argparse.Namespace, *, keep: bool = True) -> Masker:
@@ -69,12 +74,27 @@ def masker_of(args: argparse.Namespace, *, keep: bool = True) -> Masker:
     for name in types or ():
         if name not in TYPES:
             raise InputError(f"--types: {name!r} is unknown.{nearest(name, TYPES)}")
+    engines = [_engine(args.engine)] if args.engine else []
     if not keep:
-        return Masker(make_key(), types)
+        return Masker(make_key(), types, engines)
     if not Path(args.key_file).exists():
         progress.say(f"{args.key_file}: a key was made for the placeholders; keep it, or nothing is masked alike again")
     key = read_key(args.key_file, create=True)
-    return Masker(key, types, vault=Vault(args.vault, key) if args.vault else None)
+    return Masker(key, types, engines, Vault(args.vault, key) if args.vault else None)
+
+
+def _engine(name: str) -> Finder:
+    """Return a finder made of somebody's function; raises InputError where there is none of that name."""
+    import importlib
+
+    from burnish.feedback.masking import Finding
+
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"--engine: {name!r} cannot be used ({error}). Write MODULE:FUNCTION.") from None
+    return lambda text: [Finding(start, end, type_) for start, end, type_ in found(text)]
 
 
 def masked_name(author: str, key_file: str) -> str:
