@@ -2,8 +2,10 @@
 
 import pytest
 
+from burnish.feedback.kinds import comment
 from burnish.feedback.rows import Given, to_entry
-from burnish.feedback.signals import SignalConfig, signals_from
+from burnish.feedback.signals import SignalConfig, answers_of, signals_from
+from burnish.feedback.words.reading import Estimate, Reading
 from burnish.records import Critique, Score
 
 TEXT = "The tower is in Paris. It was built in 1876. It is made of iron."
@@ -71,6 +73,15 @@ def test_grades_beside_comments_teach_what_words_are_worth():
     assert scores(new)[""].value < -1.5
     taught = scores(*mild, new).get("")
     assert taught is None or taught.value > scores(new)[""].value + 0.5
+
+
+def test_a_model_may_read_in_the_rules_place():
+    (answer,) = answers_of(entries({"comment": "C'est affreux, les faits sont faux."})[0])
+    read = Reading("", (), Estimate(-3.0, 1.0), {"correctness": Estimate(-3.0, 1.0)})
+    found = {each.aspect: each for each in comment.scores_of([(answer, read)], SignalConfig())}
+    assert found["correctness"].value == pytest.approx(-3.0)
+    assert found[""].value < -2
+    assert comment.critiques_of([(answer, read)])[0].aspect == "correctness"
 
 
 def test_scores_are_on_the_scale_asked_for():

@@ -82,6 +82,15 @@ def gathered(current: Mapping[str, Sequence[Answer]]) -> list[Answer]:
 
 
 def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critique]:
+    return critiques_of(_read(answers, config))
+
+
+def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
+    return scores_of(_read(answers, config), config)
+
+
+def critiques_of(found: Sequence[tuple[Answer, Reading]]) -> list[Critique]:
+    """One critique for each comment with its reading, whoever read it: the rules, or a model (`words.asked`)."""
     return [
         Critique(
             prompt=answer.prompt,
@@ -91,11 +100,11 @@ def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critiq
             spans=_spans(reading),
             feedback_ids=(answer.feedback.id,),
         )
-        for answer, reading in _read(answers, config)
+        for answer, reading in found
     ]
 
 
-def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
+def scores_of(found: Sequence[tuple[Answer, Reading]], config: SignalConfig) -> list[Score]:
     """Scores of completions out of what people said of them, on `config.scale`; nothing where the words are unsure.
 
     What one comment says, y_k with variance v_k, is by itself a guess at the mean of such completions' grades: drawn
@@ -103,7 +112,6 @@ def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
 
         precision = 1/t^2 + sum (1/v_k - 1/t^2),    value = sum y_k/v_k / precision
     """
-    found = _read(answers, config)
     weights = _fitted(found)
     people = (8 * config.prior_noise_share) ** 2
     said: dict[tuple[str, str], list[_Worth]] = {}
