@@ -2,7 +2,8 @@
 
     python benchmarks/people.py scores     orders from comparisons: plain Bradley-Terry, CrowdBT, slope and side
     python benchmarks/people.py classes    classes from labels: the majority and Dawid-Skene shrunk by skill
-    python benchmarks/people.py            both
+    python benchmarks/people.py manners    who is called what, on the comparisons above
+    python benchmarks/people.py            all three
 
 Comparisons: 12 items, scores ~ N(0, 1); 8 people with 60 votes each: 4 careful, 2 who guess, 1 who picks the left 90%
 of the time, 1 adversary. A careful person's slope is 1, 1.5 or 2: how far apart the items seem. Labels: 600 items, each
@@ -12,6 +13,7 @@ labelled by 3 of 10 people. 40 seeds each; intervals by bootstrap over seeds. No
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -20,11 +22,14 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 from scipy.stats import kendalltau
 
+from burnish.feedback.crowd import beyond_chance
+from burnish.feedback.person import Estimate, Person
 from burnish.maths.annotators import fit, votes
 from burnish.maths.choice import bradley_terry
 from burnish.maths.crowd_bt import crowd_bt
 from burnish.maths.dawid_skene import dawid_skene, majority
 from burnish.maths.intervals import bootstrap_mean, paired_bootstrap
+from burnish.records import Author
 
 Floats: TypeAlias = NDArray[np.float64]
 ITEMS, VOTES, LABELLED, EACH = 12, 60, 600, 3
@@ -40,13 +45,15 @@ def told(values: Sequence[float] | Floats, digits: int = 3) -> str:
 # -------------------------------------------------------------------------------------------------------------- scores
 
 
-def compared(seed: int, careful: float) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Floats]:
+def compared(
+    seed: int, careful: float, each: int = VOTES
+) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Floats]:
     """True scores, left and right items, people, and whether the left was chosen."""
     generator = np.random.default_rng(seed)
     slopes = np.array([careful] * 4 + [0, 0, 0, -careful])
     sides = np.array([0.0] * 6 + [np.log(9), 0])
     scores = generator.normal(size=ITEMS)
-    person = np.repeat(np.arange(8), VOTES)
+    person = np.repeat(np.arange(8), each)
     left = generator.integers(ITEMS, size=len(person))
     right = (left + generator.integers(1, ITEMS, size=len(person))) % ITEMS
     level = slopes[person] * (scores[left] - scores[right]) + sides[person]
@@ -93,6 +100,34 @@ def _inside(off: Floats, variance: Floats) -> float:
     return float((np.abs(off) < WIDE * np.sqrt(variance)).mean())
 
 
+# ------------------------------------------------------------------------------------------------------------- manners
+
+TRUE_MANNERS = ("careful",) * 4 + ("careless",) * 2 + ("one-sided", "adversarial")
+
+
+def manners_study(seeds: int) -> None:
+    print(f"\nwho is called what, {seeds} seeds, careful slope 1.5: share of people, by votes each")
+    for each in (VOTES, 4 * VOTES):
+        called: dict[str, Counter[str]] = {true: Counter() for true in TRUE_MANNERS}
+        for seed in range(seeds):
+            _, *vote = compared(seed, 1.5, each)
+            given = votes(*vote, n_items=ITEMS, n_people=8)
+            found, beyond = fit(given), beyond_chance(given)
+            assert beyond is not None, "both halves link people"
+            for k, true in enumerate(TRUE_MANNERS):
+                person = Person(
+                    Author(str(k)),
+                    {"comparison": each},
+                    slope=Estimate(float(found.slope_K[k]), float(np.sqrt(found.slope_variance_K[k]))),
+                    side=Estimate(float(found.side_K[k]), float(np.sqrt(found.side_variance_K[k]))),
+                    follows={"vote": float(beyond[k])},
+                )
+                called[true][person.manner.value] += 1
+        for true, counts in called.items():
+            told = ", ".join(f"{name} {number / counts.total():.2f}" for name, number in counts.most_common())
+            print(f"  {each:4} votes, {true:12} {told}")
+
+
 # ------------------------------------------------------------------------------------------------------------- classes
 
 CROWDS: dict[str, Callable[[], list[float]]] = {
@@ -134,13 +169,12 @@ def _accuracies(seed: int, errors: Floats, classes: int) -> tuple[float, float, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Is the truth found in spite of careless and contrary people?")
-    parser.add_argument("study", nargs="?", choices=("scores", "classes"), help="default: both")
+    parser.add_argument("study", nargs="?", choices=("scores", "manners", "classes"), help="default: all")
     parser.add_argument("--seeds", type=int, default=40, help="default: 40")
     args = parser.parse_args()
-    if args.study != "classes":
-        scores_study(args.seeds)
-    if args.study != "scores":
-        classes_study(args.seeds)
+    studies = {"scores": scores_study, "manners": manners_study, "classes": classes_study}
+    for name in [args.study] if args.study else studies:
+        studies[name](args.seeds)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,29 @@ def test_strangers_who_share_no_question_are_told_so():
     assert "no two people voted on the same items" in report.notes[0]
 
 
+def test_where_everybody_guesses_hardly_anybody_is_called_careful():
+    generator = np.random.default_rng(3)
+    made = []
+    for number in range(200):
+        prompt = Prompt.of(str(number))
+        texts = (Completion(prompt.id, "a"), Completion(prompt.id, "b"))
+        ids = tuple(text.id for text in texts)
+        records = tuple(
+            Feedback(
+                f"{number}{who}",
+                "comparison",
+                prompt.id,
+                ids,
+                {"chosen": int(generator.random() < 0.5)},
+                Author(f"p{who}"),
+            )
+            for who in generator.permutation(20)[:3]
+        )
+        made.append(Entry(prompt, texts, records))
+    manners = people(made).by_manner
+    assert manners.get(Manner.CAREFUL, 0) + manners.get(Manner.ADVERSARIAL, 0) <= 4
+
+
 def test_a_manner_is_named_only_when_it_is_sure():
     kinds = {"comparison": 40}
     unsure = Person(Author("x"), kinds, slope=Estimate(0.4, 0.5), side=Estimate(0.0, 0.3))

@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from burnish.errors import InputError
 from burnish.feedback.answers import Answer, SignalConfig, newest
 from burnish.feedback.graders import person_number
 from burnish.maths import annotators
 from burnish.maths.annotators import Annotators
 from burnish.maths.propagation import Votes
 from burnish.records import Author
+
+Floats: TypeAlias = NDArray[np.float64]
 
 LEAST_SIGHT = 0.05
 """Nobody's ranking counts for less: a model of rankings has no way to turn one round."""
@@ -88,6 +93,43 @@ def as_votes(answer: Answer) -> Iterator[Answer]:
             ids = tuple(each.id for each in pair)
             vote = replace(said, kind="comparison", completion_ids=ids, value={"chosen": int(above[0] == second)})
             yield Answer(answer.prompt, pair, vote)
+
+
+def beyond_chance(votes: Votes) -> Floats | None:
+    """How far each person's votes go with the order that votes they had no part in show, in standard errors.
+
+    Half of the votes, drawn at random, are fitted; every other vote is held against that fit, and the other way round.
+    z = sum (share - 1/2) e / sqrt(sum ((share - 1/2) e)^2), e = 2 P(left | other half) - 1: about normal for somebody
+    who guesses, whatever the fit made of chance. None where a half shows nothing.
+    """
+    half_V = np.random.default_rng(0).random(len(votes.left_V)) < 0.5
+    product_V = np.zeros(len(half_V))
+    for fitted, held in ((half_V, ~half_V), (~half_V, half_V)):
+        try:
+            found = annotators.fit(_part(votes, fitted))
+        except InputError:
+            return None
+        left_V, right_V = votes.left_V[held], votes.right_V[held]
+        linked_V = found.island_I[left_V] == found.island_I[right_V]
+        lean_V = np.tanh((found.scores_I[left_V] - found.scores_I[right_V]) / 2) * linked_V
+        product_V[held] = (votes.share_V[held] - 0.5) * lean_V
+    total_K = np.bincount(votes.person_V, product_V, votes.n_people)
+    spread_K = np.sqrt(np.bincount(votes.person_V, product_V**2, votes.n_people))
+    return np.where(spread_K > 0, total_K / np.maximum(spread_K, 1e-12), 0.0)
+
+
+def _part(votes: Votes, rows: NDArray[np.bool_]) -> Votes:
+    columns = (votes.left_V, votes.right_V, votes.person_V, votes.share_V)
+    left_V, right_V, person_V, share_V = (column[rows] for column in columns)
+    return annotators.votes(
+        left_V,
+        right_V,
+        person_V,
+        share_V,
+        n_items=votes.n_items,
+        n_people=votes.n_people,
+        sided=votes.sided_V[rows],
+    )
 
 
 def sights(answers: Sequence[Answer], config: SignalConfig) -> dict[Author, float]:

@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from burnish.errors import InputError
 from burnish.feedback import crowd, habits, kinds, similar
@@ -26,6 +27,7 @@ from burnish.maths.grades import graded_response, grades
 from burnish.records import Author
 from burnish.store import Entry
 
+Floats: TypeAlias = NDArray[np.float64]
 Who: TypeAlias = tuple[str, str]
 """(author kind, author id)"""
 
@@ -74,9 +76,16 @@ def people(entries: Iterable[Entry], config: SignalConfig | None = None) -> Peop
         person = Person(Author(who[1], who[0]), Counter(answer.feedback.kind for answer in given))  # type: ignore[arg-type]
         for kind, told in graded.items():
             if who in told:
-                sees, strict = told[who]
-                person = replace(person, sees={**person.sees, kind: sees}, strict={**person.strict, kind: strict})
-        person = replace(person, **voted.get(who, {}), **_order_and_pace(given, shares), copied=copies.get(who))
+                sees, strict, follows = told[who]
+                person = replace(
+                    person,
+                    sees={**person.sees, kind: sees},
+                    strict={**person.strict, kind: strict},
+                    follows={**person.follows, kind: follows},
+                )
+        by_votes = voted.get(who, {})
+        by_votes["follows"] = {**person.follows, **by_votes.get("follows", {})}
+        person = replace(person, **by_votes, **_order_and_pace(given, shares), copied=copies.get(who))
         person = replace(person, gold=_gold(given, gold), same_again=_again(given))
         found.append(person)
     return People(tuple(sorted(found, key=lambda each: (-each.answers, each.author.id))), tuple(notes))
@@ -97,7 +106,7 @@ def _votes(answers: Sequence[Answer], config: SignalConfig, notes: list[str]) ->
         return {}
     votes, found = fitted.votes, fitted.found
     others_V = found.others_say()
-    company_K = _company(fitted)
+    company_K, beyond_K = _company(fitted), crowd.beyond_chance(votes)
     rows = defaultdict(list)
     for row, person in enumerate(votes.person_V.tolist()):
         rows[person].append(row)
@@ -115,6 +124,7 @@ def _votes(answers: Sequence[Answer], config: SignalConfig, notes: list[str]) ->
             "side": Estimate(float(found.side_K[number]), float(np.sqrt(found.side_variance_K[number])))
             if votes.sided_V[mine].any()
             else None,
+            "follows": {} if beyond_K is None else {"vote": float(beyond_K[number])},
             "with_others": Share(hits, len(lean)) if len(lean) else None,
             "drift": habits.drift(surprise),
             "has_company": bool(company_K[number]),
@@ -130,8 +140,14 @@ def _company(fitted: crowd.Crowd) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.bincount(met[:, 1], several, len(fitted.people)) > 0
 
 
-def _grades(kind: str, answers: Sequence[Answer], notes: list[str]) -> dict[Who, tuple[Estimate, Estimate]]:
-    """Slope and strictness of everybody who graded."""
+def _beyond_chance(own: Floats, others: Floats) -> float:
+    """Sum of products in standard errors of what it is when one of the two is noise around its mean of zero."""
+    spread = float(np.sqrt(np.square(own * others).sum()))
+    return float(own @ others) / spread if spread > 0 else 0.0
+
+
+def _grades(kind: str, answers: Sequence[Answer], notes: list[str]) -> dict[Who, tuple[Estimate, Estimate, float]]:
+    """Slope and strictness of everybody who graded, and how far their grades go with the others'."""
     asked = ((_question(answer), answer) for answer in answers if answer.feedback.kind == kind)
     given = newest(asked)
     if not given:
@@ -156,13 +172,18 @@ def _grades(kind: str, answers: Sequence[Answer], notes: list[str]) -> dict[Who,
     except InputError as error:
         notes.append(f"{kind}: {error}")
         return {}
-    return {
-        who: (
+    size_N, total_N = np.bincount(item_N)[item_N], np.bincount(item_N, value_N)[item_N]
+    others_N = np.where(size_N > 1, (total_N - value_N) / np.maximum(size_N - 1, 1), np.nan)
+    told = {}
+    for who, k in numbers.items():
+        mine = np.flatnonzero((person_N == k) & (size_N > 1))
+        own, others = value_N[mine] - value_N[mine].mean(), others_N[mine] - others_N[mine].mean()
+        told[who] = (
             Estimate(float(found.slope_K[k]), float(np.sqrt(found.slope_variance_K[k]))),
             Estimate(float(found.strict_K[k]), float(np.sqrt(found.strict_variance_K[k]))),
+            _beyond_chance(own, others),
         )
-        for who, k in numbers.items()
-    }
+    return told
 
 
 # --------------------------------------------------------------------------------------------- figures without a model

@@ -41,6 +41,8 @@ HURRIED = 0.2
 """Share of hurried answers that is told; a few clicks come fast to everybody."""
 SURE = 0.85
 """Posterior probability at which a manner is named."""
+BEYOND_CHANCE = 1.645
+"""Standard errors that one in twenty who guess would reach."""
 ONE_ANSWER_SHARE = 0.8
 SLIGHT = 0.33
 """Slopes between minus this and this are a guesser's; 1 is a careful person's."""
@@ -98,6 +100,9 @@ class Person:
     """The same slope in ratings and thumbs, by kind."""
     strict: Mapping[str, Estimate] = field(default_factory=dict)
     """How much stricter than the group, in logits, by kind."""
+    follows: Mapping[str, float] = field(default_factory=dict)
+    """By "vote" or kind: how far answers go with the others', in standard errors of somebody who guesses. Slopes are
+    relative to each other, so where all guess some look careful; this tells."""
     with_others: Share | None = None
     """Votes for what others say, where others lean."""
     gold: Share | None = None
@@ -150,9 +155,15 @@ class Person:
         if self.run_share >= ONE_ANSWER_SHARE:
             return Manner.ONE_ANSWER
         for manner in (Manner.ONE_SIDED, Manner.ADVERSARIAL, Manner.CARELESS, Manner.CAREFUL):
-            if chances.get(manner, 0.0) >= SURE:
+            if chances.get(manner, 0.0) >= SURE and self._bears_out(manner):
                 return manner
         return Manner.UNCLEAR
+
+    def _bears_out(self, manner: Manner) -> bool:
+        """Whether agreement with the others, counted without a model, does not contradict the manner."""
+        sign = {Manner.CAREFUL: 1.0, Manner.ADVERSARIAL: -1.0}.get(manner, 0.0)
+        kind = "vote" if self.slope else next(iter(self.sees), "")
+        return not sign or kind not in self.follows or sign * self.follows[kind] >= BEYOND_CHANCE
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -167,6 +178,7 @@ class Person:
             "side": _told(self.side),
             "sees": {kind: _told(found) for kind, found in self.sees.items()},
             "strict": {kind: _told(found) for kind, found in self.strict.items()},
+            "follows_z": dict(self.follows),
             **{name: _told(getattr(self, name)) for name in ("with_others", "gold", "same_again", "copied")},
             "drift_p": self.drift,
             "longest_run": {"what": self.run, "p": self.run_chance} if self.run else None,

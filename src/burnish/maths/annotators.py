@@ -31,7 +31,7 @@ from scipy.special import ndtri
 from burnish.errors import InputError
 from burnish.maths.blocks import Blocks
 from burnish.maths.choice import islands, logistic_normal
-from burnish.maths.propagation import Model, Votes, careful, island_means
+from burnish.maths.propagation import Model, State, Votes, careful, island_means
 from burnish.records import Interval
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -40,7 +40,7 @@ Ints: TypeAlias = NDArray[np.int64]
 MOST_LINKED = 2_000
 """Items on one island; the time grows with the third power, minutes from here on."""
 _ROUNDS = 400
-_SETTLED = 1e-4  # largest move of a slope or a side in one round
+_SETTLED = 1e-4  # largest move in one round of a slope or a side; ten times that of a score, in logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +159,11 @@ def fit(given: Votes) -> Annotators:
         )
     model = Model(given, island_I)
     state = model.start()
-    rounds, moved = 0, np.inf
+    rounds, moved, before = 0, np.inf, _told(state)
     while rounds < _ROUNDS and moved > _SETTLED:
-        before, rounds = state, rounds + 1
-        state = model.group(model.people(model.scores(state)))
-        moves = np.concatenate([state.slope_K - before.slope_K, state.side_K - before.side_K])
-        moved = float(np.abs(moves).max())
+        state, rounds = model.group(model.people(model.scores(state))), rounds + 1
+        now = _told(state)
+        moved, before = float(np.abs(now - before).max()), now
     state = model.scores(state)
     unit = careful(state.slope_K)
     variance_K22, cells = model.joint(state)
@@ -189,6 +188,12 @@ def fit(given: Votes) -> Annotators:
         cells=cells * unit**2,
         blocks=model.blocks,
     )
+
+
+def _told(state: State) -> Floats:
+    """What is told in the end, free of the stretch between slopes and scores, which may still creep."""
+    unit = careful(state.slope_K)
+    return np.concatenate([state.slope_K / unit, state.side_K, 0.1 * unit * state.mean_I])
 
 
 def _need_company(given: Votes, island_I: Ints) -> None:

@@ -23,6 +23,9 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _GUESS = 2.0  # people that the guessed spreads count as
 _SLOPE, _SLOPE_SPREAD, _SIDE_SPREAD = 1.0, 1.0, 1.0  # guesses of mu, tau, beta
+STEEPEST = 8.0
+"""Largest slope and side before the rescaling: people who never disagree would have infinite ones. Scores are ~ N(0, 1)
+there, so such a person decides three pairs of four with 97% and more."""
 MOST_PEOPLE = 1_000
 """With more, how one person's slope hangs together with another's is left out: a table of all with all is too big."""
 _NUMBERS = 4_000_000  # held at once when covariances are put together: 32 MB
@@ -123,7 +126,8 @@ class Model:
         )
         variance_K22 = np.linalg.inv(self._information(state, vote)).astype(np.float64)
         step_K2 = np.clip(np.einsum("kij,kj->ki", variance_K22, force_K2), -1, 1)
-        slope_K, side_K = state.slope_K + step_K2[:, 0], state.side_K + step_K2[:, 1]
+        slope_K = np.clip(state.slope_K + step_K2[:, 0], -STEEPEST, STEEPEST)
+        side_K = np.clip(state.side_K + step_K2[:, 1], -STEEPEST, STEEPEST)
         return replace(state, slope_K=slope_K, side_K=side_K, variance_K22=variance_K22)
 
     def group(self, state: State) -> State:
