@@ -29,13 +29,6 @@ from burnish.models.answering import Choice, Failure
 from burnish.records import Completion, Feedback, Prompt, content_id
 
 FORM = "rubric"
-SHAPE = Shape(
-    (
-        Field("reason", about="why, in one sentence"),
-        Field("evidence", "quotes", about='quotes of the text, word for word, that show a "yes"; [] for a "no"'),
-        Field("verdict", "choice", choices=("yes", "no")),
-    )
-)
 ANSWERED_AT_LEAST = 0.5
 """Share of the criteria's weight that has to be answered."""
 
@@ -52,6 +45,16 @@ class Criterion:
     """Not met: the score is at most the rubric's `cap`."""
     evidence: bool = False
     """Whether a "yes" has to be shown by a quote."""
+    yes: str = "yes"
+    """The word for it that is asked for: where a small model's "yes" says little, "positive" may say much."""
+    no: str = "no"
+
+    @property
+    def shape(self) -> Shape:
+        """What is asked in words: a reason, the evidence, and the verdict last."""
+        about = f'quotes of the text, word for word, that show "{self.yes}"; [] for "{self.no}"'
+        reason, evidence = Field("reason", about="why, in one sentence"), Field("evidence", "quotes", about=about)
+        return Shape((reason, evidence, Field("verdict", "choice", choices=(self.yes, self.no))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ class Rubric:
     @property
     def id(self) -> str:
         """Content hash: another question or weight is another rubric."""
-        return content_id("r", [[c.id, c.question, c.weight, c.essential, c.evidence] for c in self.criteria])
+        asked = [[c.id, c.question, c.weight, c.essential, c.evidence, c.yes, c.no] for c in self.criteria]
+        return content_id("r", asked)
 
     @classmethod
     def load(cls, path: Path) -> Rubric:
@@ -149,9 +153,12 @@ class Checklist:
     ) -> list[Part]:
         """Return one criterion's part for each text."""
         if self.logprobs == "auto" and self.asker.tells_logprobs and not criterion.evidence:
-            texts = [_text(criterion, one, "Answer with yes or no and nothing else.") for one in asked]
-            return [_from_choice(criterion, choice) for choice in self.asker.choose(texts, ("yes", "no"))]
-        replies = self.asker.ask([_text(criterion, one, SHAPE.asks()) for one in asked], SHAPE, seed=seed)
+            asks = f"Answer with {criterion.yes} or {criterion.no} and nothing else."
+            options = (criterion.yes, criterion.no)
+            choices = self.asker.choose([_text(criterion, one, asks) for one in asked], options)
+            return [_from_choice(criterion, choice) for choice in choices]
+        shape = criterion.shape
+        replies = self.asker.ask([_text(criterion, one, shape.asks()) for one in asked], shape, seed=seed)
         return [
             _from_reply(criterion, reply, one.shown[0], group[0].text)
             for reply, one, group in zip(replies, asked, completions, strict=True)
@@ -226,15 +233,15 @@ def _text(criterion: Criterion, one: Fenced, asks: str) -> str:
 def _from_choice(criterion: Criterion, choice: Choice) -> Part:
     if isinstance(choice, Failure):
         return Part(criterion.id, None, criterion.weight, str(choice))
-    yes = 1 / (1 + math.exp(min(700.0, choice["no"] - choice["yes"])))
-    return Part(criterion.id, yes, criterion.weight, f"P(yes) = {yes:.2f}")
+    yes = 1 / (1 + math.exp(min(700.0, choice[criterion.no] - choice[criterion.yes])))
+    return Part(criterion.id, yes, criterion.weight, f"P({criterion.yes}) = {yes:.2f}")
 
 
 def _from_reply(criterion: Criterion, reply: Reply, shown: str, original: str) -> Part:
     if reply.answers is None:
         return Part(criterion.id, None, criterion.weight, reply.failure)
     quotes = tuple(reply.answers.get("evidence", ()))
-    said_yes = reply.answers["verdict"] == "yes"
+    said_yes = reply.answers["verdict"] == criterion.yes
     there = [quote for quote in quotes if find(quote, shown) is not None]
     spans = tuple(replace(span, label=criterion.id) for quote in there if (span := find(quote, original)) is not None)
     if said_yes and criterion.evidence and not there:
