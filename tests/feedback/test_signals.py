@@ -115,6 +115,15 @@ def test_a_correction_is_preferred_to_its_original():
     assert preference.margin == pytest.approx(4 * 1 / 2)  # one of two pieces is new
 
 
+def test_a_correction_is_counted_with_what_others_compared():
+    """One who corrects A to A! and one who prefers A! outright are two votes on one pair."""
+    corrected = {"prompt": "Hi", "completion": "A", "correction": "A!", "author": "ana"}
+    compared = {"prompt": "Hi", "chosen": "A!", "rejected": "A", "author": "bo"}
+    (preference,) = (each for each in signals_from(entries(corrected, compared)) if isinstance(each, Preference))
+    assert (preference.probability, preference.margin) == (pytest.approx(3 / 4), pytest.approx(2))
+    assert len(preference.feedback_ids) == 2
+
+
 def test_a_correction_says_in_a_critique_where_the_original_was_wrong():
     row = {"prompt": "Hi", "completion": "The lamp glow in white.", "correction": "The lamp glows white."}
     (critique,) = (signal for signal in signals_from(entries(row)) if isinstance(signal, Critique))

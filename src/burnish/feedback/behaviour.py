@@ -18,7 +18,8 @@ A few showings say little, so r^ is drawn towards the rate of all other completi
 
 m that rate, t = m (1 - m) / (2a + 1) how far texts differ (Beta(2a m, 2a (1 - m)), a = `SignalConfig.prior_votes`), and
 v what r^ may be off by: its sampling variance under the model plus the squared bias that clipping leaves. Without
-position bias this is exactly the Beta posterior of `burnish.feedback.votes`.
+position bias the value is the mean of the Beta posterior (`burnish.feedback.votes`), and the variance what that
+posterior's is expected to be before the data are seen.
 """
 
 from __future__ import annotations

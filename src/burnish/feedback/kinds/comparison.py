@@ -16,6 +16,7 @@ from typing import Any
 from burnish.errors import InputError
 from burnish.feedback import fields, votes
 from burnish.feedback.answers import Answer, SignalConfig
+from burnish.feedback.corrections import align
 from burnish.maths.agreement import Metric
 from burnish.records import Preference
 
@@ -76,7 +77,22 @@ def opinions(answer: Answer) -> list[tuple[Hashable, float]]:
 
 
 def to_preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Preference]:
-    return votes.preferences(answers, config)
+    """Preferences by votes (`burnish.feedback.votes`); a margin where a strength was given or a text was corrected.
+
+    A correction's margin, in rating units: the share of words that had to be changed, times half the width of the
+    scale. A text that had to be written anew is as far from its correction as a middling one from the best.
+    """
+    corrected = {
+        frozenset(answer.feedback.completion_ids) for answer in answers if "corrected" in answer.feedback.value
+    }
+    made = []
+    for preference in votes.preferences(answers, config):
+        pair = frozenset((preference.chosen.id, preference.rejected.id))
+        if preference.margin is None and pair in corrected:
+            changed = align(preference.rejected.text, preference.chosen.text).share
+            preference = replace(preference, margin=changed * config.width / 2)
+        made.append(preference)
+    return made
 
 
 def also(answer: Answer) -> list[Answer]:

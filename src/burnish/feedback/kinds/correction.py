@@ -2,7 +2,7 @@
 
 Value: `{"correction": "..."}`, or a list where the text was mended in several goes: each next version, the last as it
 should read. It shows what to imitate (a demonstration), says that each version is better than the one before (a
-preference, whose margin is how much of the text had to be changed) and where the original was wrong (a critique with
+comparison, whose margin is how much of the text had to be changed) and where the original was wrong (a critique with
 spans and the revision). The words are aligned by `burnish.feedback.corrections`.
 How near the original was to its correction is no signal of its own: it would count what the preference says twice.
 `burnish.feedback.corrections.graded` gives it to those who want a reward of it.
@@ -10,16 +10,16 @@ How near the original was to its correction is no signal of its own: it would co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from burnish.errors import InputError
-from burnish.feedback import fields, votes
+from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig
 from burnish.feedback.corrections import Alignment, Operation, align, marks
-from burnish.records import Completion, Critique, Demonstration, Preference
+from burnish.records import Completion, Critique, Demonstration
 
 FIELDS = ("completion", "correction")
 
@@ -62,16 +62,6 @@ def to_demonstrations(answers: Sequence[Answer], config: SignalConfig) -> list[D
     return [Demonstration(answer.prompt, corrected(answer), feedback_ids=(answer.feedback.id,)) for answer in answers]
 
 
-def to_preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Preference]:
-    """Each version over the one before it, several people's corrections of one text fitted together.
-
-    `margin`, in rating units: the share of words that had to be changed, times half the width of the scale: a text
-    that had to be written anew is as far from its correction as a middling one from the best.
-    """
-    preferences = votes.preferences([won for answer in answers for won in _comparisons(answer)], config)
-    return [replace(each, margin=_margin(each, config)) for each in preferences]
-
-
 def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critique]:
     """What was changed, in words and as spans of the original, with the text as it should read.
 
@@ -101,6 +91,12 @@ def corrected(answer: Answer) -> Completion:
     return Completion(answer.prompt.id, _versions(answer.feedback.value)[-1])
 
 
+def also(answer: Answer) -> list[Answer]:
+    """A comparison for each version, which it wins against the one before; counted with what was compared outright."""
+    texts = [Completion(answer.prompt.id, text) for text in _versions(answer.feedback.value)]
+    return [_won(answer, after, before) for before, after in pairwise([answer.completions[0], *texts])]
+
+
 def in_words(alignment: Alignment) -> str:
     """What was changed, a line for each change."""
     lines = []
@@ -116,17 +112,13 @@ def in_words(alignment: Alignment) -> str:
     return "\n".join(lines) or "Only spaces differ."
 
 
-def _comparisons(answer: Answer) -> Iterator[Answer]:
-    """A comparison for each version, which it wins against the one before."""
-    texts = [Completion(answer.prompt.id, text) for text in _versions(answer.feedback.value)]
-    for before, after in pairwise([answer.completions[0], *texts]):
-        ids = (after.id, before.id)
-        won = replace(answer.feedback, kind="comparison", value={"chosen": 0}, completion_ids=ids)
-        yield Answer(answer.prompt, (after, before), won)
-
-
-def _margin(preference: Preference, config: SignalConfig) -> float:
-    return align(preference.rejected.text, preference.chosen.text).share * config.width / 2
+def _won(answer: Answer, after: Completion, before: Completion) -> Answer:
+    """Nobody was shown the two side by side, so it says nothing of a liking for one side."""
+    value = {"chosen": 0, "corrected": True, "order": "unknown"}
+    ids = (after.id, before.id)
+    return Answer(
+        answer.prompt, (after, before), replace(answer.feedback, kind="comparison", value=value, completion_ids=ids)
+    )
 
 
 def _versions(value: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from burnish.errors import InputError, nearest
 from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig
+from burnish.feedback.kinds import correction
 from burnish.records import Critique, Span
 
 FIELDS = ("completion", "suggestion", "edits")
@@ -88,12 +89,13 @@ def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critiq
 
 
 def also(answer: Answer) -> list[Answer]:
-    """A correction, where the author said how the text should read; it lacks the critique, which stands above."""
+    """A correction and its comparison, where the author said how the text should read; the critique stands above."""
     made = answer.feedback.value.get("correction")
     if made is None:
         return []
     value = {"correction": made, "suggested": True}
-    return [replace(answer, feedback=replace(answer.feedback, kind="correction", value=value))]
+    implied = replace(answer, feedback=replace(answer.feedback, kind="correction", value=value))
+    return [implied, *correction.also(implied)]
 
 
 def _edits(given: Sequence[Any], length: int) -> list[dict[str, Any]]:
