@@ -1,4 +1,4 @@
-"""Writes the pages that follow from the code: docs/cli.md, docs/config.md, docs/methods.md.
+"""Writes the pages that follow from the code: docs/cli.md, docs/config.md, docs/methods.md, docs/methods/ and pictures.
 
 python docs/generate.py           write them
 python docs/generate.py --check   say which are out of date, exit 1 if any is (a test calls this)
@@ -7,21 +7,18 @@ python docs/generate.py --check   say which are out of date, exit 1 if any is (a
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
-import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import burnish.methods
-from burnish import config
+from method_pages import DOCS, NOTICE, index_page, method_page
+from pictures import which_method
+
+from burnish import config, methods
 from burnish.cli.main import VERBS, help_text, parser_of
 from burnish.cli.run import settings
-
-DOCS = Path(__file__).resolve().parent
-NOTICE = "<!-- Written by docs/generate.py from the code: change it there, then `make docs`. -->"
 
 
 def cli_page() -> str:
@@ -101,24 +98,14 @@ def _settings(section: str, rows: list[str]) -> str:
     return f"{title}\n\n| setting | default | takes | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
-def methods_page() -> str:
-    """Return docs/methods.md: every method with its formula, sources and settings, out of its one file."""
-    parts = [
-        "# Methods",
-        NOTICE,
-        "A method is one file of `src/burnish/methods/`; what stands here is that file's own docstring and settings.",
-    ]
-    for found in pkgutil.iter_modules(burnish.methods.__path__):
-        module: Any = importlib.import_module(f"burnish.methods.{found.name}")
-        parts += [f"## `{found.name}`", f"```text\n{inspect.cleandoc(module.__doc__ or '')}\n```"]
-        rows = [
-            f"| `{key.name}` | `{key.default}` | {key.expects} | {key.doc} |" for key in config.describe(module.Config)
-        ]
-        parts.append("| setting | default | takes | meaning |\n|---|---|---|---|\n" + "\n".join(rows))
-    return "\n\n".join(parts) + "\n"
-
-
-PAGES = {"cli.md": cli_page, "config.md": config_page, "methods.md": methods_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": cli_page,
+    "config.md": config_page,
+    "methods.md": index_page,
+    "which-method.svg": partial(which_method, "en"),
+    "which-method.zh.svg": partial(which_method, "zh"),
+    **{f"methods/{name}.md": partial(method_page, name) for name in methods.names()},
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -129,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     stale = [name for name, page in PAGES.items() if _read(DOCS / name) != page()]
     for name in stale:
         if not args.check:
+            (DOCS / name).parent.mkdir(exist_ok=True)
             (DOCS / name).write_text(PAGES[name](), encoding="utf-8")
         print(f"docs/{name} {'is out of date: make docs' if args.check else 'written'}")
     return 1 if args.check and stale else 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import inspect
 import io
 import itertools
 import os
@@ -21,19 +22,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from burnish import config
+from burnish import config, methods
 from burnish.cli.main import VERBS, parser_of
 from burnish.cli.run import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-GENERATED = {"cli.md", "config.md", "methods.md"}
+METHODS = sorted(file.stem for file in ROOT.glob("src/burnish/methods/[a-z]*.py"))
+PICTURES = {"which-method.svg", "which-method.zh.svg"}
+GENERATED = {"cli.md", "config.md", "methods.md", *PICTURES, *(f"methods/{name}.md" for name in METHODS)}
 PAGES = sorted(
     page
     for page in (*ROOT.glob("*.md"), *ROOT.joinpath("docs").rglob("*.md"))
-    if page.name not in GENERATED and page.parent.name != "decisions"
+    if page.name not in {"cli.md", "config.md", "methods.md"} and page.parent.name != "decisions"
 )
 TRANSLATED = sorted(page for page in PAGES if page.name.endswith(".zh.md"))
 
@@ -154,8 +158,15 @@ def test_every_setting_has_its_words():
 
 
 @pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+def generate() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "docs"))
+        yield loaded("docs/generate.py")
+
+
+def loaded(path: str) -> ModuleType:
+    """Return a file of the repository that is in no package as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -167,6 +178,38 @@ def generate() -> ModuleType:
 def test_generated_pages_are_up_to_date(page, generate):
     written = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert written == generate.PAGES[page](), f"docs/{page} is out of date: make docs"
+
+
+def test_every_method_has_a_page_and_no_page_is_left_of_one_that_is_gone(generate):
+    assert set(generate.PAGES) == GENERATED
+    assert sorted(page.stem for page in ROOT.glob("docs/methods/*.md")) == METHODS
+
+
+MEASURED = {
+    "reached": 0.972,
+    "interval": [0.961, 0.983],
+    "optimum": 1.0,
+    "optimum_is": "the best completion to every prompt",
+    "seeds": 5,
+    "completions": 28_800,
+}
+"""What benchmarks/toys.py writes of a method into docs/toys.json; the numbers are made up."""
+
+
+def test_a_method_page_shows_what_was_measured_and_nothing_where_nothing_was(generate):
+    page = generate.method_page("dpo", {"dpo": MEASURED})
+    assert "| 0.972 | 0.961 to 0.983 | 1.000 | 97.2% | 5 | 28,800 |" in page
+    assert "known exactly: the best completion to every prompt." in page
+    assert "## Measured" not in generate.method_page("ipo", {"dpo": MEASURED})
+    index = generate.index_page({"dpo": MEASURED})
+    assert next(line for line in index.splitlines() if line.startswith("| [`dpo`]")).endswith("| 97.2% |")
+
+
+def test_a_method_page_links_the_lines_that_compute_its_formula(generate):
+    code = (ROOT / "src/burnish/methods/dpo.py").read_text(encoding="utf-8").splitlines()
+    [row] = [line for line in generate.method_page("dpo", {}).splitlines() if "`loss_N = " in line]
+    [number] = re.findall(r"\.\./\.\./src/burnish/methods/dpo\.py#L(\d+)", row)
+    assert row.split("`")[1] == code[int(number) - 1].strip()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -191,3 +234,56 @@ def shown(page: Path) -> list[tuple[str, str]]:
         for block in blocks(page)
         if block.head.startswith(("bash", "python"))
     ]
+
+
+# ------------------------------------------------------------------------------------------------- a method is added
+
+
+@pytest.fixture
+def added(tmp_path, monkeypatch) -> Iterator[Path]:
+    """The files of docs/adding-a-method.md in an empty folder, its method found among all others."""
+    for block in blocks(ROOT / "docs" / "adding-a-method.md"):
+        language, _, file = block.head.partition(" ")
+        if language == "python" and file:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).write_text(block.code, encoding="utf-8")
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path / "src/burnish/methods")])
+    yield tmp_path
+    sys.modules.pop("burnish.methods.slic", None)
+    del methods.slic
+
+
+def test_the_method_of_the_page_keeps_the_contract(added, tmp_path):
+    contract = loaded("tests/methods/test_contract.py")
+    assert "slic" in contract.NAMES
+    checked = 0
+    for name, check in vars(contract).items():
+        if not name.startswith("test_"):
+            continue
+        for words in cases(check, contract, tmp_path):
+            check(**words)
+            checked += 1
+    assert checked > 15
+
+
+def cases(check: Any, contract: ModuleType, folder: Path) -> Iterator[dict[str, object]]:
+    """Yield the arguments with which the contract suite would call a check on this method."""
+    wanted = list(inspect.signature(check).parameters)
+    configs = contract.every_config("slic") if "config" in wanted else [None]
+    marks = [mark.args for mark in getattr(check, "pytestmark", ()) if mark.args[0] == "value"]
+    for each in configs if "name" in wanted else []:
+        for value in marks[0][1] if marks else [None]:
+            words = {"name": "slic", "config": each, "value": value, "tmp_path": folder}
+            yield {key: word for key, word in words.items() if key in wanted}
+
+
+def test_the_test_of_the_page_passes(added):
+    spec = importlib.util.spec_from_file_location("test_slic", added / "tests/methods/test_slic.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    checks = [check for name, check in vars(module).items() if name.startswith("test_")]
+    assert len(checks) == 5
+    for check in checks:
+        check()

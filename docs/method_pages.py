@@ -1,0 +1,399 @@
+"""A page for each method, docs/methods/NAME.md, and their index, docs/methods.md, out of the methods' own files.
+
+What a page says is the method's docstring, `Config`, `needs` and `METRICS`; what it reached on the world whose optimum
+is known comes out of docs/toys.json, which `python benchmarks/toys.py --json docs/toys.json` writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import code_links
+
+from burnish import config, methods
+from burnish.cli.train import listing
+from burnish.errors import InputError
+from burnish.records import Critique, Demonstration, Preference, Score
+
+DOCS = Path(__file__).resolve().parent
+NOTICE = "<!-- Written by docs/generate.py from the code: change it there, then `make docs`. -->"
+TOYS = DOCS / "toys.json"
+MEASURE = "python benchmarks/toys.py --json docs/toys.json"
+
+COMPUTES = ("loss", "targets", "act")
+"""Functions whose statements stand beside the formula."""
+DOES = ("prepare", "ask", "sampling", "choose")
+"""Functions that move texts rather than compute."""
+
+FAMILIES = {
+    "Imitation": "Learn to say what was shown.",
+    "Rewards": "Learn what people like, to score completions with; the language model itself stays as it is.",
+    "Reinforcement": "Draw completions, have them scored, make the better ones likelier.",
+    "Q-learning": "Learn what each token is worth, and let that choose.",
+    "Preferences": "Learn from better and worse completions, without a reward in between.",
+    "Language": "Learn from what people say in words.",
+    "Adversarial": "Learn to be taken for real.",
+}
+
+GIVEN = {
+    Demonstration: ("shown.jsonl", "demonstrations (what was shown, corrected or written by people)", "completion"),
+    Preference: ("pairs.jsonl", "preferences (comparisons, rankings, corrections)", "pair"),
+    Score: ("rated.jsonl", "scores (ratings, thumbs, rubrics)", "rating"),
+    Critique: ("comments.jsonl", "critiques (comments, suggestions, marked parts)", "comment"),
+}
+ROWS = {
+    "completion": '{"prompt": "Name a fruit.", "completion": "A pear."}',
+    "pair": '{"prompt": "Name a fruit.", "chosen": "A pear.", "rejected": "Fruit."}',
+    "rating": '{"prompt": "Name a fruit.", "completion": "A pear.", "rating": 4, "scale": [1, 5]}',
+    "comment": '{"prompt": "Name a fruit.", "completion": "A pear, a pear.", "comment": "You said it twice."}',
+    "spans": '{"prompt": "1 + 1 = ?", "completion": "It is 3.", "spans": [{"start": 6, "end": 7, "label": "wrong"}]}',
+    "text": "any text, in paragraphs",
+}
+UNLIKE = {
+    "pretrain": ("corpus.txt", "text"),
+    "process_reward": ("marked.jsonl", "spans"),
+    "span_reward": ("marked.jsonl", "spans"),
+}
+"""Methods that take their signals in another form than most of the kind."""
+
+VIEWS = {
+    "reference": "the untouched model's log-probs beside the policy's (with an adapter: the same weights without it)",
+    "old": "the policy's own log-probs as they were before the first step on a window",
+    "slow": "a slowly moving copy of its own heads",
+    "teacher": "the policy's log-probs when it has read the feedback as well",
+}
+HEADS = {
+    "reward": "a reward after every completion",
+    "value": "what is to be expected after every token",
+    "q": "what each next token is worth",
+}
+
+
+def family(name: str) -> str:
+    """Return the family of a method, as its needs tell it."""
+    module = methods.load(name)
+    needs = module.needs(module.Config())
+    if not needs.policy:
+        return "Rewards"
+    if "q" in needs.heads:
+        return "Q-learning"
+    if needs.partner:
+        return "Adversarial"
+    if Critique in needs.eats or hasattr(module, "ask"):
+        return "Language"
+    if needs.fresh:
+        return "Reinforcement"
+    return "Preferences" if Preference in needs.eats else "Imitation"
+
+
+# ------------------------------------------------------------------------------------------------------ the docstring
+
+
+@dataclass(frozen=True)
+class Told:
+    """A method's docstring in its parts."""
+
+    what: str
+    formula: str
+    idea: tuple[str, ...]
+    sources: str
+    fails: str
+
+
+def told(name: str) -> Told:
+    """Return the parts of a method's docstring; a docstring without a formula, sources or "It fails" is refused."""
+    text = inspect.cleandoc(methods.load(name).__doc__ or "")
+    blocks = re.split(r"\n\n(?=\S)|\n\n(?=    )", text)
+    formula = "\n\n".join(block for block in blocks if block.startswith("    "))
+    prose = [" ".join(block.split()) for block in blocks if not block.startswith("    ")]
+    [sources] = [each for each in prose if re.match("Sources?: ", each)]
+    [use] = [each for each in prose if " It fails " in each]
+    before, fails = use.split(" It fails ", 1)
+    idea = tuple(before if each == use else each for each in prose[1:] if each != sources)
+    return Told(prose[0], inspect.cleandoc(formula), idea, sources, f"It fails {fails}")
+
+
+def markdown(text: str) -> str:
+    """Return plain text as Markdown that shows it as it stands, papers linked."""
+    parts = re.split(r"(`[^`]*`)", text)
+    plain = [part if part.startswith("`") else re.sub(r"([*<|\\\[\]])", r"\\\1", part) for part in parts]
+    plain = [part if part.startswith("`") else re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", part) for part in plain]
+    return re.sub(r"arXiv (\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", "".join(plain))
+
+
+# ------------------------------------------------------------------------------------------------------ one page
+
+
+def method_page(name: str, results: Mapping[str, Any] | None = None) -> str:
+    """Return docs/methods/NAME.md; without a result of the method it has no section of what was measured."""
+    module, text = methods.load(name), told(name)
+    measured = (_results() if results is None else results).get(name)
+    sections = [
+        f"# `{name}`",
+        NOTICE,
+        f"[All methods](../methods.md) · {family(name)} · [the code](../../{code_links.place(module)}) · "
+        f"[its tests](../../tests/methods/test_{name}.py)",
+        f"**{markdown(text.what)}**",
+        "## Idea",
+        *map(markdown, text.idea),
+        "## The formula, and the code that computes it",
+        f"```text\n{text.formula}\n```",
+        *_code(name),
+        "## What it needs",
+        *_needs(name),
+        "## Run it",
+        *_command(name),
+        "## Settings",
+        _settings(module.Config),
+        "## What the logged numbers mean, and what is healthy",
+        _metrics(module.METRICS),
+        *([] if measured is None else ["## Measured where the optimum is known", *_measured(measured)]),
+        "## How it fails",
+        markdown(text.fails),
+        "## Sources",
+        markdown(text.sources.partition(": ")[2]),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _results() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(TOYS.read_text(encoding="utf-8")) if TOYS.exists() else {}
+    return found
+
+
+def _settings(cls: type[Any]) -> str:
+    rows = [
+        f"| `{key.name}` | `{_cell(key.default)}` | {key.expects} | {_cell(key.doc)} |" for key in config.describe(cls)
+    ]
+    return "| setting | default | takes | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
+
+
+def _metrics(told_of: Mapping[str, str]) -> str:
+    rows = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in told_of.items()]
+    return "| in `metrics.jsonl` | meaning; what is healthy |\n|---|---|\n" + "\n".join(rows)
+
+
+def _cell(text: object) -> str:
+    """Return text that a table's cell can hold; `|` would end it."""
+    return str(text).replace("\n", " ").replace("|", "\\|")
+
+
+def _code(name: str) -> Iterator[str]:
+    """Yield the statements the loss is made of, each with its line, and the formulas that they call."""
+    module = methods.load(name)
+    path, found = code_links.place(module), code_links.parts(module, COMPUTES)
+    rows = []
+    for part in found:
+        at = code_links.place(getattr(module, part.function))
+        rows.append(f"| [`{part.function}`](../../{at}) | | |")
+        for line in part.lines:
+            ends = "" if line.last == line.first else f"-L{line.last}"
+            where = f"`{_cell(line.where)}`" if line.where else ""
+            rows.append(f"| [{line.first}](../../{path}#L{line.first}{ends}) | `{_cell(line.code)}` | {where} |")
+    yield "| line | code | where |\n|---|---|---|\n" + "\n".join(rows)
+    if elsewhere := [_elsewhere(each) for each in code_links.formulas(module, found)]:
+        yield "Computed elsewhere:\n\n" + "\n".join(elsewhere)
+    if does := [_does(getattr(module, each)) for each in DOES if hasattr(module, each)]:
+        yield "Before and after the loss:\n\n" + "\n".join(does)
+
+
+def _elsewhere(function: Any) -> str:
+    room, _, name = function.__module__.removeprefix("burnish.").rpartition(".")
+    page = f", [its page]({name}.md)" if room == "methods" else ""
+    return f"* [`{name}.{function.__name__}`](../../{code_links.place(function)}){page}: {_first(function)}"
+
+
+def _does(function: Any) -> str:
+    return f"* [`{function.__name__}`](../../{code_links.place(function)}): {_first(function)}"
+
+
+def _first(function: Any) -> str:
+    """Return the first paragraph of a function's docstring."""
+    paragraph = inspect.cleandoc(function.__doc__ or "").split("\n\n")[0]
+    return markdown(" ".join(paragraph.split()))
+
+
+def _needs(name: str) -> Iterator[str]:
+    module = methods.load(name)
+    plain = _wants(module.needs(module.Config()))
+    yield "\n".join(f"* {each}" for each in plain)
+    lines = []
+    for key in config.describe(module.Config):
+        choices = [part.strip(' "') for part in key.expects.removeprefix("one of").split(",")]
+        for choice in choices if key.expects.startswith("one of") else []:
+            try:
+                other = _wants(module.needs(config.build(module.Config, {key.name: choice})))
+            except InputError:  # a choice that needs another setting as well
+                continue
+            more = [each for each in other if each not in plain]
+            less = [each for each in plain if each not in other]
+            if more or less:
+                said = [*(f"also {each}" for each in more), *(f"not {each}" for each in less)]
+                lines.append(f'* with `{key.name} = "{choice}"`: {"; ".join(said)}')
+    if lines:
+        yield "Settings change that:\n\n" + "\n".join(lines)
+
+
+def _wants(needs: methods.Needs) -> list[str]:
+    """Return what a method asks for, one phrase each."""
+    group = f", {needs.group} for each" if needs.group else ""
+    return [
+        *(f"**signals**: {GIVEN[each][1]}" for each in needs.eats),
+        *([f"**prompts**, for which the policy draws completions{group}"] if needs.fresh else []),
+        *(["**a reward** that scores what is drawn"] if needs.scored and not needs.partner else []),
+        *([f"**a partner**: [`{needs.partner}`]({needs.partner}.md), trained in turn"] if needs.partner else []),
+        *(f"**a view**, `{view}`: {VIEWS[view]}" for view in needs.views),
+        *(f"**a head**, `{head}`{_times(count)}: {HEADS[head]}" for head, count in needs.heads.items()),
+        *([f"**control tokens**: `{' '.join(needs.tokens)}`"] if needs.tokens else []),
+        *([f"**memory** of the last {needs.replay} windows, drawn again beside the fresh one"] if needs.replay else []),
+        *([] if needs.policy else ["nothing of the language model: what is trained is the head (and an adapter)"]),
+    ]
+
+
+def _times(count: int) -> str:
+    return f", {count} of them" if count > 1 else ""
+
+
+def _command(name: str) -> Iterator[str]:
+    module = methods.load(name)
+    needs = module.needs(module.Config())
+    eats = needs.eats or _of_partner(needs)
+    words, held = [f"burnish train {name}"], []
+    if eats:
+        file, form = UNLIKE.get(name, (GIVEN[eats[0]][0], GIVEN[eats[0]][2]))
+        words.append(f"--data {file}")
+        held.append((file, ROWS[form]))
+    if needs.fresh:
+        words.append("--prompts asked.txt")
+        held.append(("asked.txt", "Name a fruit."))
+    if needs.scored and not needs.partner:
+        words.append("--reward runs/reward-0/checkpoints/k_...")
+    yield f"```bash\n{' '.join(words)}\n```"
+    for number, (file, row) in enumerate(held):
+        yield f"{'and' if number else 'where'} `{file}` holds, line by line,"
+        yield f"```text\n{row}\n```"
+    if needs.scored and not needs.partner:
+        yield (
+            "and the reward is a checkpoint of [`reward`](reward.md) or another of its family, "
+            "or a name such as `chrf`."
+        )
+    yield (
+        f"`burnish train {name} --help-config` lists every setting, `--set NAME=VALUE` changes one; "
+        "[what is trained](../concepts/what-is-trained.md) tells which weights move, "
+        "[which method for which feedback](../which-method.md) whether this is the one to take."
+    )
+
+
+def _of_partner(needs: methods.Needs) -> tuple[type, ...]:
+    """Return the signals that a method's partner learns from, where it is the partner that needs them."""
+    if not needs.partner:
+        return ()
+    partner = methods.load(needs.partner)
+    eats: tuple[type, ...] = partner.needs(partner.Config()).eats
+    return eats
+
+
+def _measured(found: Mapping[str, Any]) -> Iterator[str]:
+    low, high = found["interval"]
+    share = found["reached"] / found["optimum"]
+    yield (
+        "In a world so small that every completion can be listed, the best that this method can do is known exactly: "
+        f"{markdown(found['optimum_is'])}."
+    )
+    heads = ("reached, mean", "95% interval", "optimum", "share of it", "seeds", "completions seen by each")
+    cells = (
+        f"{found['reached']:.3f}",
+        f"{low:.3f} to {high:.3f}",
+        f"{found['optimum']:.3f}",
+        f"{share:.1%}",
+        str(_count(found["seeds"])),
+        f"{found['completions']:,}",
+    )
+    yield f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|\n| {' | '.join(cells)} |"
+    yield f"Printed by `{MEASURE}`."
+
+
+def _count(seeds: object) -> int:
+    return len(seeds) if isinstance(seeds, list) else int(str(seeds))
+
+
+# ------------------------------------------------------------------------------------------------------ the index
+
+
+def index_page(results: Mapping[str, Any] | None = None) -> str:
+    """Return docs/methods.md: every method by family, and every paper with the methods that follow it."""
+    found = _results() if results is None else results
+    rows = {row["name"]: row for row in json.loads(listing(as_json=True))}
+    parts = [
+        "# Methods",
+        NOTICE,
+        "A method is one file of `src/burnish/methods/`. Each has its page: the idea, the formula beside the code that "
+        "computes it, settings, what the logged numbers mean, what it reached where the best is known, how it fails. "
+        "[Which method for which feedback](which-method.md) helps to choose; "
+        "[adding a method](adding-a-method.md) shows one being written.",
+        "```bash\nburnish train --list\n```",
+    ]
+    for title, what in FAMILIES.items():
+        of_family = [row for row in rows.values() if family(row["name"]) == title]
+        parts += [f"## {title}", what, _table(of_family, found)]
+    return "\n\n".join([*parts, "## Paper index", _papers_table()]) + "\n"
+
+
+def _table(rows: list[dict[str, str]], found: Mapping[str, Any]) -> str:
+    heads = ["method", "what it does", "learns from", "needs", *(["reached, of its optimum"] if found else [])]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for row in rows:
+        name = row["name"]
+        cells = [f"[`{name}`](methods/{name}.md)", markdown(row["what"]), row["learns_from"], row["needs"]]
+        if found:
+            cells.append(f"{found[name]['reached'] / found[name]['optimum']:.1%}" if name in found else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _papers_table() -> str:
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name in methods.names():
+        for key, title in papers(name):
+            known, cited = found.get(key, (title, []))
+            found[key] = (min(known, title, key=len), [*cited, name] if name not in cited else cited)
+    lines = ["| paper | methods | files |", "|---|---|---|"]
+    for key, (title, cited) in sorted(found.items(), key=lambda item: item[1][0].lower()):
+        link = f", [arXiv {key}](https://arxiv.org/abs/{key})" if re.fullmatch(r"\d{4}\.\d{4,5}", key) else ""
+        pages = ", ".join(f"[`{name}`](methods/{name}.md)" for name in cited)
+        files = ", ".join(f"[{name}.py](../{code_links.place(methods.load(name))})" for name in cited)
+        lines.append(f"| {_cell(markdown(title))}{link} | {pages} | {files} |")
+    return "\n".join(lines)
+
+
+AUTHORS = r"[A-Z][\w'-]+(?:, [A-Z][\w'-]+)*(?: et al\.| and [A-Z][\w'-]+)? (?:19|20)\d\d.*"
+
+
+def papers(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the key (its number at arXiv, else its title) and title of each paper that a method's sources name."""
+    said = told(name).sources.partition(": ")[2]
+    for clause in re.split(r"; |(?<!Dr)(?<!al)\. (?=[A-Z])", said):
+        pieces = re.split(r"arXiv (\d{4}\.\d{4,5})", clause.rstrip("."))
+        for text, number in zip(pieces[0::2], pieces[1::2], strict=False):
+            yield number, _title(text)
+        if len(pieces) == 1 and (re.search(r"\b(?:19|20)\d\d\b", clause) or re.search(r'"[A-Z][^"]+"', clause)):
+            yield _title(clause), _title(clause)
+
+
+def _title(text: str) -> str:
+    """Return the name of a paper out of the words that stand before its number."""
+    text = re.sub(r"^[ ,]*(?:and )?(?:for text )?", "", text).strip(" ,.")
+    lead, colon, rest = text.partition('"')[0].rpartition(": ")
+    if colon:
+        last, rest = lead.split()[-1], text.removeprefix(lead + colon)
+        text = f"{last}, {rest}" if last.isupper() and ", " in lead else rest
+    text = re.sub(r", section [\d.]+$", "", text)
+    if (len(text) > 60 or " - " in text) and (authors := re.search(AUTHORS, text)):
+        text = authors[0]
+    return text.strip(" ,.")
