@@ -102,6 +102,12 @@ def test_nothing_at_all():
     assert (empty.records, empty.people, empty.by_kind, empty.agreement) == (0, 0, {}, {})
 
 
+def test_a_known_answer_is_nobodys_opinion():
+    rows = [rated("A", 4, "ana"), rated("A", 5, "bob"), rated("B", 1, "ana"), rated("B", 2, "bob")]
+    gold = [{**rated(text, 3), "metadata": {"gold": True}} for text in "AB"]
+    assert overview(entries(*rows, *gold)).agreement == overview(entries(*rows)).agreement
+
+
 def test_agreement_of_what_people_wrote_is_how_alike_their_texts_are():
     prompt = Prompt.of("q")
     entries = []

@@ -160,3 +160,21 @@ def test_with_very_many_people_only_their_ties_to_each_other_are_left_out(monkey
     assert rough.scores_I == pytest.approx(whole.scores_I)
     assert rough.slope_K == pytest.approx(whole.slope_K)
     assert 0.4 < float(np.mean(rough.variance_I / whole.variance_I)) < 1.0
+
+
+def test_people_who_never_disagree_settle_within_the_bound():
+    left = np.tile(np.arange(6), 200)
+    right = (left + 1 + np.repeat(np.arange(200), 6) % 5) % 6
+    found = fitted(left, right, np.arange(1_200) % 4, (left < right).astype(float), items=6, people=4)
+    assert found.rounds < 100
+    assert 3 < found.score_spread <= propagation.STEEPEST
+    assert (np.diff(found.scores_I) < 0).all()
+    assert np.isfinite(found.variance_I).all()
+
+
+def test_coins_have_slopes_that_say_nothing():
+    generator = np.random.default_rng(0)
+    _, left, right, person, _ = crowd(0)
+    found = fitted(left, right, person, (generator.random(len(left)) < 0.5).astype(float))
+    assert np.abs(found.scores_I).max() < 1.0
+    assert found.slope_variance_K.mean() > 0.02

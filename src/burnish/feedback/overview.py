@@ -73,7 +73,8 @@ def overview(entries: Iterable[Entry], *, resamples: int = 1_000, seed: int = 0)
             by_kind[kind] += 1
             by_author_kind[author.kind] += 1
             if author.kind == "human":
-                heard.setdefault(kind, []).append(answer)
+                if answer.feedback.metadata.get("gold") is not True:  # a known answer is nobody's opinion
+                    heard.setdefault(kind, []).append(answer)
                 names.update([author.id] if author.id else [])
                 anonymous += not author.id
     agreement = {
