@@ -121,14 +121,6 @@ def taiwan_id(code: str) -> bool:
     return total % 10 == 0
 
 
-def german_tax_id(digits: str) -> bool:
-    """ISO 7064 modulo 11, 10."""
-    rest = 10
-    for each in digits[:10]:
-        rest = ((int(each) + rest) % 10 or 10) * 2 % 11
-    return (11 - rest) % 10 == int(digits[10])
-
-
 def bitcoin(address: str) -> bool:
     """Base58Check of the older addresses: the last four bytes are a double SHA-256 of the others."""
     number = 0
