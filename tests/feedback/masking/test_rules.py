@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.feedback.masking import TYPES, Finding, find
+from burnish.feedback.masking import TYPES, Finding, Masker, find
 from burnish.feedback.masking.findings import merged
 from burnish.feedback.masking.reading import read
 
@@ -94,6 +94,14 @@ def test_findings_that_overlap_are_one_and_as_wide_as_all_of_them():
 
 def test_what_is_masked_already_stays():
     assert find("mail [EMAIL_k3v9m2qa], password: [KEY_aaaaaaa2]") == []
+
+
+def test_masking_again_changes_nothing():
+    masker = Masker(bytes(32))
+    for part in parts().values():
+        for marked in part:
+            once = masker.text(unmarked(marked)[0])
+            assert masker.text(once) == once
 
 
 def test_engines_of_other_packages_are_asked_beside_the_rules():
