@@ -4,6 +4,7 @@
     python benchmarks/people.py classes    classes from labels: the majority and Dawid-Skene shrunk by skill
     python benchmarks/people.py manners    who is called what, on the comparisons above
     python benchmarks/people.py            all three
+    python benchmarks/people.py scores --picture coverage.svg    how often intervals of every width hold
 
 Comparisons: 12 items, scores ~ N(0, 1); 8 people with 60 votes each: 4 careful, 2 who guess, 1 who picks the left 90%
 of the time, 1 adversary. A careful person's slope is 1, 1.5 or 2: how far apart the items seem. Labels: 600 items, each
@@ -69,8 +70,9 @@ def choix_scores(winner: NDArray[Any], loser: NDArray[Any]) -> Floats | None:
     return np.asarray(choix.ilsr_pairwise(ITEMS, list(zip(winner.tolist(), loser.tolist(), strict=True)), alpha=0.1))
 
 
-def scores_study(seeds: int) -> None:
-    for careful in (1.0, 1.5, 2.0):
+def scores_study(seeds: int, picture: str = "") -> None:
+    errors: dict[float, list[Floats]] = {careful: [] for careful in (1.0, 1.5, 2.0)}
+    for careful in errors:
         taus: dict[str, list[float]] = {name: [] for name in ("choix", "plain", "crowd_bt", "slope and side")}
         held: dict[str, list[float]] = {name: [] for name in ("scores", "differences")}
         for seed in range(seeds):
@@ -84,6 +86,7 @@ def scores_study(seeds: int) -> None:
                 if scores is not None:
                     taus[name].append(float(kendalltau(scores, truth)[0]))
             right_scale = careful * (truth - truth.mean())
+            errors[careful].append((found.scores_I - right_scale) / np.sqrt(found.variance_I))
             held["scores"].append(_inside(found.scores_I - right_scale, found.variance_I))
             one, two = np.triu_indices(ITEMS, 1)
             off = (found.scores_I[one] - found.scores_I[two]) - (right_scale[one] - right_scale[two])
@@ -94,6 +97,26 @@ def scores_study(seeds: int) -> None:
         gain = paired_bootstrap(taus["plain"], taus["slope and side"])
         print(f"  slope and side above plain: {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
         print(f"  90% intervals hold: scores {told(held['scores'])}, differences {told(held['differences'])}")
+
+    if picture:
+        _draw({careful: np.concatenate(given) for careful, given in errors.items()}, picture)
+
+
+def _draw(errors: dict[float, Floats], path: str) -> None:
+    """Share of intervals that hold against what they claim to hold, a line for each slope of a careful person."""
+    from burnish.evaluation.pictures import ACCENT, FAINT, INK, MUTED, new_figure, style
+
+    claimed = np.linspace(0.02, 0.98, 49)
+    with style():
+        figure, axes = new_figure(4.6, 4.2)
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        for (careful, z), colour in zip(errors.items(), (FAINT, ACCENT, INK), strict=True):
+            held = [(np.abs(z) < ndtri(0.5 + share / 2)).mean() for share in claimed]
+            axes.plot(claimed, held, color=colour, label=f"careful slope {careful:g}")
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="intervals claim to hold", ylabel="intervals hold")
+        axes.set_title("Posterior intervals of the scores")
+        axes.legend(frameon=False, loc="upper left", fontsize=9)
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
 def _inside(off: Floats, variance: Floats) -> float:
@@ -171,10 +194,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Is the truth found in spite of careless and contrary people?")
     parser.add_argument("study", nargs="?", choices=("scores", "manners", "classes"), help="default: all")
     parser.add_argument("--seeds", type=int, default=40, help="default: 40")
+    parser.add_argument("--picture", default="", metavar="FILE", help="draw the coverage of the scores' intervals")
     args = parser.parse_args()
-    studies = {"scores": scores_study, "manners": manners_study, "classes": classes_study}
+    studies: dict[str, Callable[..., None]] = {
+        "scores": scores_study,
+        "manners": manners_study,
+        "classes": classes_study,
+    }
     for name in [args.study] if args.study else studies:
-        studies[name](args.seeds)
+        studies[name](args.seeds, *([args.picture] if name == "scores" else []))
 
 
 if __name__ == "__main__":
