@@ -31,7 +31,7 @@ def test_an_agenda_as_lines_for_people(call):
     status, out, _ = call("--n", 8, "--people", "ana, bo,cy", "--overlap", 2)
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 0
-    assert [row["why"] for row in rows] == ["random"] * 2 + ["large_gap"] * 6
+    assert [row["why"] for row in rows] == ["random"] * 2 + ["information_gain"] * 6
     assert all(len(row["people"]) == 2 and len(row["completions"]) == 2 for row in rows)
     assert rows[0]["prompt"].startswith("q")
     assert call("--n", 8, "--people", "ana, bo,cy")[1] == out  # the same seed, the same agenda

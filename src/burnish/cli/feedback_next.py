@@ -21,11 +21,11 @@ share drawn at random is always among them, marked, so that statistics have some
 With --interval: how many items and answers give the mean rating a 95% interval that narrow."""
 EXAMPLES = """\
 strategies
-  large_gap          texts that probably differ much: best for training (default)
-  information_gain   answers that would tell most about the texts
-  uncertainty        pairs that are nearest to even
-  double_thompson    what may be the best of each prompt
+  information_gain   answers that would tell most about the texts (default)
   d_optimal          pairs that together leave least unknown
+  double_thompson    what may be the best of each prompt
+  large_gap          texts that probably differ much
+  uncertainty        pairs that are nearest to even
   random             what the others have to beat
 
 examples
@@ -37,7 +37,7 @@ examples
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback next` (but for --db, --json and --quiet)."""
     parser.add_argument("--n", type=int, default=50, metavar="N", help="how many pairs (default 50)")
-    parser.add_argument("--strategy", choices=STRATEGIES, default="large_gap", help="how they are picked")
+    parser.add_argument("--strategy", choices=STRATEGIES, default="information_gain", help="how they are picked")
     parser.add_argument(
         "--random-share", type=float, default=0.2, metavar="X", help="share drawn at random, at least 0.1 (default 0.2)"
     )

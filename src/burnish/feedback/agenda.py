@@ -123,7 +123,7 @@ def agenda(
     candidates: Candidates,
     n: int,
     *,
-    strategy: str = "large_gap",
+    strategy: str = "information_gain",
     random_share: float = 0.2,
     most_a_prompt: int | None = None,
     seed: int = 0,
