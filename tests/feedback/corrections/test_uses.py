@@ -41,6 +41,11 @@ def test_a_correction_one_change_at_a_time():
     assert adjacent(chain) == [(chain[1], chain[0]), (chain[2], chain[1])]
 
 
+def test_a_moved_block_is_one_step_that_loses_no_words():
+    chain = steps(align("so the cat sat there and", "there and so the cat sat"))
+    assert all(sorted(text.split()) == sorted(chain[0].split()) for text in chain)
+
+
 @settings(max_examples=150, deadline=None)
 @given(WORDS, WORDS)
 def test_steps_lead_from_the_original_to_the_corrected_text(original, corrected):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
@@ -78,16 +78,17 @@ def steps(alignment: Alignment) -> list[str]:
     """The correction as a chain of texts from the original to the corrected one, one change at a time, left to right.
 
     Each neighbouring pair differs in one place, which tells a model what mattered where a whole rewrite does not
-    (span-level chains: CH-Wang et al. 2025, arXiv 2512.23693). A moved block leaves and arrives in two changes.
+    (span-level chains: CH-Wang et al. 2025, arXiv 2512.23693). A moved block leaves and arrives in one.
     The texts between are nobody's own words: use them to train, never as what a person wrote.
     """
-    parts = sorted(_parts(alignment))
+    parts = sorted(_parts(alignment), key=lambda part: (part.start, part.end, part.new_start))
     chain = [alignment.original]
-    for done in range(1, len(parts) + 1):
+    for done in range(1, len(alignment.changes) + 1):
         text, at = [], 0
-        for number, (start, end, _, new) in enumerate(parts):
-            text += [alignment.original[at:start], new if number < done else alignment.original[start:end]]
-            at = end
+        for part in parts:
+            old = alignment.original[part.start : part.end]
+            text += [alignment.original[at : part.start], part.new if part.change < done else old]
+            at = part.end
         chain.append("".join(text) + alignment.original[at:])
     return [text for number, text in enumerate(chain) if number == 0 or text != chain[number - 1]]
 
@@ -100,18 +101,39 @@ def adjacent(texts: Sequence[str]) -> list[tuple[str, str]]:
     return [(later, earlier) for earlier, later in pairwise(texts) if later != earlier]
 
 
-def _parts(alignment: Alignment) -> list[tuple[int, int, int, str]]:
-    """(start, end in the original; place in the corrected text; what stands there then): a move leaves and arrives."""
-    corrected = alignment.corrected
-    parts = []
-    for edit in alignment.changes:
-        new = corrected[edit.new_start : edit.new_end]
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A place of the original that a change touches; a move touches two, where it leaves and where it arrives."""
+
+    change: int
+    start: int
+    end: int
+    new_start: int
+    """Its place in the corrected text, which orders what arrives at one place."""
+    new: str
+    """What stands there afterwards."""
+
+
+def _parts(alignment: Alignment) -> Iterator[_Part]:
+    changes = alignment.changes
+    of_words = [number for number, edit in enumerate(changes) if edit.cost]
+    for place, edit in enumerate(changes):
+        # a space that came or went belongs to the word beside it: without it two words would be one for a step
+        number = place if edit.cost or not of_words else min(of_words, key=lambda other: _apart(edit, changes[other]))
+        new = alignment.corrected[edit.new_start : edit.new_end]
         if _is_move(edit):
             at = _arrival(alignment, edit)
-            parts += [(edit.start, edit.end, edit.new_start, ""), (at, at, edit.new_start, new)]
+            yield _Part(number, edit.start, edit.end, edit.new_start, "")
+            yield _Part(number, at, at, edit.new_start, new)
         else:
-            parts.append((edit.start, edit.end, edit.new_start, new))
-    return parts
+            yield _Part(number, edit.start, edit.end, edit.new_start, new)
+
+
+def _apart(one: Edit, other: Edit) -> int:
+    """Characters between two edits, in the text in which they are nearer."""
+    old = max(one.start - other.end, other.start - one.end)
+    new = max(one.new_start - other.new_end, other.new_start - one.new_end)
+    return max(0, min(old, new))
 
 
 def _arrival(alignment: Alignment, move: Edit) -> int:
