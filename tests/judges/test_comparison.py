@@ -116,6 +116,16 @@ def test_the_mask_is_put_on_before_anything_is_asked(asker, pairs, by_length):
     assert all("ana@x.org" not in question.text and "[EMAIL]" in question.text for question in one.sampler.asked)
 
 
+def test_a_reason_that_no_store_would_take_is_made_whole(asker, pairs, labels):
+    def say(question, seed):
+        return '{"reason": "a\\u0000b\\ud800", "verdict": "' + labels(question)[0] + '"}'
+
+    prompts, groups = pairs(("q", "a", "b"))
+    (verdict,) = Comparison(asker(say)).verdicts(prompts, groups)
+    assert verdict.reason == "a\N{REPLACEMENT CHARACTER}b?"
+    check(Entry(prompts[0], tuple(groups[0]), (verdict.feedback,)))
+
+
 def test_anything_but_a_pair_is_refused(asker, pairs, by_length):
     with pytest.raises(InputError, match="3 completions"):
         Comparison(asker(by_length)).judge(*pairs(("q", "a", "b", "c")))

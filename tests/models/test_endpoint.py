@@ -178,6 +178,18 @@ def test_what_is_refused_is_not_asked_again(endpoint, server, status):
     assert len(server.bodies) == 1
 
 
+def test_a_server_that_repeats_the_key_or_writes_to_the_terminal_is_not_repeated(endpoint):
+    one = endpoint((401, {}, {"error": "no such key: sk-123, \x1b[31mred"}), key="sk-123")
+    (failure,) = ask(one, "hi")
+    assert failure.detail == "401 no such key: ***, \N{REPLACEMENT CHARACTER}[31mred"
+
+
+def test_half_characters_are_made_whole(endpoint):
+    (completion,) = ask(endpoint(said("a\ud83d b\0c")), "hi")
+    assert completion.text == "a? b\N{REPLACEMENT CHARACTER}c"
+    assert completion.id
+
+
 def test_a_redirect_is_not_followed(endpoint, server):
     one = endpoint((302, {"location": "http://127.0.0.1:1/steal"}, {}))
     assert ask(one, "hi")[0].reason == "refused"

@@ -80,6 +80,11 @@ def attempt(
         return [[Failure("unreachable", str(error))] * n for _ in prompts]
 
 
+def whole(text: str) -> str:
+    """Return a text that can be stored: half characters (lone surrogates) and NUL, which JSON may bring, replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def name_of(sampler: object) -> str:
     """Return what a sampler calls itself, else its class's name: part of every cache key and of an author's name."""
     return str(getattr(sampler, "name", "") or type(sampler).__name__)

@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 
 from burnish.errors import UnreachableError
-from burnish.models.answering import Attempt, Choice, Failure, Schema
+from burnish.models.answering import Attempt, Choice, Failure, Schema, whole
 from burnish.models.endpoint_address import Address, address_of, key_for
 from burnish.models.spending import Purse
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
@@ -80,9 +80,9 @@ class Endpoint:
         self._dropped: set[str] = set()
         self._in_a_row = 0
         self._lock = threading.Lock()
-        secret = key or key_for(self.address.host)
+        self._secret = key or key_for(self.address.host)
         self._client = httpx.Client(
-            headers={"authorization": f"Bearer {secret}"} if secret else {},
+            headers={"authorization": f"Bearer {self._secret}"} if self._secret else {},
             timeout=self.patience.timeout_seconds,
             follow_redirects=False,
             trust_env=not self.address.is_local,  # a proxy is for the world outside
@@ -207,12 +207,17 @@ class Endpoint:
         if status == 200:
             reply = _json(content)
             return reply if reply is not None else (Failure("rubbish", "the reply is no JSON object"), 0.0)
-        said = _error_text(content)
+        said = self._told(content)
         if status in PASSING:
             return Failure("rate limit" if status == 429 else "server error", f"{status} {said}"), _retry_after(headers)
         if status in (400, 404, 422) and self._drop(body, said):
             return Failure("refused", said), 0.0
         return Failure("refused", f"{status} {said}"), None
+
+    def _told(self, content: bytes) -> str:
+        """Return what a server says of an error, without our key: some servers repeat it."""
+        said = _error_text(content)
+        return said.replace(self._secret, "***") if self._secret else said
 
     def _drop(self, body: Mapping[str, Any], said: str) -> bool:
         """Leave out from now on a field that the server complains about; say whether there is one."""
@@ -271,7 +276,7 @@ def _completion(reply: Mapping[str, Any], prompt: Prompt, sampling: Sampling, na
         return Failure("filtered", str(why))
     return Completion(
         prompt.id,
-        text,
+        whole(text),
         logprobs=_drawn_logprobs(choice),
         model=name,
         sampling=sampling,
@@ -316,7 +321,8 @@ def _error_text(content: bytes) -> str:
     reply = _json(content) or {}
     error = reply.get("error", reply)
     message = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(message or content[:200].decode("utf-8", "replace")).split())[:300]
+    said = " ".join(str(message or content[:200].decode("utf-8", "replace")).split())[:300]
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in said)
 
 
 def _retry_after(headers: httpx.Headers) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from burnish.errors import InputError, nearest
+from burnish.models.answering import whole
 
 Answers = dict[str, Any]
 
@@ -46,8 +47,8 @@ class Field:
             return self._number(value)
         if self.kind == "quotes":
             given = value if isinstance(value, list) else [value]
-            return [str(each) for each in given if each is not None and str(each).strip()]
-        return str(value)
+            return [whole(str(each)) for each in given if each is not None and str(each).strip()]
+        return whole(str(value))
 
     def _choice(self, value: str) -> str:
         words = re.sub(r"^[\s\"'*_([{]+|[\s\"'*_.,;:!)\]}]+$", "", value)
