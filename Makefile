@@ -53,7 +53,7 @@ format: setup  ## put the code into its one format
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-docs: setup  ## write the generated pages anew: docs/config.md, docs/cli.md, docs/methods.md
+docs: setup  ## write the generated pages anew: docs/config.md, docs/cli.md, docs/methods.md, docs/methods/
 	$(BIN)/python docs/generate.py
 
 bench: setup  ## measure what benchmarks/ measures; prints figures, asserts none

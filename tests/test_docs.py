@@ -29,6 +29,8 @@ import pytest
 from burnish import config, methods
 from burnish.cli.main import VERBS, parser_of
 from burnish.cli.run import settings
+from burnish.loop.material import signals_of
+from burnish.loop.train_settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = sorted(file.stem for file in ROOT.glob("src/burnish/methods/[a-z]*.py"))
@@ -132,8 +134,15 @@ def read_by_the_parser(words: list[str]) -> None:
     if {"--help", "--help-config"} & set(words):
         return
     args = parser.parse_args(words[1:])
-    known = {key.name for key in config.describe(settings())}
-    assert {each.partition("=")[0] for each in getattr(args, "sets", [])} <= known, words
+    if sets := {each.partition("=")[0] for each in getattr(args, "sets", [])}:
+        assert sets <= settings_known(args), words
+
+
+def settings_known(args: argparse.Namespace) -> set[str]:
+    """Return what `--set` may name: of `burnish train` the method's own and every training run's, else a recipe's."""
+    if not hasattr(args, "method"):
+        return {key.name for key in config.describe(settings())}
+    return {key.name for cls in (methods.load(args.method).Config, TrainSettings) for key in config.describe(cls)}
 
 
 # --------------------------------------------------------------------------------------------- flags, keys and links
@@ -234,6 +243,21 @@ def shown(page: Path) -> list[tuple[str, str]]:
         for block in blocks(page)
         if block.head.startswith(("bash", "python"))
     ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_rows_of_a_method_page_are_signals_that_its_command_can_use(name, generate, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = generate.method_page(name, {})
+    for file, row in re.findall(
+        r"^(?:where|and) `(\S+)` holds, line by line,\n\n```text\n(.*?)\n```$", page, re.M | re.S
+    ):
+        assert file in page.split("```bash")[1].split("```")[0]
+        Path(file).write_text(row, encoding="utf-8")
+        if file != "asked.txt":
+            needs = methods.load(name).needs(methods.load(name).Config())
+            eaten = needs.eats or methods.load(needs.partner).needs(methods.load(needs.partner).Config()).eats
+            assert any(isinstance(signal, eaten) for signal in signals_of(file, None))
 
 
 # ------------------------------------------------------------------------------------------------- a method is added
