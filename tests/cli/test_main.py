@@ -63,7 +63,7 @@ def test_every_verb_in_the_table_has_its_module_and_its_help(capsys):
 
 def test_every_module_of_the_folder_is_a_verb_or_the_face_itself():
     modules = {path.stem for path in Path(face.__file__).parent.glob("*.py")}
-    parts = {name for name in modules if name.split("_")[0] in face.VERBS and "_" in name}  # of a verb, as feedback_mask
+    parts = {name for name in modules if name.split("_")[0] in face.VERBS and "_" in name}  # as feedback_mask
     assert modules - {"__init__", "main"} - parts == set(face.VERBS)
 
 
