@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.feedback.words.clauses import clauses
+from burnish.feedback.words.clauses import MOST_WORDS, clauses
 from burnish.feedback.words.lexicon import own
 
 
@@ -42,6 +42,11 @@ def test_clauses_and_what_outweighs_what(text, expected):
     found = parts(text)
     assert [words for words, _ in found] == [words for words, _ in expected]
     assert [weight for _, weight in found] == pytest.approx([weight for _, weight in expected])
+
+
+def test_a_text_without_marks_is_cut():
+    found = clauses("good " * 200, own().cut("good " * 200))
+    assert [clause.last - clause.first for clause in found] == [MOST_WORDS] * 3 + [20]
 
 
 @settings(max_examples=60, deadline=None)

@@ -17,6 +17,8 @@ from burnish.feedback.words.tokens import Token
 
 SENTENCE_MARKS = frozenset(".!?…。！？")
 CLAUSE_MARKS = frozenset(",;()[]，；（）、—–")
+MOST_WORDS = 60
+"""Tokens after which a clause is cut: nobody writes longer ones, and the cost of a clause grows with its square."""
 _LONGEST = 4  # tokens in a phrase that turns nothing
 
 
@@ -51,9 +53,10 @@ def clauses(text: str, words: Sequence[Token]) -> list[Clause]:
 def _split(text: str, words: Sequence[Token]) -> Iterator[Clause]:
     first, sentence, role, place = 0, 0, Role.PLAIN, 0
     while place < len(words):
-        if place > first and "\n" in text[words[place - 1].end : words[place].start]:
+        broken = place > first and "\n" in text[words[place - 1].end : words[place].start]
+        if broken or place - first == MOST_WORDS:
             yield Clause(first, place, sentence, role)
-            first, sentence, role = place, sentence + 1, Role.PLAIN
+            first, sentence, role = place, sentence + broken, Role.PLAIN if broken else role
         mark = _mark(text, words[place])
         if mark:
             if place > first:
@@ -106,12 +109,13 @@ def _connective(words: Sequence[Token], place: int, *, begins: bool) -> tuple[Ro
 
 def _weighed(parts: Sequence[Clause]) -> list[Clause]:
     weights = [1.0] * len(parts)
-    for sentence in {part.sentence for part in parts}:
-        inside = [place for place, part in enumerate(parts) if part.sentence == sentence]
+    sentences: dict[int, list[int]] = {}
+    for place, part in enumerate(parts):
+        sentences.setdefault(part.sentence, []).append(place)
+    for sentence, inside in sentences.items():
         turns = [place for place in inside if parts[place].role is Role.TURN]
         if turns:
-            before = [place for place in inside if place < turns[-1]] if turns[-1] > inside[0] else []
-            before = before or [place for place, part in enumerate(parts) if part.sentence == sentence - 1]
+            before = [place for place in inside if place < turns[-1]] or sentences.get(sentence - 1, [])
             for place in before:
                 weights[place] *= grammar.BEFORE
             for place in inside if before else []:
