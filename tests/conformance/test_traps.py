@@ -61,7 +61,7 @@ def gpt2(policy) -> Policy:
     shape = {
         "vocab_size": len(policy.tokenizer), "n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 4,
         "initializer_range": 0.25, "bos_token_id": None, "eos_token_id": policy.tokenizer.eos_token_id,
-        "resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3,
+        "resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3, "tie_word_embeddings": False,
     }  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(4)

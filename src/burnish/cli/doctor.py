@@ -1,4 +1,4 @@
-"""`burnish doctor`: is this machine fit for burnish, how fast is it, and which settings follow from that."""
+"""`burnish doctor`: is this machine fit, how fast is it, which settings follow; with --model: is a model."""
 
 from __future__ import annotations
 
@@ -22,14 +22,21 @@ Measures this machine in a few seconds (matrix products by number format and thr
 what other processes take) and tells which settings `burnish run` takes from that, and why.
 Then it looks whether everything a run needs is here, and says what to do about what is not.
 
-What is measured on a quiet machine is remembered for two weeks; this measures it again."""
+What is measured on a quiet machine is remembered for two weeks; this measures it again.
+
+With --model it looks at a model instead, and with --data at what that is to learn from: the known
+ways to train something else than was meant (docs/traps.md), each tried on the model with a small
+adapter that is thrown away; the template with what carries loss; texts that do not fit, repeats,
+contradictions, pairs that length decides. On SmolLM2-135M it takes under a minute."""
 
 EPILOG = """\
-exit status   0 when burnish can run here, though perhaps slowly; 2 when something must be mended first
+exit status   0 when burnish can run here, though perhaps slowly, or when no check of the model found a
+              fault; 2 when something must be mended first
 
 examples
   burnish doctor
-  burnish doctor --json > machine.json"""
+  burnish doctor --json > machine.json
+  burnish doctor --model smollm2-135m --data pairs.jsonl"""
 
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn")
 NEEDED = ("torch", "transformers", "peft", "scikit-learn")
@@ -59,6 +66,9 @@ class Here:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish doctor`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("--model", metavar="M", help="look at this model: a known name, a folder, a hub id")
+    parser.add_argument("--data", metavar="FILE|URL|SNAPSHOT", help="with --model: what it is to learn from")
+    parser.add_argument("--db", metavar="URL", help="store a SNAPSHOT lies in (default: sqlite:///burnish.db)")
     parser.add_argument("--json", action="store_true", help="everything as one JSON object on standard output")
     parser.add_argument("--quiet", action="store_true", help="no progress; what was found is still printed")
 
@@ -66,6 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, look around, print; everything that takes time or torch is imported only here."""
     from burnish import corpora, progress
+    from burnish.errors import InputError
+
+    if args.model is not None:
+        from burnish.cli import doctor_model
+
+        return doctor_model.run(args)
+    if args.data is not None:
+        raise InputError("burnish doctor --data: which --model is to learn from it? Name one.")
     from burnish.machine import kept
     from burnish.machine.fit import fit
 

@@ -81,7 +81,7 @@ def t22_ratios_compare_like_with_like(policy: Policy, rows: Sequence[Row]) -> No
 
 
 def t23_the_sampler_is_corrected_for_on_its_own(policy: Policy, rows: Sequence[Row]) -> None:
-    """The sampler's log-probs are the trainer's up to rounding; the rest is weighed and capped, apart from the ratio."""
+    """The sampler's log-probs are the trainer's up to rounding; the rest is weighed, capped, apart from the ratio."""
     gap = sampler_gap(policy, rows, 1.0)
     must(
         gap <= rounding(policy),

@@ -67,9 +67,9 @@ def t28_length_weighs_what_is_stated() -> None:
     near(_shares("completion", MASK_BT), torch.ones(3) / 3, '"completion" weighs long ones more', within=1e-6)
     wanted = torch.tensor([1.0, 4, 3]) / (3 * 16)
     near(_shares("constant", MASK_BT), wanted, '"constant" divides by a width, not by the limit', within=1e-6)
+    pair_B1 = torch.tensor([[-1.0], [-2.0]])
     once, twice = (
-        _loss("simpo", torch.full((2, width), -1.0), torch.ones(2, width, dtype=torch.bool), beta=2.0)
-        for width in (2, 4)
+        _loss("simpo", pair_B1.expand(2, width), torch.ones(2, width, dtype=torch.bool), beta=2.0) for width in (2, 4)
     )
     near(once, twice, "SimPO's reward grows with length: it is the mean log-prob", within=1e-6)
 

@@ -19,7 +19,7 @@ from burnish.models.engine import Request
 from burnish.models.general import GeneralEngine
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
-from burnish.records import Sampling
+from burnish.records import FinishReason, Sampling
 
 
 def t01_the_end_is_trained_on(policy: Policy, rows: Sequence[Row]) -> None:
@@ -38,15 +38,17 @@ def t01_the_end_is_trained_on(policy: Policy, rows: Sequence[Row]) -> None:
         ids = network.tokens(row)
         trained = batch.tokens_BT[number][logprobs_BT.grad[number] != 0].tolist()
         must(trained == ids, f"{len(ids)} tokens, of which {len(trained)} carry loss: is a mask made from token ids?")
-        whole = row.completion.token_ids is not None or len(ids) == network.max_tokens or ids[-1] == end
-        must(whole, "a text that was brought has no end to learn: the model would never stop")
+        must(
+            _is_part(row) or len(ids) == network.max_tokens or ids[-1] == end,
+            "a text that was brought has no end to learn: the model would never stop",
+        )
 
 
 def t02_there_is_one_end(policy: Policy, rows: Sequence[Row]) -> None:
     """Every text that was brought ends with exactly one end token, also where the text spells it already."""
     network, end = HeadedPolicy(policy), policy.tokenizer.eos_token_id
     for row in rows:
-        if row.completion.token_ids is not None:
+        if _is_part(row):
             continue
         spelled = replace(
             row, completion=replace(row.completion, text=row.completion.text + policy.tokenizer.eos_token)
@@ -58,6 +60,11 @@ def t02_there_is_one_end(policy: Policy, rows: Sequence[Row]) -> None:
                 last == 1 or len(ids) == network.max_tokens,
                 f"{row.completion.text[-40:]!r} ends with {last} end tokens: take end tokens out of the texts",
             )
+
+
+def _is_part(row: Row) -> bool:
+    """Return whether a completion has no end to be given: it was sampled as it is, or cut off by whoever brought it."""
+    return row.completion.token_ids is not None or row.completion.finish_reason is FinishReason.LENGTH
 
 
 def _without_tail(ids: Sequence[int], end: int) -> Sequence[int]:
@@ -159,9 +166,9 @@ def t08_what_is_empty_teaches_nothing() -> None:
         assert values_BT.grad is not None
         finite = bool(torch.isfinite(share_B).all()) and bool(torch.isfinite(values_BT.grad).all())
         must(finite and share_B[1] == 0, f"normaliser {normaliser}: a row without tokens gives {share_B[1]}, not 0")
-    rewards_B, group_B = torch.tensor([math.nan, math.nan, 1.0, 3.0]), torch.tensor([0, 0, 1, 1])
+    rewards_B, group_B = torch.tensor([math.nan, math.nan, 1.0, 3.0, math.nan]), torch.tensor([0, 0, 1, 1, 1])
     found = group_relative(rewards_B, group_B)
-    near(found, torch.tensor([0.0, 0, -1, 1]), "a group that nobody scored disturbs the others", within=0.0)
+    near(found, torch.tensor([0.0, 0, -1, 1, 0]), "what nobody scored is in a group's mean", within=0.0)
 
 
 def t09_what_is_masked_may_be_anything() -> None:

@@ -95,17 +95,23 @@ def t38_a_judge_is_asked_in_both_orders() -> None:
     def first(question: Prompt, options: Sequence[str]) -> Choice:
         return {options[0]: 0.0, options[1]: -3.0}
 
-    sampler = Scripted(lambda question, seed: "", first)
+    def walrus(question: Prompt, options: Sequence[str]) -> Choice:
+        text = question.messages[-1].content
+        return {option: -3.0 * (n != (text.index("walrus") > text.index("zebra"))) for n, option in enumerate(options)}
+
     prompt = Prompt.of("q")
-    pair = [Completion(prompt.id, "one"), Completion(prompt.id, "other", index=1)]
-    (verdict,) = Comparison(Asker(sampler, Sampling(temperature=0))).verdicts([prompt], [pair])
-    must(len(sampler.asked) == 2, f"a pair was asked {len(sampler.asked)} times: ask it in both orders")
-    assert verdict.feedback is not None
-    must(
-        verdict.value == 0.5, f"a judge that likes the first place says {verdict.value} of a pair: average both orders"
+    pair = [Completion(prompt.id, "walrus"), Completion(prompt.id, "zebra", index=1)]
+    judges = [Scripted(lambda question, seed: "", prefer) for prefer in (first, walrus)]
+    places, texts = (
+        Comparison(Asker(judge, Sampling(temperature=0))).verdicts([prompt], [pair])[0] for judge in judges
     )
-    must("chosen" not in verdict.feedback.value, "the two orders disagree, and one of the texts is called the better")
-    must(not verdict.consistent, "orders that disagree are not counted: the bias for a place stays unseen")
+    must(len(judges[0].asked) == 2, f"a pair was asked {len(judges[0].asked)} times: ask it in both orders")
+    assert places.feedback is not None
+    assert texts.feedback is not None
+    must(places.value == 0.5, f"a judge that likes the first place says {places.value}: average both orders")
+    must("chosen" not in places.feedback.value, "the two orders disagree, and one of the texts is called the better")
+    must(not places.consistent, "orders that disagree are not counted: the bias for a place stays unseen")
+    must(texts.feedback.value == {"chosen": 0}, "a judge that names the same text twice is not heard: swap the texts")
 
 
 @dataclass(frozen=True)
