@@ -115,10 +115,7 @@ class HeadedPolicy:
         return places + [(len(text), len(text))] * (count - len(places))
 
     def prompt_ids(self, prompt: Prompt, room: int) -> list[int]:
-        """Return the templated prompt's last `room` ids; raw text, where nothing is asked, begins with one token."""
-        if not prompt.messages:
-            first = self.policy.tokenizer.bos_token_id
-            return [int(self.policy.tokenizer.eos_token_id if first is None else first)]
+        """Return the prompt's last `room` ids."""
         return self.policy.encode(prompt)[-max(room, 1) :]
 
     def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False) -> HeadedInputs:

@@ -191,7 +191,13 @@ class Policy:
                 self.model.eval()
 
     def encode(self, prompt: Prompt) -> list[int]:
-        """Return the token ids of the templated prompt, ready for the answer; the template adds every special token."""
+        """Return the token ids of the templated prompt, ready for the answer; the template adds every special token.
+
+        Raw text, where nothing is asked, begins with one token: the tokenizer's first, else its end.
+        """
+        if not prompt.messages:
+            first = self.tokenizer.bos_token_id
+            return [int(self.tokenizer.eos_token_id if first is None else first)]
         messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
         encoded = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
         ids: list[int] = encoded["input_ids"]
