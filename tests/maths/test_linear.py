@@ -53,5 +53,7 @@ def test_a_column_that_does_not_vary_has_slope_nought_and_bad_numbers_are_refuse
     assert fit_linear(columns, columns[:, 0], ["a", "b", "c"]).interval("b").mean == 0.0
     with pytest.raises(InputError, match="at least 20"):
         fit_linear(columns[:10], columns[:10, 0], ["a", "b", "c"])
+    with pytest.raises(InputError, match="one cluster"):
+        fit_linear(columns, columns[:, 0], ["a", "b", "c"], clusters=["same"] * 200)
     with pytest.raises(InputError, match="not finite"):
         fit_linear(columns, np.full(200, np.nan), ["a", "b", "c"])

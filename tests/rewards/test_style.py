@@ -55,6 +55,15 @@ def test_a_reward_that_likes_length_as_people_do_keeps_it(texts):
     assert alone.interval("log words").low < 0.5 < alone.interval("log words").high
 
 
+def test_raw_texts_share_a_prompt_and_are_each_a_unit(texts):
+    _, completions, quality = texts
+    raw = Prompt(())
+    scores = PaysLength().score([raw] * 120, [Completion(raw.id, c.text) for c in completions])
+    each = residual.fit(scores, people=quality.tolist(), keep_all=True).interval("log words")
+    assert each.n == 120
+    assert each.low < each.high
+
+
 def test_unscored_stays_unscored_and_unknown_features_are_told(texts):
     prompts, completions, _ = texts
 

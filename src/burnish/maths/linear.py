@@ -67,6 +67,8 @@ def fit_linear(
     codes = np.arange(len(y_N))
     if clusters is not None:
         codes = np.unique([str(each) for each in clusters], return_inverse=True)[1]
+    if codes.max() < 1:
+        raise InputError("linear fit: all rows belong to one cluster, so nothing is left to resample. Name several.")
     solve = _nonnegative if at_least_zero else _least_squares
     slopes = _solve(x_NK, y_N, np.ones(len(y_N)), solve)
     draw, units = np.random.default_rng(seed), int(codes.max()) + 1

@@ -1,8 +1,9 @@
 """People's grades predicted by gradient-boosted trees from features of a text: an ensemble that is fitted in seconds.
 
-A baseline with teeth: on few grades, style and a handful of measured features (a lexicon's score, a metric, embeddings
-handed in) often do as well as a fine-tuned model, and the trees say which of them they used. K members, each on its own
-bootstrap sample of the prompts, give the spread that `members` holds.
+A baseline that a reward model has to beat, and a way to bring measured features together (a metric, a lexicon's score,
+embeddings handed in): the trees say which of them they used (`importance`). On film and product texts style and a word
+list together are worth no more than the word list (benchmarks/rewards.py). K members, each on its own bootstrap sample
+of the prompts, give the spread that `members` holds.
 
 Nothing is unpickled, ever: a fitted reward is kept as its data and settings (`save`), and fitted again when it is
 loaded, which gives the same trees. Source: histogram gradient boosting, Ke et al. 2017; scikit-learn's
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from burnish.errors import InputError
 from burnish.records import Completion, Prompt, Score, seed_of
 from burnish.rewards.parts.style import FEATURES, style
+from burnish.rewards.parts.units import unit_of
 
 Floats = NDArray[np.float64]
 Featurise = Callable[[Sequence[Prompt], Sequence[Completion]], ArrayLike]
@@ -109,7 +111,7 @@ def fit(
         raise InputError(f"reward boosted: {len(graded)} grades. Give at least {LEAST_TEXTS}.")
     features = np.asarray(featurise([s.prompt for s in graded], [s.completion for s in graded]), dtype=np.float64)
     grades = np.array([score.value for score in graded], dtype=np.float64)
-    groups = tuple(score.prompt.id if score.prompt.messages else score.completion.id for score in graded)
+    groups = tuple(unit_of(score.prompt, score.completion) for score in graded)
     return _grown(features, grades, groups, featurise, tuple(names), settings or Settings(), source)
 
 

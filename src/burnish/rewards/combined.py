@@ -22,6 +22,7 @@ import numpy as np
 from burnish.errors import InputError
 from burnish.maths.linear import Fitted, fit_linear
 from burnish.records import Completion, Prompt, Reward, Score
+from burnish.rewards.parts.units import unit_of
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def fit_weights(
         values_NK.reshape(-1, len(names)),
         np.asarray(people, dtype=np.float64)[kept],
         names,
-        clusters=[prompts[i].id for i in kept],
+        clusters=[unit_of(prompts[i], completions[i]) for i in kept],
         at_least_zero=at_least_zero,
         seed=seed,
     )

@@ -18,6 +18,7 @@ from burnish.errors import InputError
 from burnish.maths.linear import Fitted, fit_linear
 from burnish.records import Completion, Prompt, Reward, Score
 from burnish.rewards.parts.style import FEATURES, LENGTH, style
+from burnish.rewards.parts.units import unit_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def fit(
     if people is not None:  # a column of its own: the grades' unit does not matter then
         columns = np.column_stack([features, np.asarray(people, dtype=np.float64)[known]])
         labels.append("people")
-    found = fit_linear(columns, values, labels, clusters=[scores[i].prompt.id for i in known], seed=seed)
+    found = fit_linear(
+        columns, values, labels, clusters=[unit_of(scores[i].prompt, scores[i].completion) for i in known], seed=seed
+    )
     return found.only([name for name in names if keep_all or found.interval(name).excludes_zero])
 
 
