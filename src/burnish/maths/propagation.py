@@ -151,7 +151,8 @@ class Model:
         given, n = self.given, self.given.n_people
         vote = self._tilted(state, *self.beside(state))
         if n > MOST_PEOPLE:
-            return np.linalg.inv(self._information(state, vote)), self.blocks.centred(state.cells)
+            own_K22 = np.linalg.inv(self._information(state, vote)).astype(np.float64)
+            return own_K22, self.blocks.centred(state.cells)
         weight_V = (vote.weight_VQ * vote.curvature_VQ).sum(axis=1)
         by_gap_V = (vote.weight_VQ * vote.curvature_VQ * vote.gap_VQ).sum(axis=1)
         slope_K, slope_V = state.slope_K, state.slope_K[given.person_V]
