@@ -140,10 +140,15 @@ def sights(answers: Sequence[Answer], config: SignalConfig) -> dict[Author, floa
 
 
 def share_of_first(answer: Answer, config: SignalConfig) -> float:
-    """Share of a vote that goes to the completion shown first: 1, 0, 1/2 for a tie, between them by strength."""
-    value = answer.feedback.value
+    """Share of a vote that goes to the completion shown first: 1, 0, 1/2 for a tie, between them by strength.
+
+    A judge that read its answer off log-probs says itself how sure it was (`burnish.judges.comparison`): that share.
+    """
+    value, said = answer.feedback.value, answer.feedback
     if "tie" in value:
         return 0.5
+    if said.author.kind == "ai" and said.metadata.get("by") == "log-probs":
+        return min(1.0, max(0.0, float(said.metadata["probability"])))
     strength = value.get("strength")
     share = 1.0 if strength is None else config.strength_votes[strength - 1]
     return share if value["chosen"] == 0 else 1 - share
