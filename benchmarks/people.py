@@ -141,6 +141,7 @@ def manners_study(seeds: int) -> None:
                 person = Person(
                     Author(str(k)),
                     {"comparison": each},
+                    votes=each,
                     slope=Estimate(float(found.slope_K[k]), float(np.sqrt(found.slope_variance_K[k]))),
                     side=Estimate(float(found.side_K[k]), float(np.sqrt(found.side_variance_K[k]))),
                     follows={"vote": float(beyond[k])},

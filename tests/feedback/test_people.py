@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,10 +176,13 @@ def test_where_everybody_guesses_hardly_anybody_is_called_careful():
 
 def test_a_manner_is_named_only_when_it_is_sure():
     kinds = {"comparison": 40}
-    unsure = Person(Author("x"), kinds, slope=Estimate(0.4, 0.5), side=Estimate(0.0, 0.3))
+    unsure = Person(Author("x"), kinds, votes=40, slope=Estimate(0.4, 0.5), side=Estimate(0.0, 0.3))
     assert unsure.manner is Manner.UNCLEAR
     assert sum(unsure.chances[m] for m in (Manner.CAREFUL, Manner.CARELESS, Manner.ADVERSARIAL)) == pytest.approx(1)
-    assert Person(Author("x"), kinds, slope=Estimate(1.0, 0.1), has_company=False).manner is Manner.ALONE
-    assert Person(Author("x"), {"comparison": 3}, slope=Estimate(1.0, 0.1)).manner is Manner.FEW
+    sure = Person(Author("x"), kinds, votes=40, slope=Estimate(1.0, 0.1), follows={"vote": 5.0})
+    assert sure.manner is Manner.CAREFUL
+    assert replace(sure, follows={"vote": 0.5}).manner is Manner.UNCLEAR
+    assert replace(sure, has_company=False).manner is Manner.ALONE
+    assert replace(sure, votes=3).manner is Manner.FEW
     # Beta(4, 2) by hand: mean 4 / 6
     assert Share(3, 4).interval.mean == pytest.approx(4 / 6)

@@ -150,7 +150,7 @@ class Person:
         chances = self.chances
         if not self.has_company:
             return Manner.ALONE
-        if not chances or self.answers < LEAST_ANSWERS:
+        if not chances or self._told_from < LEAST_ANSWERS:
             return Manner.FEW
         if self.run_share >= ONE_ANSWER_SHARE:
             return Manner.ONE_ANSWER
@@ -159,11 +159,16 @@ class Person:
                 return manner
         return Manner.UNCLEAR
 
+    @property
+    def _told_from(self) -> int:
+        """Answers that the manner is told from: votes, or else those of the first kind that was graded."""
+        return self.votes if self.slope else self.by_kind.get(next(iter(self.sees), ""), 0)
+
     def _bears_out(self, manner: Manner) -> bool:
-        """Whether agreement with the others, counted without a model, does not contradict the manner."""
+        """Whether answers that had no part in the fit agree with the manner."""
         sign = {Manner.CAREFUL: 1.0, Manner.ADVERSARIAL: -1.0}.get(manner, 0.0)
         kind = "vote" if self.slope else next(iter(self.sees), "")
-        return not sign or kind not in self.follows or sign * self.follows[kind] >= BEYOND_CHANCE
+        return not sign or sign * self.follows.get(kind, 0.0) >= BEYOND_CHANCE
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
