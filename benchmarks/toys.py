@@ -48,6 +48,7 @@ def main() -> int:
             f"  [{row['low']:.3f}, {row['high']:.3f}]{row['completions']:13,}{found[name]['seconds']:9.1f}",
             flush=True,
         )
+    short = [name for name, row in found.items() if row["share"] < toys.NEAR]
     print(
         f"\n{len(found) - len(short)} of {len(found)} reach {toys.NEAR:.0%} of their optimum; short: {short or 'none'}"
     )
