@@ -66,6 +66,15 @@ def test_a_failed_step_stands_in_its_place_and_the_text_stays(asker, pairs):
     assert (step.completion.text, step.revision) == ("text", "better")
 
 
+def test_where_no_principle_s_orders_agree_nothing_was_said(asker, pairs, labels):
+    def first(question, seed):
+        return json.dumps({"verdict": labels(question)[0]})
+
+    (verdict,) = Constitutional(asker(first), TWO).verdicts(*pairs(("q", "a", "b")))
+    assert (verdict.feedback.value, verdict.consistent) == ({"cannot_judge": True}, False)
+    assert verdict.questions == 4
+
+
 def test_the_one_we_bring_is_whole():
     ours = Constitution.load()
     assert [principle.id for principle in ours.principles] == ["helpful", "honest", "harmless", "plain"]

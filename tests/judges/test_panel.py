@@ -47,6 +47,15 @@ def test_comparisons_are_pooled_by_probability(asker, pairs, by_length, shown, l
     assert verdict.feedback.value == {"chosen": 1}
 
 
+def test_members_that_all_go_by_the_place_choose_nothing(asker, pairs, labels):
+    def first(question, seed):
+        return json.dumps({"verdict": labels(question)[0]})
+
+    panel = Panel(tuple(Comparison(asker(first, name=name)) for name in ("a", "b")))
+    (verdict,) = panel.verdicts(*pairs(("q", "a", "longer")))
+    assert (verdict.feedback.value, verdict.consistent) == ({"cannot_judge": True}, False)
+
+
 def test_what_cannot_be_pooled_is_refused(asker, pairs):
     one = Rating(asker(lambda q, s: "rating: 3"))
     with pytest.raises(InputError, match="sits twice"):

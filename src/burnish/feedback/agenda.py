@@ -92,7 +92,8 @@ def _believed(entry: Entry, texts: Sequence[Completion], draw: np.random.Generat
     ridge = 1 / float(polygamma(1, config.prior_votes))
     fit = choice.bradley_terry(*_votes(entry, places), n_items=len(texts), ridge=ridge)
     mean, precision = fit.scores_I.copy(), np.linalg.inv(fit.covariance_II)
-    rated = [a for a in answers_of(entry) if a.feedback.kind == "rating" and a.feedback.completion_ids[0] in places]
+    people = [answer for answer in answers_of(entry) if answer.feedback.author.kind == "human"]
+    rated = [a for a in people if a.feedback.kind == "rating" and a.feedback.completion_ids[0] in places]
     for score in rating_scores(rated, config) if rated else []:
         if score.value is None or score.variance is None:
             continue
@@ -109,7 +110,9 @@ def _votes(entry: Entry, places: Mapping[str, int]) -> tuple[list[int], list[int
     winners, losers = [], []
     for record in entry.feedback:
         chosen = record.value.get("chosen")
-        if record.kind == "comparison" and chosen is not None and all(name in places for name in record.completion_ids):
+        if record.kind != "comparison" or record.author.kind != "human" or chosen is None:
+            continue
+        if all(name in places for name in record.completion_ids):
             winners.append(places[record.completion_ids[chosen]])
             losers.append(places[record.completion_ids[1 - chosen]])
     return winners, losers

@@ -127,18 +127,19 @@ class Constitutional:
         """Return a verdict for each pair: `value` is the weighted mean probability that its first completion keeps the
         principles better, one part for each principle. A failure where no principle could be answered."""
         parts: list[list[Part]] = [[] for _ in prompts]
-        questions = [0] * len(prompts)
+        questions, agreed = [0] * len(prompts), [0] * len(prompts)
         for principle in self.constitution.principles:
             those = self._where_it_applies(principle, prompts, seed)
             judge = Comparison(self.asker, criterion=principle.asks_comparison)
             found = judge.verdicts([prompts[i] for i in those], [completions[i] for i in those], seed=seed)
             for i, verdict in zip(those, found, strict=True):
                 questions[i] += verdict.questions + bool(principle.applies_if)
+                agreed[i] += bool(verdict.consistent)
                 reason = verdict.failure or verdict.reason
                 parts[i].append(Part(principle.id, verdict.value, principle.weight, reason))
         return [
-            self._verdict(prompt, pair, some, n)
-            for prompt, pair, some, n in zip(prompts, completions, parts, questions, strict=True)
+            replace(self._verdict(prompt, pair, some, both), questions=n)
+            for prompt, pair, some, both, n in zip(prompts, completions, parts, agreed, questions, strict=True)
         ]
 
     def revise(
@@ -201,15 +202,18 @@ class Constitutional:
             questions.append(asks.substitute(mark=one.mark, request=one.blocks[0], text=one.blocks[1], **own))
         return self.asker.write(questions, seed=seed)
 
-    def _verdict(self, prompt: Prompt, pair: Sequence[Completion], parts: Sequence[Part], questions: int) -> Verdict:
-        bare = Verdict(prompt, tuple(pair), None, parts=tuple(parts), questions=questions)
+    def _verdict(self, prompt: Prompt, pair: Sequence[Completion], parts: Sequence[Part], agreed: int) -> Verdict:
+        """Return the weighted mean of the principles; without one whose two orders agree nothing was said of the
+        texts."""
+        bare = Verdict(prompt, tuple(pair), None, parts=tuple(parts))
         known = [(part.weight, part.value) for part in parts if part.value is not None]
         if not known:
             return replace(bare, failure=parts[0].reason if parts else "no principle applies")
         total = sum(weight for weight, _ in known)
         share = sum(weight * value for weight, value in known) / total
         spread = sum(weight / total * (value - share) ** 2 for weight, value in known)
-        value: dict[str, Any] = {"cannot_judge": True} if share == 0.5 else {"chosen": 0 if share > 0.5 else 1}
+        said_nothing = share == 0.5 or not agreed
+        value: dict[str, Any] = {"cannot_judge": True} if said_nothing else {"chosen": 0 if share > 0.5 else 1}
         metadata = {
             "probability": share,
             "constitution": {"name": self.constitution.name, "version": self.constitution.version},
@@ -218,4 +222,6 @@ class Constitutional:
         said = feedback_by(self.author, FORM, prompt, pair, value, exposure={"orders": "both"}, metadata=metadata)
         reason = "; ".join(f"{part.name}: {part.value:.2f}" for part in parts if part.value is not None)
         variance = spread / len(known)
-        return replace(bare, feedback=said, value=share, variance=variance, reason=reason, consistent=share != 0.5)
+        return replace(
+            bare, feedback=said, value=share, variance=variance, reason=reason, consistent=agreed == len(known)
+        )

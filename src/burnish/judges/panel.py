@@ -99,4 +99,6 @@ def _value(known: Sequence[Verdict], mean: float) -> tuple[dict[str, Any], bool 
         raise InputError(f"panel: its members ask in different forms or scales ({', '.join(sorted(kinds))}). Take one.")
     if kinds == {"rating"}:
         return {"rating": mean, "scale": list(scales.pop())}, None
-    return ({"cannot_judge": True}, False) if mean == 0.5 else ({"chosen": 0 if mean > 0.5 else 1}, True)
+    if mean == 0.5 or not any(verdict.consistent for verdict in known):  # nobody's two orders named the same text
+        return {"cannot_judge": True}, False
+    return {"chosen": 0 if mean > 0.5 else 1}, all(verdict.consistent for verdict in known)
