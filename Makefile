@@ -12,10 +12,10 @@ TORCH_FROM ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke test check format docs bench peers oracles clean
+.PHONY: help setup run smoke test check format docs bench peers oracles mutations clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## make .venv/ with everything installed, in the tested versions (once)
 
@@ -70,6 +70,9 @@ oracles: peers  ## ask TRL, OpenRLHF and verl for the numbers of our losses, pri
 	  [ -d $$folder ] || .peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $$folder $$each; \
 	done
 	$(BIN)/python tests/oracles/compare.py $(ARGS)
+
+mutations: setup  ## put a bug into a copy of the source for every known trap, and see that its test fails; ARGS=--docs keeps the table
+	$(BIN)/python benchmarks/mutations.py $(ARGS)
 
 clean:  ## remove caches and build leftovers; runs and fetched models stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

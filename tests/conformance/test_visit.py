@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from burnish.conformance import data
-from burnish.conformance.traps import traps
-from burnish.conformance.visit import preview, visit
+from burnish.conformance.traps import some_rows, traps
+from burnish.conformance.visit import checked, chosen, preview, visit
+from burnish.examples import Row
 from burnish.models.headed import HeadedPolicy
 from burnish.records import Completion, Demonstration, Preference, Prompt, Score
 
@@ -34,11 +35,18 @@ def test_a_sound_model_passes_every_check(policy):
 
 def test_a_fault_is_told_with_its_remedy_and_the_others_are_still_looked_at(policy):
     policy.end_ids = frozenset({17})
-    found = {each.check: each for each in visit(policy, [])}
+    found = {trap.name: checked(trap, policy, some_rows()) for trap in traps() if trap.name in ("T1", "T7")}
     assert found["T1"].result == "fault"
     assert "not what is sampled" in found["T1"].said
     assert found["T1"].remedy == "mend generation_config.json"
     assert found["T7"].result == "ok"
+
+
+def test_what_is_computed_on_is_short_whatever_the_data_holds():
+    long = [Row(signal.prompt, signal.completion) for signal in (shown("x", "the " * 500), shown("y", "bad " * 300))]
+    assert all(len(row.completion.text) <= 160 for row in chosen(long))
+    mixed = [*long, *some_rows()]
+    assert {row.completion.text for row in chosen(mixed)} == {row.completion.text for row in some_rows()}
 
 
 def test_texts_that_do_not_fit_and_empty_ones_are_counted(policy):
