@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from burnish import config
-from burnish.errors import InputError
+from burnish.errors import InputError, nearest
 from burnish.loop.recipe import SamplingSettings
 from burnish.models.tuning import TuningConfig
 from burnish.training.course import CourseConfig
@@ -95,6 +95,11 @@ def settings_of(method: str, module: ModuleType, given: Mapping[str, Any], sets:
     for each in sets:
         key = each.partition("=")[0].strip()
         section, _, rest = key.partition(".")
+        known = mine | {item.name for item in fields(TrainSettings)}
+        if not rest and key not in known:
+            raise InputError(
+                f"--set: unknown key {key!r}.{nearest(key, known)} `burnish train {method} --help-config` lists them."
+            )
         if section == method and rest:
             for_method.append(each.strip()[len(method) + 1 :])
         elif not rest and key in mine:

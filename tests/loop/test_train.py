@@ -1,0 +1,172 @@
+"""`burnish train` in a folder: it learns, keeps the best, goes on exactly, and says what is wrong before it begins."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from burnish import methods
+from burnish.errors import InputError, StoppedOnRequest
+from burnish.loop import material, train
+from burnish.loop.train_settings import settings_of
+from burnish.models.headed import HEADS_FILE
+from burnish.records import Demonstration, Preference
+
+SETS = ["course.steps=4", "look.every=2", "save_every=1", "optimiser.warmup_steps=1", "sampling.max_new_tokens=6",
+        "course.prompts_per_step=2", "course.group=2", "adapter.rank=4"]  # fmt: skip
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    rows = [
+        {"prompt": f"Say {n}.", "chosen": f"the good {n}", "rejected": f"a bad {n}", "author": "ana"} for n in range(24)
+    ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def go(method, model, out, *, sets=(), resume=False, **options):
+    module = methods.load(method)
+    given = {**(train.began_with(out) if resume else {}), "model": str(model)}
+    settings = settings_of(method, module, given, [*SETS, *sets], "test")
+    return train.train(train.TrainOptions(out=out, resume=resume, **options), settings, module)
+
+
+def weights(out, report):
+    return load_file(out / "checkpoints" / report["checkpoint"] / "adapter_model.safetensors")
+
+
+def test_it_learns_looks_and_keeps_what_did_best(tiny_folder, pairs, tmp_path):
+    out = tmp_path / "run"
+    report = go("dpo", tiny_folder, out, data=str(pairs), sets=["optimiser.learning_rate=0.01"])
+    values = [look["value"] for look in report["looks"]]
+    assert [look["step"] for look in report["looks"]] == [0, 2, 4]
+    assert values[-1] < values[0]
+    assert values[report["best_step"] // 2] == min(values)
+    assert report["held_out"] + report["learned_from"]["examples"] == 24
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    lineage = json.loads((out / "checkpoints" / report["checkpoint"] / "burnish.json").read_text())
+    assert lineage["method"] == "dpo"
+    assert lineage["snapshot"]
+
+
+@pytest.mark.parametrize("method", ["dpo", "ppo", "discriminator"])
+def test_it_goes_on_from_a_stop_as_if_there_had_been_none(method, tiny_folder, pairs, tmp_path, monkeypatch):
+    shown = tmp_path / "shown.jsonl"
+    shown.write_text("".join(json.dumps({"prompt": f"Say {n}.", "completion": "good"}) + "\n" for n in range(4)))
+    how = {"data": str(pairs if method == "dpo" else shown)}
+    if method == "ppo":
+        how["reward"] = "length:2-9"
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    expected = go(method, tiny_folder, whole, **how)
+
+    class Stopped(Exception):
+        pass
+
+    def stop_after_two(run, due, began, keep=train._Run._save_or_stop):
+        keep(run, due, began)
+        if run.course.step == 2:
+            raise Stopped
+
+    monkeypatch.setattr(train._Run, "_save_or_stop", stop_after_two)
+    with pytest.raises(Stopped):
+        go(method, tiny_folder, cut, **how)
+    monkeypatch.undo()
+    found = go(method, tiny_folder, cut, resume=True, **how)
+    assert found["looks"] == expected["looks"]
+    assert found["checkpoint"] == expected["checkpoint"]
+    for key, tensor in weights(whole, expected).items():
+        assert torch.equal(tensor, weights(cut, found)[key]), key
+
+
+def test_a_stop_file_saves_and_says_how_to_go_on(tiny_folder, pairs, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "lock.json").write_text("{}")
+    (out / "stop").touch()
+    with pytest.raises(StoppedOnRequest, match="--resume"):
+        go("dpo", tiny_folder, out, data=str(pairs))
+    assert go("dpo", tiny_folder, out, data=str(pairs), resume=True)["steps"] == 4
+
+
+def test_a_reward_that_was_trained_scores_the_next_training(tiny_folder, pairs, tmp_path):
+    report = go("reward", tiny_folder, tmp_path / "judge", data=str(pairs))
+    judge = tmp_path / "judge" / "checkpoints" / report["checkpoint"]
+    assert (judge / HEADS_FILE).exists()
+    asked = tmp_path / "asked.txt"
+    asked.write_text("Say one.\nSay two.\n")
+    found = go("grpo", tiny_folder, tmp_path / "policy", prompts=str(asked), reward=str(judge))
+    assert found["steps"] == 4
+
+
+# ----------------------------------------------------------------------------------------------------- what is wrong
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(tiny_folder, pairs, tmp_path):
+    out = tmp_path / "run"
+    go("dpo", tiny_folder, out, data=str(pairs))
+    with pytest.raises(InputError, match="holds a run"):
+        go("dpo", tiny_folder, out, data=str(pairs))
+    other = tmp_path / "mine"
+    other.mkdir()
+    (other / "thesis.txt").touch()
+    with pytest.raises(InputError, match="no run of burnish wrote"):
+        go("dpo", tiny_folder, other, data=str(pairs))
+
+
+def test_a_model_or_a_file_that_is_not_there_is_named(tiny_folder, pairs, tmp_path):
+    with pytest.raises(InputError, match="nowhere"):
+        go("dpo", tmp_path / "nowhere", tmp_path / "run", data=str(pairs))
+    with pytest.raises(InputError, match="there is no such file"):
+        go("dpo", tiny_folder, tmp_path / "run", data=str(tmp_path / "no.jsonl"))
+    with pytest.raises(InputError, match="holds no reward model"):
+        go("grpo", tiny_folder, tmp_path / "run2", data=str(pairs), reward=str(tmp_path))
+
+
+def test_a_key_without_a_section_is_the_method_s_own():
+    module = methods.load("dpo")
+    found = settings_of("dpo", module, {}, ["beta=0.3", "dpo.label_smoothing=0.1", "seed=7"], "test")
+    assert (found.method.beta, found.method.label_smoothing, found.run.seed) == (0.3, 0.1, 7)
+    with pytest.raises(InputError, match="Did you mean 'beta'"):
+        settings_of("dpo", module, {}, ["bta=0.3"], "test")
+
+
+# ----------------------------------------------------------------------------------------------------- what it is given
+
+
+def test_rows_that_show_are_demonstrations_and_rows_that_say_are_feedback(pairs, tmp_path):
+    shown = tmp_path / "shown.jsonl"
+    rows = [
+        {"prompt": "Say it.", "completion": "good"},
+        {"messages": [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": "bad"}]},
+        {"text": "raw words"},
+    ]
+    shown.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = material.signals_of(str(shown), None)
+    assert [type(each) for each in found] == [Demonstration] * 3
+    assert [each.completion.text for each in found] == ["good", "bad", "raw words"]
+    assert found[0].prompt == found[1].prompt
+    assert not found[2].prompt.messages
+    assert all(isinstance(each, Preference) for each in material.signals_of(str(pairs), None))
+
+
+def test_a_text_is_cut_at_its_paragraphs(tmp_path):
+    text = tmp_path / "corpus.txt"
+    text.write_text("\n\n".join(["word " * 100] * 9), "utf-8")
+    found = [each.completion.text for each in material.signals_of(str(text), None)]
+    assert [len(piece.split()) for piece in found] == [400, 400, 100]
+
+
+def test_prompts_come_from_lines_or_json(tmp_path):
+    lines, rows = tmp_path / "a.txt", tmp_path / "b.jsonl"
+    lines.write_text("One?\n\nTwo?\nOne?\n")
+    rows.write_text('{"prompt": "One?", "reference": "1"}\n{"prompt": [{"role": "user", "content": "Two?"}]}\n')
+    one, two = material.prompts_of(str(lines), []), material.prompts_of(str(rows), [])
+    assert [prompt.id for prompt in one] == [prompt.id for prompt in two]
+    assert two[0].reference == "1"
+    rows.write_text('{"prompt": "One?"}\n{"ask": 1}\n')
+    with pytest.raises(InputError, match="line 2"):
+        material.prompts_of(str(rows), [])
