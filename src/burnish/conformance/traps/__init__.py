@@ -2,7 +2,7 @@
 
 A check takes a model and rows, `check(policy, rows)`, or nothing, `check()`; it raises AssertionError with what is
 wrong and what to do. Our own tests, `burnish doctor --model M --data D` and third parties call the same ones. The
-mutation that each check catches stands in `benchmarks/mutations.py`, the list in docs/traps.md.
+mutation that each check catches stands in `benchmarks/mutations.toml`, the list in docs/traps.md.
 """
 
 from __future__ import annotations
