@@ -8,6 +8,8 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # Where pip looks for torch besides its usual index, when you want another build of it than that index has:
 #   make setup TORCH_FROM='--index-url https://...'
 TORCH_FROM ?=
+# Tests run in so many processes of one thread each.
+WORKERS ?= $(shell nproc 2>/dev/null || echo 1)
 # Further words for `burnish run`, such as ARGS='--seed 1 --out runs/one'
 ARGS ?=
 
@@ -41,7 +43,7 @@ smoke: setup  ## the same loop on a tiny model that it makes itself, under a min
 	$(BIN)/burnish run smoke --resume $(ARGS)
 
 test: setup  ## set up, run all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: setup  ## format, lint, types, then all tests: what has to pass before anything lands
 	$(BIN)/ruff format --check

@@ -10,11 +10,11 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import code_links
+from docstrings import markdown, papers, told
 
 from burnish import config, methods
 from burnish.cli.train import listing
@@ -53,14 +53,20 @@ ROWS = {
     "rating": '{"prompt": "Name a fruit.", "completion": "A pear.", "rating": 4, "scale": [1, 5]}',
     "comment": '{"prompt": "Name a fruit.", "completion": "A pear, a pear.", "comment": "You said it twice."}',
     "spans": '{"prompt": "1 + 1 = ?", "completion": "It is 3.", "spans": [{"start": 6, "end": 7, "label": "wrong"}]}',
+    "ranking": '{"prompt": "Name a fruit.", "completions": ["Fruit.", "A pear.", "Pear"], "ranking": [2, 0, 1]}',
     "text": "any text, in paragraphs",
 }
 UNLIKE = {
     "pretrain": ("corpus.txt", "text"),
     "process_reward": ("marked.jsonl", "spans"),
     "span_reward": ("marked.jsonl", "spans"),
+    "ranking_reward": ("ranked.jsonl", "ranking"),
 }
 """Methods that take their signals in another form than most of the kind."""
+
+ASKED = ("asked.txt", "Name a fruit.")
+ASKED_UNLIKE = {"star": ("asked.jsonl", '{"prompt": "1 + 1 = ?", "reference": "2"}')}
+"""Prompts, and the methods that want more of them than the question."""
 
 VIEWS = {
     "reference": "the untouched model's log-probs beside the policy's (with an adapter: the same weights without it)",
@@ -90,41 +96,6 @@ def family(name: str) -> str:
     if needs.fresh:
         return "Reinforcement"
     return "Preferences" if Preference in needs.eats else "Imitation"
-
-
-# ------------------------------------------------------------------------------------------------------ the docstring
-
-
-@dataclass(frozen=True)
-class Told:
-    """A method's docstring in its parts."""
-
-    what: str
-    formula: str
-    idea: tuple[str, ...]
-    sources: str
-    fails: str
-
-
-def told(name: str) -> Told:
-    """Return the parts of a method's docstring; a docstring without a formula, sources or "It fails" is refused."""
-    text = inspect.cleandoc(methods.load(name).__doc__ or "")
-    blocks = re.split(r"\n\n(?=\S)|\n\n(?=    )", text)
-    formula = "\n\n".join(block for block in blocks if block.startswith("    "))
-    prose = [" ".join(block.split()) for block in blocks if not block.startswith("    ")]
-    [sources] = [each for each in prose if re.match("Sources?: ", each)]
-    [use] = [each for each in prose if " It fails " in each]
-    before, fails = use.split(" It fails ", 1)
-    idea = tuple(before if each == use else each for each in prose[1:] if each != sources)
-    return Told(prose[0], inspect.cleandoc(formula), idea, sources, f"It fails {fails}")
-
-
-def markdown(text: str) -> str:
-    """Return plain text as Markdown that shows it as it stands, papers linked."""
-    parts = re.split(r"(`[^`]*`)", text)
-    plain = [part if part.startswith("`") else re.sub(r"([*<|\\\[\]])", r"\\\1", part) for part in parts]
-    plain = [part if part.startswith("`") else re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", part) for part in plain]
-    return re.sub(r"arXiv (\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", "".join(plain))
 
 
 # ------------------------------------------------------------------------------------------------------ one page
@@ -270,8 +241,9 @@ def _command(name: str) -> Iterator[str]:
         words.append(f"--data {file}")
         held.append((file, ROWS[form]))
     if needs.fresh:
-        words.append("--prompts asked.txt")
-        held.append(("asked.txt", "Name a fruit."))
+        file, row = ASKED_UNLIKE.get(name, ASKED)
+        words.append(f"--prompts {file}")
+        held.append((file, row))
     if needs.scored and not needs.partner:
         words.append("--reward runs/reward-0/checkpoints/k_...")
     yield f"```bash\n{' '.join(words)}\n```"
@@ -301,10 +273,11 @@ def _of_partner(needs: methods.Needs) -> tuple[type, ...]:
 
 def _measured(found: Mapping[str, Any]) -> Iterator[str]:
     low, high = found["interval"]
+    of = "share of pairs that it puts in the true order" if found.get("measure") == "order" else "mean reward"
     share = found["reached"] / found["optimum"]
     yield (
         "In a world so small that every completion can be listed, the best that this method can do is known exactly: "
-        f"{markdown(found['optimum_is'])}."
+        f"{markdown(found['optimum_is'])}. Measured is the {of}, exactly."
     )
     heads = ("reached, mean", "95% interval", "optimum", "share of it", "seeds", "completions seen by each")
     cells = (
@@ -370,30 +343,3 @@ def _papers_table() -> str:
         files = ", ".join(f"[{name}.py](../{code_links.place(methods.load(name))})" for name in cited)
         lines.append(f"| {_cell(markdown(title))}{link} | {pages} | {files} |")
     return "\n".join(lines)
-
-
-AUTHORS = r"[A-Z][\w'-]+(?:, [A-Z][\w'-]+)*(?: et al\.| and [A-Z][\w'-]+)? (?:19|20)\d\d.*"
-
-
-def papers(name: str) -> Iterator[tuple[str, str]]:
-    """Yield the key (its number at arXiv, else its title) and title of each paper that a method's sources name."""
-    said = told(name).sources.partition(": ")[2]
-    for clause in re.split(r"; |(?<!Dr)(?<!al)\. (?=[A-Z])", said):
-        pieces = re.split(r"arXiv (\d{4}\.\d{4,5})", clause.rstrip("."))
-        for text, number in zip(pieces[0::2], pieces[1::2], strict=False):
-            yield number, _title(text)
-        if len(pieces) == 1 and (re.search(r"\b(?:19|20)\d\d\b", clause) or re.search(r'"[A-Z][^"]+"', clause)):
-            yield _title(clause), _title(clause)
-
-
-def _title(text: str) -> str:
-    """Return the name of a paper out of the words that stand before its number."""
-    text = re.sub(r"^[ ,]*(?:and )?(?:for text )?", "", text).strip(" ,.")
-    lead, colon, rest = text.partition('"')[0].rpartition(": ")
-    if colon:
-        last, rest = lead.split()[-1], text.removeprefix(lead + colon)
-        text = f"{last}, {rest}" if last.isupper() and ", " in lead else rest
-    text = re.sub(r", section [\d.]+$", "", text)
-    if (len(text) > 60 or " - " in text) and (authors := re.search(AUTHORS, text)):
-        text = authors[0]
-    return text.strip(" ,.")

@@ -26,7 +26,7 @@ def test_the_settings_of_a_method_and_of_all_are_told(capsys):
 
 
 def test_a_slip_is_answered_in_one_line(capsys):
-    assert main(["train", "dppo", "--data", "x.jsonl"]) == 2
+    assert main(["train", "dpoo", "--data", "x.jsonl"]) == 2
     assert "Did you mean 'dpo'" in capsys.readouterr().err
     assert main(["train"]) == 2
     assert "--list" in capsys.readouterr().err
