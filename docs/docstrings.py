@@ -22,16 +22,23 @@ class Told:
 
 
 def told(name: str) -> Told:
-    """Return the parts of a method's docstring; a docstring without a formula, sources or "It fails" is refused."""
+    """Return the parts of a method's docstring. Raises ValueError for one without sources, or without how it fails."""
     text = inspect.cleandoc(methods.load(name).__doc__ or "")
     blocks = re.split(r"\n\n(?=\S)|\n\n(?=    )", text)
     formula = "\n\n".join(block for block in blocks if block.startswith("    "))
     prose = [" ".join(block.split()) for block in blocks if not block.startswith("    ")]
-    [sources] = [each for each in prose if re.match("Sources?: ", each)]
-    [use] = [each for each in prose if " It fails " in each]
+    sources = _paragraph(prose, r"Sources?: ", name)
+    use = _paragraph(prose, r".* It fails ", name)
     before, fails = use.split(" It fails ", 1)
     idea = tuple(before if each == use else each for each in prose[1:] if each != sources)
     return Told(prose[0], inspect.cleandoc(formula), idea, sources, f"It fails {fails}")
+
+
+def _paragraph(prose: list[str], begins: str, name: str) -> str:
+    found = [each for each in prose if re.match(begins, each)]
+    if len(found) != 1:
+        raise ValueError(f"methods/{name}.py: {len(found)} paragraphs of the docstring match {begins!r}, not one.")
+    return found[0]
 
 
 def markdown(text: str) -> str:
