@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", metavar="T", help="draw completions for this task's prompts")
     parser.add_argument("--prompts", metavar="FILE", help="draw completions for these prompts")
     parser.add_argument("--reward", metavar="R", help="what scores them: a checkpoint of a reward, or a name (chrf)")
+    parser.add_argument("--judge", metavar="J", help="a model that says which of two completions is better")
+    parser.add_argument("--refiner", metavar="M", help="a model that writes refinements (default: the model itself)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="the run folder (default: runs/METHOD-SEED)")
     parser.add_argument("--seed", metavar="N", type=int, help="every random choice follows from it (default: 0)")
     parser.add_argument("--resume", action="store_true", help="go on in a folder that was stopped or killed")
@@ -92,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         asked=[prompt for prompt in tasks.load(args.task).prompts() if prompt.split == "train"] if args.task else [],
         prompts=args.prompts,
         reward=args.reward,
+        judge=args.judge,
+        refiner=args.refiner,
         resume=args.resume,
     )
     report = train(options, settings, module)

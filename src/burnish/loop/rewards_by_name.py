@@ -1,4 +1,4 @@
-"""A reward by the name a person gives it: a checkpoint of ours, or one of `burnish.rewards`."""
+"""A reward or a judge by the name a person gives it: a checkpoint of ours, one of `burnish.rewards`, a model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from pathlib import Path
 
 from burnish import rewards
 from burnish.errors import InputError
+from burnish.judges.asking.asker import Asker
+from burnish.judges.asking.backends import sampler_of
+from burnish.judges.asking.remembered import Remembered
+from burnish.judges.comparison import Comparison
 from burnish.loop import ready
 from burnish.models.headed import HEADS_FILE, HeadedPolicy
 from burnish.models.policy import Policy
 from burnish.models.reward_model import RewardModel
-from burnish.records import Reward
+from burnish.records import Judge, Reward
+from burnish.rewards.judged import mask_of
 from burnish.rewards.learned import LearnedRating
+from burnish.store.judge_cache import JudgeCache
 
 
 def reward_of(name: str, dtype: str) -> Reward:
@@ -30,6 +36,11 @@ def reward_of(name: str, dtype: str) -> Reward:
             f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE})."
         )
     return rewards.make(name)
+
+
+def judge_of(model: str) -> Judge:
+    """Return a judge that compares two completions in both orders, by a model's name, folder or openai:URL#MODEL."""
+    return Comparison(Asker(Remembered(sampler_of(model), JudgeCache()), mask=mask_of(model)))
 
 
 def _headed(folder: Path, dtype: str) -> Reward:

@@ -17,11 +17,12 @@ from burnish.config import parse_toml
 from burnish.errors import InputError
 from burnish.examples import Example
 from burnish.feedback.words import still
+from burnish.judges.asking.backends import sampler_of
 from burnish.loop import material as materials
 from burnish.loop import ready, savepoint
 from burnish.loop.folder import RunFolder
 from burnish.loop.log import TrainingLog
-from burnish.loop.rewards_by_name import reward_of
+from burnish.loop.rewards_by_name import judge_of, reward_of
 from burnish.loop.train_settings import Settings, finite
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
@@ -46,6 +47,9 @@ class TrainOptions:
     prompts: str | None = None
     reward: str | None = None
     judge: str | None = None
+    """Model that says which of two completions is better, for methods that ask a judge."""
+    refiner: str | None = None
+    """Model that writes refinements and revisions; none: the trained model, as it is before training."""
     resume: bool = False
 
 
@@ -141,6 +145,10 @@ class _Run:
         given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
         if self.options.reward:
             given = replace(given, reward=reward_of(self.options.reward, run.dtype))
+        if self.options.judge:
+            given = replace(given, judge=judge_of(self.options.judge))
+        if self.options.refiner:
+            given = replace(given, refiner=sampler_of(self.options.refiner))
         network = self._network()
         partner = None
         if self.needs.partner and given.reward is None:

@@ -35,11 +35,11 @@ def make(spec: str = "") -> Reward:
     from burnish.store.judge_cache import JudgeCache
 
     rubric = None if form == "rating" else Rubric.load(Path(form))
-    asker = Asker(Remembered(sampler_of(model), JudgeCache()), mask=_mask(model))
+    asker = Asker(Remembered(sampler_of(model), JudgeCache()), mask=mask_of(model))
     return Judged(Rating(asker) if rubric is None else Checklist(asker, rubric))
 
 
-def _mask(model: str) -> Mask | None:
+def mask_of(model: str) -> Mask | None:
     """Return what takes personal data out of questions that leave the local network; None where they do not."""
     if not model.startswith(PREFIX) or address_of(model).is_local:
         return None
