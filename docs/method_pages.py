@@ -124,7 +124,7 @@ def method_page(name: str, results: Mapping[str, Any] | None = None) -> str:
         _settings(module.Config),
         "## What the logged numbers mean, and what is healthy",
         _metrics(module.METRICS),
-        *([] if measured is None else ["## Measured where the optimum is known", *_measured(measured)]),
+        *([] if measured is None else ["## Measured where the optimum is known", *_measured(name, measured)]),
         "## How it fails",
         markdown(text.fails),
         "## Sources",
@@ -271,29 +271,25 @@ def _of_partner(needs: methods.Needs) -> tuple[type, ...]:
     return eats
 
 
-def _measured(found: Mapping[str, Any]) -> Iterator[str]:
-    low, high = found["interval"]
-    of = "share of pairs that it puts in the true order" if found.get("measure") == "order" else "mean reward"
-    share = found["reached"] / found["optimum"]
+def _measured(name: str, found: Mapping[str, Any]) -> Iterator[str]:
+    of = "share of pairs that it puts in the true order" if found["measure"] == "order" else "mean reward of the policy"
     yield (
         "In a world so small that every completion can be listed, the best that this method can do is known exactly: "
-        f"{markdown(found['optimum_is'])}. Measured is the {of}, exactly."
+        f"{markdown(found['optimum_is'])}. Measured is the {of}, no estimate but a sum over all completions."
     )
-    heads = ("reached, mean", "95% interval", "optimum", "share of it", "seeds", "completions seen by each")
-    cells = (
-        f"{found['reached']:.3f}",
-        f"{low:.3f} to {high:.3f}",
-        f"{found['optimum']:.3f}",
-        f"{share:.1%}",
-        str(_count(found["seeds"])),
-        f"{found['completions']:,}",
-    )
-    yield f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|\n| {' | '.join(cells)} |"
-    yield f"Printed by `{MEASURE}`."
-
-
-def _count(seeds: object) -> int:
-    return len(seeds) if isinstance(seeds, list) else int(str(seeds))
+    cells = {
+        "before": f"{found['before']:.3f}",
+        "reached": f"{found['reached']:.3f}",
+        "95% interval": f"{found['low']:.3f} to {found['high']:.3f}",
+        "optimum": f"{found['optimum']:.3f}",
+        "share": f"{found['share']:.1%}",
+        "seeds": str(found["seeds"]),
+        "completions a seed": f"{found['completions']:,}",
+    }
+    if found["measure"] == "reward":
+        cells["KL, nats"] = f"{found['kl_nats']:.2f}"
+    yield f"| {' | '.join(cells)} |\n{'|---' * len(cells)}|\n| {' | '.join(cells.values())} |"
+    yield f"Means over the seeds, printed by `{MEASURE} {name}`."
 
 
 # ------------------------------------------------------------------------------------------------------ the index
@@ -315,7 +311,18 @@ def index_page(results: Mapping[str, Any] | None = None) -> str:
     for title, what in FAMILIES.items():
         of_family = [row for row in rows.values() if family(row["name"]) == title]
         parts += [f"## {title}", what, _table(of_family, found)]
+    if found:
+        parts += ["## Measured where the optimum is known", *_picture()]
     return "\n\n".join([*parts, "## Paper index", _papers_table()]) + "\n"
+
+
+def _picture() -> Iterator[str]:
+    yield (
+        "Each method's page has what it reached in a world whose every completion can be listed, and what the best is "
+        f"that it could reach there. All of them: `{MEASURE}`."
+    )
+    if TOYS.with_suffix(".svg").exists():
+        yield "![Reward against KL of all policies, with equal numbers of completions](toys.svg)"
 
 
 def _table(rows: list[dict[str, str]], found: Mapping[str, Any]) -> str:
@@ -325,7 +332,7 @@ def _table(rows: list[dict[str, str]], found: Mapping[str, Any]) -> str:
         name = row["name"]
         cells = [f"[`{name}`](methods/{name}.md)", markdown(row["what"]), row["learns_from"], row["needs"]]
         if found:
-            cells.append(f"{found[name]['reached'] / found[name]['optimum']:.1%}" if name in found else "")
+            cells.append(f"{found[name]['share']:.1%}" if name in found else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

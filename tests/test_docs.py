@@ -195,19 +195,24 @@ def test_every_method_has_a_page_and_no_page_is_left_of_one_that_is_gone(generat
 
 
 MEASURED = {
+    "before": 0.51,
     "reached": 0.972,
-    "interval": [0.961, 0.983],
+    "low": 0.961,
+    "high": 0.983,
     "optimum": 1.0,
     "optimum_is": "the best completion to every prompt",
+    "share": 0.972,
+    "measure": "reward",
     "seeds": 5,
     "completions": 28_800,
+    "kl_nats": 3.25,
 }
 """What benchmarks/toys.py writes of a method into docs/toys.json; the numbers are made up."""
 
 
 def test_a_method_page_shows_what_was_measured_and_nothing_where_nothing_was(generate):
     page = generate.method_page("dpo", {"dpo": MEASURED})
-    assert "| 0.972 | 0.961 to 0.983 | 1.000 | 97.2% | 5 | 28,800 |" in page
+    assert "| 0.510 | 0.972 | 0.961 to 0.983 | 1.000 | 97.2% | 5 | 28,800 | 3.25 |" in page
     assert "known exactly: the best completion to every prompt." in page
     assert "## Measured" not in generate.method_page("ipo", {"dpo": MEASURED})
     index = generate.index_page({"dpo": MEASURED})
