@@ -24,8 +24,14 @@ def reached(name: str, sign: float) -> toys.Reached:
     return toys.run(name, seed=0, sign=sign, **QUICK)
 
 
-def test_every_method_has_a_toy():
-    assert set(toys.TOYS) == set(NAMES)
+def test_every_method_has_a_toy_and_a_family_s_stands_in():
+    assert all(toys.toy_of(name) for name in NAMES)
+    assert set(toys.TOYS) <= set(NAMES)
+    kept = toys.TOYS.pop("rloo")
+    try:
+        assert toys.toy_of("rloo") == kept
+    finally:
+        toys.TOYS["rloo"] = kept
 
 
 @pytest.mark.parametrize("name", NAMES)

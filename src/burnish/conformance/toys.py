@@ -1,8 +1,8 @@
 """Every method on the known world (`world.py`): what it is given there, what it could reach at best, what it reached.
 
 A toy names the optimum that its method has *there*: 1 where nothing holds the policy back, the exact value of what is
-imitated where the method imitates, and says why (`Toy.optimum_is`). A method that has no toy of its own is known by
-`names()` and missing from `TOYS`: the contract suite says so.
+imitated where the method imitates, and says why (`Toy.optimum_is`). A method that is not in `TOYS` gets the toy of its
+family, by what it needs (`toy_of`): a new method is under test as soon as its file is there.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import torch
 from burnish import methods
 from burnish.conformance import lessons
 from burnish.conformance.world import ASKED, LONGEST, VOCABULARY, World, divergence, expected, order_accuracy
+from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, prepared
 from burnish.models.table import TablePolicy
-from burnish.records import Prompt, Sampling, Signal, seed_of
+from burnish.records import Demonstration, Preference, Prompt, Sampling, Score, Signal, seed_of
 from burnish.training.course import Course, CourseConfig, Material
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.partners import Partnership, partnership
@@ -181,6 +182,24 @@ TOYS: dict[str, Toy] = {
 }
 
 
+def toy_of(name: str) -> Toy:
+    """Return a method's toy, its family's where it has none of its own. Raises InputError where no family is its."""
+    if name in TOYS:
+        return TOYS[name]
+    module = methods.load(name)
+    needs: methods.Needs = module.needs(module.Config())
+    free = {"beta": 0.0} if needs.fresh and hasattr(module.Config(), "beta") else {}
+    if needs.fresh and needs.policy and not needs.partner:
+        return replace(DRAWN, config=free)
+    if Preference in needs.eats:
+        return PAIRED if needs.policy else replace(RATED, signals=lessons.pairs)
+    if Demonstration in needs.eats and not needs.partner:
+        return IMITATED
+    if Score in needs.eats and not needs.policy:
+        return replace(RATED, signals=lessons.scores)
+    raise InputError(f"toy: nothing in the known world is for {name!r} yet. Give it a toy in conformance/toys.py.")
+
+
 @dataclass
 class Begun:
     """A toy that is set up, before its first step."""
@@ -201,7 +220,7 @@ class Begun:
 
 def begin(name: str, *, seed: int, sign: float = 1.0, **changes: int) -> Begun:
     """Return a method's toy in the world of a seed; `changes` are of its `CourseConfig`."""
-    toy, module = TOYS[name], methods.load(name)
+    toy, module = toy_of(name), methods.load(name)
     config = module.Config(**toy.config)
     needs: methods.Needs = module.needs(config)
     world, plain = World(seed, sign), TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST)

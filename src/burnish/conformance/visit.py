@@ -45,13 +45,20 @@ def visit(policy: Policy, signals: Sequence[Signal]) -> Iterator[Finding]:
 
 def chosen(rows: Sequence[Row]) -> list[Row]:
     """Return a few rows of unlike length, cut short where all are long."""
-    short = [row for row in rows if len(row.prompt.text) + len(row.completion.text) <= SHORT]
+    ordered = sorted(rows, key=_characters)
+    short = [row for row in ordered if _characters(row) <= SHORT]
     if len(short) < 2:
-        cut = [replace(row.completion, text=row.completion.text[:SHORT], token_ids=None, logprobs=None) for row in rows]
-        short = [replace(row, completion=each) for row, each in zip(rows, cut, strict=True)]
-    ordered = sorted(short, key=lambda row: len(row.prompt.text) + len(row.completion.text))
-    places = sorted({0, len(ordered) // 2, len(ordered) - 1})
-    return [ordered[place] for place in places][:LOOKED_AT]
+        short = [
+            replace(
+                row, completion=replace(row.completion, text=row.completion.text[:SHORT], token_ids=None, logprobs=None)
+            )
+            for row in ordered[:LOOKED_AT]
+        ]
+    return [short[place] for place in sorted({0, len(short) // 2, len(short) - 1})]
+
+
+def _characters(row: Row) -> int:
+    return len(row.prompt.text) + len(row.completion.text)
 
 
 def checked(trap: Trap, policy: Policy, rows: Sequence[Row]) -> Finding:

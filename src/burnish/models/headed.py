@@ -10,6 +10,7 @@ adapter as `heads.safetensors`. A method asks for them by name (`Needs.heads`).
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,18 +123,26 @@ class HeadedPolicy:
         """Return the rows packed; rows of one prompt that follow each other share it."""
         tokens = [self.tokens(row) for row in rows]
         more = [self.tokens(row) + [self._last()] * ("reward" in self.heads) for row in rows]
-        taught = self._packed([row.teacher or row.prompt for row in rows], tokens) if teacher else None
-        return HeadedInputs(self._packed([row.prompt for row in rows], more), [len(t) for t in tokens], width, taught)
+        fresh = [row.fresh for row in rows]
+        taught = self._packed([row.teacher or row.prompt for row in rows], tokens, fresh) if teacher else None
+        asked = self._packed([row.prompt for row in rows], more, fresh)
+        return HeadedInputs(asked, [len(t) for t in tokens], width, taught)
 
-    def _packed(self, prompts: Sequence[Prompt], tokens: Sequence[list[int]]) -> Packed:
+    def _packed(self, prompts: Sequence[Prompt], tokens: Sequence[list[int]], fresh: Sequence[bool]) -> Packed:
         asked: list[Prompt] = []
         said: list[list[list[int]]] = []
-        for prompt, each in zip(prompts, tokens, strict=True):
+        rooms: list[int] = []
+        for prompt, each, drawn in zip(prompts, tokens, fresh, strict=True):
             if not asked or asked[-1] != prompt:
                 asked.append(prompt)
                 said.append([])
+                rooms.append(self.max_tokens)
             said[-1].append(each)
-        rooms = [self.max_tokens - max(map(len, group)) for group in said]
+            # the sampler saw the whole prompt, so its completions are trained on behind the whole prompt (trap T23)
+            if drawn:
+                rooms[-1] = sys.maxsize
+            elif rooms[-1] != sys.maxsize:
+                rooms[-1] = min(rooms[-1], self.max_tokens - len(each))
         return pack([self.prompt_ids(prompt, room) for prompt, room in zip(asked, rooms, strict=True)], said)
 
     def _encoded(self, text: str) -> list[int]:

@@ -99,7 +99,8 @@ def sampler_gap(policy: Policy, rows: Sequence[Row], temperature: float) -> floa
     asked = [next(row.prompt for row in rows if row.prompt.id == name) for name in prompts][:2]
     drawn = EngineSampler(policy).sample(asked, Sampling(temperature=temperature, max_new_tokens=6), n=2, seed=1)
     fresh = [Row(p, c, fresh=True) for p, group in zip(asked, drawn, strict=True) for c in group]
-    ours = torch.cat(logprobs_of(HeadedPolicy(policy, temperature=temperature), fresh))
+    network = HeadedPolicy(policy, temperature=temperature, max_tokens=8)  # a limit on what is brought, not on this
+    ours = torch.cat(logprobs_of(network, fresh))
     theirs = torch.tensor([value for row in fresh for value in row.completion.logprobs or ()])
     return float((ours - theirs).abs().mean())
 
