@@ -68,6 +68,14 @@ ASKED = ("asked.txt", "Name a fruit.")
 ASKED_UNLIKE = {"star": ("asked.jsonl", '{"prompt": "1 + 1 = ?", "reference": "2"}')}
 """Prompts, and the methods that want more of them than the question."""
 
+OF_DRAWN = {
+    "reward": "Mean reward of what was drawn in this step: rises, with noise.",
+    "length": "Mean tokens of what was drawn: a steady climb or fall is often the reward being pleased by length.",
+    "zero_spread": "Share of prompts whose completions all got the same reward, which compare nothing: below 0.5.",
+    "unscored": "Completions that the reward could not score; they are left out: 0, or rare.",
+}
+"""Told of every method that draws completions, by the loop rather than the method."""
+
 VIEWS = {
     "reference": "the untouched model's log-probs beside the policy's (with an adapter: the same weights without it)",
     "old": "the policy's own log-probs as they were before the first step on a window",
@@ -123,7 +131,7 @@ def method_page(name: str, results: Mapping[str, Any] | None = None) -> str:
         "## Settings",
         _settings(module.Config),
         "## What the logged numbers mean, and what is healthy",
-        _metrics(module.METRICS),
+        _metrics(module),
         *([] if measured is None else ["## Measured where the optimum is known", *_measured(name, measured)]),
         "## How it fails",
         markdown(text.fails),
@@ -145,8 +153,10 @@ def _settings(cls: type[Any]) -> str:
     return "| setting | default | takes | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
-def _metrics(told_of: Mapping[str, str]) -> str:
-    rows = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in told_of.items()]
+def _metrics(module: Any) -> str:
+    needs = module.needs(module.Config())
+    every = {**module.METRICS, **(OF_DRAWN if needs.fresh and needs.policy else {})}
+    rows = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in every.items()]
     return "| in `metrics.jsonl` | meaning; what is healthy |\n|---|---|\n" + "\n".join(rows)
 
 
@@ -255,6 +265,11 @@ def _command(name: str) -> Iterator[str]:
             "and the reward is a checkpoint of [`reward`](reward.md) or another of its family, "
             "or a name such as `chrf`."
         )
+    source = inspect.getsource(module)
+    if "tools.judge" in source:
+        yield "With `--judge MODEL` and `--set preference=judge` a judge says which of two is better."
+    if "tools.sampler" in source and not needs.fresh:
+        yield "With `--refiner MODEL` another model than the one that learns does the writing."
     yield (
         f"`burnish train {name} --help-config` lists every setting, `--set NAME=VALUE` changes one; "
         "[what is trained](../concepts/what-is-trained.md) tells which weights move, "

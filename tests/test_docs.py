@@ -250,6 +250,12 @@ def shown(page: Path) -> list[tuple[str, str]]:
     ]
 
 
+def test_the_numbers_told_of_what_is_drawn_are_the_ones_the_loop_tells(generate):
+    from burnish.training import course
+
+    assert set(sys.modules["method_pages"].OF_DRAWN) == set(course._of_groups([]))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_rows_of_a_method_page_are_signals_that_its_command_can_use(name, generate, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
