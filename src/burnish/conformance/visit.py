@@ -19,7 +19,7 @@ from burnish.errors import InputError
 from burnish.examples import Row
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
-from burnish.records import Signal
+from burnish.records import Completion, Signal
 
 LOOKED_AT = 3
 """Rows that most checks compute on."""
@@ -48,13 +48,13 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
     ordered = sorted(rows, key=_characters)
     short = [row for row in ordered if _characters(row) <= SHORT]
     if len(short) < 2:
-        short = [
-            replace(
-                row, completion=replace(row.completion, text=row.completion.text[:SHORT], token_ids=None, logprobs=None)
-            )
-            for row in ordered[:LOOKED_AT]
-        ]
+        short = [replace(row, completion=_begun(row.completion)) for row in ordered[:LOOKED_AT]]
     return [short[place] for place in sorted({0, len(short) // 2, len(short) - 1})]
+
+
+def _begun(completion: Completion) -> Completion:
+    """Return the beginning of a completion, as text that nobody sampled."""
+    return replace(completion, text=completion.text[:SHORT], token_ids=None, logprobs=None)
 
 
 def _characters(row: Row) -> int:

@@ -6,6 +6,7 @@ A plain loop: every step reads all texts anew, since heads and reference are wan
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,9 @@ class ActingSampler:
         self, asked: Sequence[tuple[Prompt, int]], sampling: Sampling, seed: int, run: str, round: int
     ) -> list[Completion]:
         policy = self.network.policy
-        room = self.network.max_tokens
-        requests = [
-            Request(tuple(self.network.prompt_ids(p, room)), sampling, seed_of(seed, p.id, index)) for p, index in asked
+        requests = [  # behind the whole prompt, as the engine draws them and the trainer reads them
+            Request(tuple(self.network.prompt_ids(p, sys.maxsize)), sampling, seed_of(seed, p.id, index))
+            for p, index in asked
         ]
         uniforms = [uniforms_of(request) for request in requests]
         tokens: list[list[int]] = [[] for _ in requests]
