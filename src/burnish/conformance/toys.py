@@ -70,7 +70,7 @@ class Reached:
     """(KL, reward) now and then along the way."""
 
 
-PAIRED = Toy(signals=lessons.pairs, course={"examples_per_step": 200, "steps": 300}, rate=0.3)
+PAIRED = Toy(signals=lessons.pairs, course={"examples_per_step": 300, "steps": 300}, rate=0.5)
 DRAWN = Toy(course={"prompts_per_step": 3, "group": 32, "steps": 300}, rate=0.03)
 RATED = Toy(
     measure="order", optimum_is="the true order of all completions", course={"examples_per_step": 255}, rate=0.1
