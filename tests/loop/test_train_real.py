@@ -24,6 +24,8 @@ pytestmark = pytest.mark.real_model
 NAMES = methods.names()
 SMALL = CourseConfig(steps=2, examples_per_step=2, prompts_per_step=2, group=2)
 SAMPLING = Sampling(max_new_tokens=6)
+WRITTEN = ("constitution", "ilf")
+"""Methods that ask a model to write anew."""
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,18 @@ def signals():
     return found
 
 
+class Writer:
+    """Writes refinements: one more rated text each time. In six tokens the model itself finishes no sentence."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+
+    def sample(self, prompts, sampling, *, n=1, seed=0, run="", round=0):
+        return [
+            [Completion(p.id, self.texts[(i + k) % len(self.texts)]) for k in range(n)] for i, p in enumerate(prompts)
+        ]
+
+
 def network(model: Policy, needs: methods.Needs) -> HeadedPolicy:
     policy = Policy(model.model, model.tokenizer, name=model.name, dtype=model.dtype)
     policy.adapt(TuningConfig(rank=4), seed=1)
@@ -72,7 +86,13 @@ def test_it_takes_two_steps_on_a_real_model(name, model, signals):
     needs = module.needs(config)
     asked = [prompt for prompt in {s.prompt.id: s.prompt for s in signals}.values() if prompt.messages]
     given = Material(
-        signals=signals, prompts=asked, reward=make("length:10-40") if needs.scored else None, sampling=SAMPLING
+        signals=signals,
+        prompts=asked,
+        reward=make("length:10-40") if needs.scored else None,
+        refiner=Writer([s.completion.text for s in signals if isinstance(s, Demonstration)])
+        if name in WRITTEN
+        else None,
+        sampling=SAMPLING,
     )
     how = {"optimiser": OptimiserConfig(learning_rate=1e-3), "walk": StepConfig(rows_per_slice=4), "seed": 0}
     mine = network(model, needs)
