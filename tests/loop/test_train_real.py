@@ -68,9 +68,8 @@ class Writer:
         self.texts = texts
 
     def sample(self, prompts, sampling, *, n=1, seed=0, run="", round=0):
-        return [
-            [Completion(p.id, self.texts[(i + k) % len(self.texts)]) for k in range(n)] for i, p in enumerate(prompts)
-        ]
+        place = {p.id: i + (len(p.text) > 200) for i, p in enumerate(prompts)}  # asked to revise, it says another one
+        return [[Completion(p.id, self.texts[(place[p.id] + k) % len(self.texts)]) for k in range(n)] for p in prompts]
 
 
 def network(model: Policy, needs: methods.Needs) -> HeadedPolicy:

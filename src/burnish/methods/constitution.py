@@ -113,7 +113,7 @@ def needs(config: Config) -> Needs:
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:
     """Return one example for each prompt whose answer was revised. Raises InputError when none was."""
     sampler = needed(tools.sampler, "a sampler that answers, criticises and rewrites", "constitution")
-    prompts = list({signal.prompt.id: signal.prompt for signal in signals}.values())
+    prompts = list({signal.prompt.id: signal.prompt for signal in signals if signal.prompt.messages}.values())
     first = _said(sampler, {prompt.id: prompt for prompt in prompts}, tools.sampling, tools, "first answer")
     asked = [prompt for prompt in prompts if prompt.id in first]
     answers = dict(first)
@@ -121,7 +121,8 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
         answers |= _revised(sampler, asked, answers, config, tools, number)
     revised = [prompt for prompt in asked if answers[prompt.id] != first[prompt.id]]
     if not revised:
-        reasons = ", ".join(f"{n} x {reason}" for reason, n in tools.left_out.items()) or "there are no prompts"
+        reasons = ", ".join(f"{n} x {reason}" for reason, n in tools.left_out.items())
+        reasons = reasons or ("each came back as it was" if asked else "there are no prompts")
         raise InputError(f"constitution: no answer was revised ({reasons}). Let a stronger model write.")
     tools.left_out["answer never revised"] += len(asked) - len(revised)
     return [_example(prompt, answers[prompt.id], first[prompt.id], config) for prompt in revised]
