@@ -6,7 +6,7 @@ positions and norms all matter: a mistake in any of them moves log-probs by far 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,15 @@ def a_model(tokenizer: Any, **changes: Any) -> Any:
             if name.endswith("norm.weight"):
                 torch.nn.init.uniform_(parameter, 0.5, 1.5)
     return model
+
+
+@pytest.fixture(autouse=True)
+def told_again() -> Iterator[None]:
+    """What one test asked to be quiet about, the next is told."""
+    yield
+    from burnish import progress
+
+    progress.configure()
 
 
 @pytest.fixture(scope="session")

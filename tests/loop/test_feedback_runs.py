@@ -204,8 +204,8 @@ def test_two_rounds_on_the_users_feedback(start, tmp_path):
     assert "rule:grammar" not in (run.folder / "checkpoints" / "reward-1" / "burnish.json").read_text("utf-8")
 
 
-def test_comments_alone_teach_no_reward(start, tmp_path):
-    lines = [{"prompt": "x", "completion": f"y {n}", "comment": "dull"} for n in range(30)]
+def test_comments_without_an_opinion_teach_no_reward(start, tmp_path):
+    lines = [{"prompt": "x", "completion": f"y {n}", "comment": "It is about a table."} for n in range(30)]
     run = start(tmp_path, "--feedback", write(tmp_path / "mine.jsonl", lines))
     assert run.wait() == 2
     assert "nothing to learn from in 30 records (30 comment)" in run.said
