@@ -117,7 +117,7 @@ TOYS: dict[str, Toy] = {
     # reinforcement
     "reinforce": replace(DRAWN, config={"beta": 0.0}),
     "rloo": replace(DRAWN, config={"beta": 0.0}),
-    "grpo": replace(DRAWN, config={"beta": 0.0}),
+    "grpo": replace(DRAWN, config={"beta": 0.0, "truncated": "keep"}),
     "ppo": replace(DRAWN, config={"beta": 0.0}),
     "a2c": replace(DRAWN, config={"beta": 0.0}),
     "online_dpo": replace(DRAWN, config={"scale": 0.05}),

@@ -144,7 +144,7 @@ class Course:
         if not self.needs.replay:
             return []
         past = random.Random(seed_of(self.seed, "replay", self.step)).choice(self.kept) if self.kept else []
-        self.kept = [*self.kept, fresh][-self.needs.replay :]
+        self.kept = [*self.kept, list(fresh)][-self.needs.replay :]  # a copy: the window itself grows
         return list(past)
 
     def draw(self, step: int) -> list[Example]:
