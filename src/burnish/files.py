@@ -325,9 +325,13 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 def disk_full_error(path: Path, needed: int, written: int) -> InputError:
     """Return what to tell the user when writing `path` failed for want of room (`needed` and `written` in bytes)."""
+    free = f"{free_bytes(path) / _MIB:,.1f} MiB are free"
+    known = needed >= _MIB / 10  # a library that failed before it wrote anything does not say how much it wanted
+    room = (
+        f"At least {needed / _MIB:,.1f} MiB are needed ({written / _MIB:,.1f} MiB were written) and " if known else ""
+    )
     return InputError(
-        f"{path}: the disk is full. At least {needed / _MIB:,.1f} MiB are needed ({written / _MIB:,.1f} MiB were "
-        f"written) and {free_bytes(path) / _MIB:,.1f} MiB are free. What was there before is untouched. "
+        f"{path}: the disk is full. {room}{free}. What was there before is untouched. "
         "Free some room on that volume, or choose a folder on another one."
     )
 
