@@ -69,7 +69,17 @@ def test_other_numbers_of_a_text_can_be_added():
 def test_weights_count():
     texts = ["gorpful one", "gorpful two"] * 20
     up = learned.fit(texts, [3.0, -3.0] * 20, weights=[10.0, 0.1] * 20)
-    assert up.predict(["gorpful"])[0].value > 1
+    even = learned.fit(texts, [3.0, -3.0] * 20)
+    assert abs(even.predict(["gorpful"])[0].value) < 0.3
+    assert up.predict(["gorpful"])[0].value > 0.6
+
+
+def test_what_never_varied_counts_for_nothing_where_it_does():
+    texts, values = ["gorpful one", "quibbish two"] * 20, [3.0, -3.0] * 20  # two words each: their number says nothing
+    scorer = learned.fit(texts, values)
+    short, long = scorer.predict(["gorpful", "gorpful one and then a good many words more"])
+    assert short.value > 1
+    assert long.value > 0.5
 
 
 def test_too_few_texts_are_refused():

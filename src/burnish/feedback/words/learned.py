@@ -113,12 +113,18 @@ def fit(
     return scorer
 
 
+UNUSED = 1e12
+"""Scale of a feature that never varied: what is divided by it is as good as 0."""
+
+
 def _weighed(
     parsed: Sequence[Parsed], value_N: Floats, weight_N: Floats, lexicon: Lexicon, embed: Embed | None, alpha: float
 ) -> LearnedScorer:
     """A scorer whose variance is not stated yet."""
     vectorizers = {name: _fitted(name, parsed) for name in ("words", "letters")}
-    scales = np.maximum(np.std([_features(each) for each in parsed], axis=0), 1e-9)
+    spread = np.std([_features(each) for each in parsed], axis=0)
+    # what is the same in all texts has nothing to teach: taken out, or a text that differs there would count for all
+    scales = np.where(spread < 1e-6, UNUSED, spread)
     slopes, offset = _ridge(_rows(parsed, vectorizers, scales, embed), value_N, weight_N, alpha)
     parts: dict[str, Any] = {name: _plain(vectorizer) for name, vectorizer in vectorizers.items()}
     return LearnedScorer({**parts, "scales": scales.tolist(), "offset": offset}, slopes, lexicon, embed)
