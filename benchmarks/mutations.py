@@ -91,6 +91,7 @@ def copied(folder: Path) -> None:
 
 def warm() -> None:
     """Import what takes long and is not ours, so that a forked child begins at once."""
+    # imported for the children alone: nothing here uses them
     import peft  # noqa: F401
     import pytest  # noqa: F401
     import torch

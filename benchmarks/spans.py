@@ -253,6 +253,7 @@ def is_exact(case: Case, rng: random.Random) -> bool:
     longest = max((end for _, end in case.found), default=0) + 3
     ends = [sorted((rng.randrange(longest), rng.randrange(longest))) for _ in range(rng.randint(0, 4))]
     spans = [Span(start, end, severity=rng.choice((-2.0, -1.0, 0.5, 1.0, 3.0))) for start, end in ends]
+    # how: a name out of HOWS, which are the ones that `spread` takes
     return all(
         all(abs(one - float(other)) < 1e-9 for one, other in zip(got, worth(spans, case.found, how), strict=True))
         for how in HOWS

@@ -165,6 +165,7 @@ def _fit(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
         sided = 0.0 if said.value.get("order") == "unknown" else 1.0
         rows.append((left, right, person_number(answer, numbers), share_of_first(answer, config), sided))
     left_V, right_V, person_V, share_V, sided_V = (np.array(column) for column in zip(*rows, strict=True))
+    # kind: out of an Author's own, kept as plain text in the key
     people = [Author(name, kind) for kind, name in numbers]  # type: ignore[arg-type]
     if (person_V < 0).any():
         person_V = np.where(person_V < 0, len(people), person_V)

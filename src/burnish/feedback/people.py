@@ -73,6 +73,7 @@ def people(entries: Iterable[Entry], config: SignalConfig | None = None) -> Peop
     shares = _shares(everything)
     found = []
     for who, given in own.items():
+        # who: (kind, id) out of an Author's own, kept as plain text
         person = Person(Author(who[1], who[0]), Counter(answer.feedback.kind for answer in given))  # type: ignore[arg-type]
         for kind, told in graded.items():
             if who in told:

@@ -224,6 +224,7 @@ class TablePolicy:
     def completion(self, prompt: Prompt, tokens: Sequence[int], **more: object) -> Completion:
         """Return the completion that these tokens are."""
         finish = FinishReason.STOP if tokens and tokens[-1] == END else FinishReason.LENGTH
+        # more: fields of Completion by name, which Python's types cannot follow
         known = {key: tuple(value) if key == "logprobs" else value for key, value in more.items()}  # type: ignore[arg-type]
         return Completion(
             prompt.id, " ".join(map(str, tokens)), tuple(tokens), finish_reason=finish, **known  # type: ignore[arg-type]

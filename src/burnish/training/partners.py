@@ -61,6 +61,7 @@ def partnership(
     its_config = partner.Config()
     needs = partner.needs(its_config)
     other = make(needs)
+    # a network that has a reward head is a Reward (`score`), which Learner does not ask of all
     own = given if needs.policy is False else replace(given, partner=network)  # type: ignore[arg-type]
     course = Course(
         other, partner, its_config, own, settings, optimiser=optimiser, walk=walk, seed=seed_of(seed, "partner")

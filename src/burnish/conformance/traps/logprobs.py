@@ -119,6 +119,7 @@ def t24_each_kl_estimate_has_its_own_gradient() -> None:
 
     log_V = torch.log_softmax(logits_V, -1)
     exact = (log_V.exp() * (log_V - reference_V)).sum()
+    # k runs over what kl_estimate takes; a loop variable has the type of all text
     k1, k2, k3 = (mean_of(lambda log_V, k=k: kl_estimate(log_V, reference_V, k)) for k in ("k1", "k2", "k3"))  # type: ignore[misc]
     for name, found in (("k1", k1), ("k3", k3)):
         near(found, exact, f"{name} is no unbiased estimate of the KL", within=1e-12)

@@ -32,7 +32,7 @@ def t01_the_end_is_trained_on(policy: Policy, rows: Sequence[Row]) -> None:
     assert batch.tokens_BT is not None
     logprobs_BT = torch.full(batch.tokens_BT.shape, -1.0, requires_grad=True)
     share_B, _ = sft.loss(sft.targets(batch, sft.Config()), Outputs(logprobs_BT=logprobs_BT), sft.Config())
-    share_B.sum().backward()  # type: ignore[no-untyped-call]
+    share_B.sum().backward()  # type: ignore[no-untyped-call]  # torch has no type for it
     assert logprobs_BT.grad is not None
     for number, row in enumerate(rows):
         ids = network.tokens(row)
@@ -162,7 +162,7 @@ def t08_what_is_empty_teaches_nothing() -> None:
         share_B = per_completion(
             values_BT, mask_BT, normaliser=normaliser, window_tokens=2, window_completions=1, constant=4
         )
-        share_B.sum().backward()  # type: ignore[no-untyped-call]
+        share_B.sum().backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         assert values_BT.grad is not None
         finite = bool(torch.isfinite(share_B).all()) and bool(torch.isfinite(values_BT.grad).all())
         must(finite and share_B[1] == 0, f"normaliser {normaliser}: a row without tokens gives {share_B[1]}, not 0")
@@ -177,7 +177,7 @@ def t09_what_is_masked_may_be_anything() -> None:
     for rubbish in (math.nan, math.inf):
         values_BT = torch.tensor([[2.0, rubbish]], requires_grad=True)
         total = masked_sum(values_BT, mask_BT).sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         assert values_BT.grad is not None
         near(total, torch.tensor(2.0), f"{rubbish} in a masked place reaches the loss: torch.where, not *", within=0.0)
         near(
