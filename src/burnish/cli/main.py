@@ -24,6 +24,7 @@ VERBS = {
     "run": "the whole loop: feedback in, a better model and an honest report out",
     "fetch": "models and texts from packages, by name, checked by hash, cached",
     "feedback": "feedback in and out: import, export, stats, judge, next, mask, delete",
+    "studio": "the web app where people give feedback and see what it did",
     "train": "one method on one model: imitation, rewards, reinforcement, preferences, language",
     "bench": "side-by-side measurements against other libraries, in one run",
     "doctor": "is this machine fit, how fast is it, and which settings follow",
@@ -130,7 +131,8 @@ def _remedy(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in REFUSED:
         return f"{error.filename or 'a file'}: {error.strerror}. {REFUSED[error.errno]}"
     if isinstance(error, ModuleNotFoundError) and (error.name or "burnish").split(".")[0] != "burnish":
-        return f"this command needs the package {error.name!r}: pip install 'burnish[train]'."
+        extra = "studio" if error.name in ("fastapi", "uvicorn", "starlette") else "train"
+        return f"this command needs the package {error.name!r}: pip install 'burnish[{extra}]'."
     return ""
 
 

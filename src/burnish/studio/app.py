@@ -1,0 +1,32 @@
+"""The app: its parts put together. Each area's routes stand in a file of `routes/` and are listed here."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+import burnish
+from burnish.store import Store
+from burnish.studio.context import Studio
+from burnish.studio.pages import Pages
+from burnish.studio.routes import ROUTERS
+from burnish.studio.settings import StudioSettings
+
+
+def create_app(store: Store, settings: StudioSettings | None = None, **services: Any) -> FastAPI:
+    """Return the studio over an open store; whoever opened the store closes it.
+
+    `services` are what this floor may not make by itself, such as `answer`, which draws from a model.
+    """
+    settings = settings or StudioSettings()
+    app = FastAPI(title="burnish studio", version=burnish.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.studio = Studio(store, settings, Pages(settings.language), dict(services))
+    static = Path(str(resources.files("burnish.studio") / "static"))
+    app.mount("/static", StaticFiles(directory=static), name="static")
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
