@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", action="append", default=[], metavar="HOST", help="a further name under which people reach it"
     )
     parser.add_argument(
-        "--runs", default=StudioSettings.runs, metavar="DIR", help="folder of the run folders (default: %(default)s)"
+        "--runs", default=StudioSettings().runs, metavar="DIR", help="folder of the run folders (default: %(default)s)"
     )
 
 

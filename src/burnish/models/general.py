@@ -107,15 +107,16 @@ def within(context: Callable[[], contextlib.AbstractContextManager[Any]], items:
         yield item
 
 
-def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
+def hidden_states(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tensor | None = None) -> Tensor:
     """Return (M, H): the final state that predicts each completion token, by the model's own code.
 
     Groups of the packed texts become padded rows with a mask of their own; a model whose past is a state that cannot
     branch within a row (`packs = False`) reads the prompts first and goes on from each in its completions.
+    shift_NH: what is added to the tokens' embeddings.
     """
     base = adapters.base_of(model)
     if not packs(base):
-        return _branched(base, packed)
+        return _branched(base, packed, shift_NH)
     lengths = [sum(group) for group in packed.layout.groups]
     ids_RL, positions_RL = (
         nn.utils.rnn.pad_sequence(list(torch.split(each, lengths)), batch_first=True)
@@ -130,10 +131,11 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype) -> Tensor:
         hidden_RLL = nn.functional.pad(hidden_RLL, (past.get_seq_length(), 0))
         positions_RL = positions_RL + past.get_seq_length()
     mask = torch.zeros(hidden_RLL.shape, dtype=dtype, device=ids_RL.device).masked_fill_(hidden_RLL, -torch.inf)
+    shift_RLH = None if shift_NH is None else nn.utils.rnn.pad_sequence(torch.split(shift_NH, lengths), True)
     with torch.autocast(ids_RL.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16), _plain_casts(model):
         states = base.base_model(
-            input_ids=ids_RL, position_ids=positions_RL, attention_mask=mask[:, None], past_key_values=past,
-            use_cache=past is not None,
+            **_shown(base, ids_RL, shift_RLH), position_ids=positions_RL, attention_mask=mask[:, None],
+            past_key_values=past, use_cache=past is not None,
         ).last_hidden_state  # fmt: skip
     flat = torch.cat([states[row, :length] for row, length in enumerate(lengths)])
     chosen: Tensor = flat[packed.source_M]
@@ -151,31 +153,49 @@ def packs(model: Any) -> bool:
     return bool(getattr(model, "packs", True))
 
 
-def _branched(model: Any, packed: Packed) -> Tensor:
+def _shown(model: Any, ids: Tensor, shift: Tensor | None) -> dict[str, Tensor]:
+    """Return what the model is shown: token ids, or their embeddings where something is added to them."""
+    if shift is None:
+        return {"input_ids": ids}
+    embedded = model.get_input_embeddings()(ids)
+    return {"inputs_embeds": embedded + shift.to(embedded.dtype)}
+
+
+def _branched(model: Any, packed: Packed, shift_NH: Tensor | None) -> Tensor:
     """Return (M, H): prompts in one pass, padded on the left; their states go on in their completions."""
     backbone, groups = model.base_model, packed.layout.groups
-    parts = list(torch.split(packed.tokens_N, [length for group in groups for length in group]))
-    prompts, completions = list[Tensor](), list[Tensor]()
-    for group in groups:
-        prompts.append(parts.pop(0))
-        completions.extend(parts.pop(0)[:-1] for _ in group[1:])  # the last token predicts nothing
-    asked = backbone(input_ids=_left(prompts), attention_mask=_left([torch.ones_like(each) for each in prompts]))
+    prompts, completions = _apart(packed, packed.tokens_N)
+    shifts = (None, None) if shift_NH is None else _apart(packed, shift_NH)
+    mask = _left([torch.ones_like(each) for each in prompts])
+    asked = backbone(**_shown(model, _left(prompts), shifts[0] and _left(shifts[0])), attention_mask=mask)
     owner_B = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group) - 1 for group in groups]))
     states_BTH = asked.last_hidden_state[:, -1:][owner_B]
     if any(len(each) for each in completions):
-        ids, mask = (
-            nn.utils.rnn.pad_sequence(each, batch_first=True)
-            for each in (completions, [torch.ones_like(each) for each in completions])
-        )
+        mask = _right([torch.ones_like(each) for each in completions])
         past = asked.past_key_values.select(owner_B)
-        further = backbone(input_ids=ids, attention_mask=mask, past_key_values=past).last_hidden_state
+        shown = _shown(model, _right(completions), shifts[1] and _right(shifts[1]))
+        further = backbone(**shown, attention_mask=mask, past_key_values=past).last_hidden_state
         states_BTH = torch.cat([states_BTH, further], dim=1)
     rows = [states_BTH[row, :length] for row, length in enumerate(packed.lengths_B)]
     return torch.cat([states_BTH[:0, 0], *rows])
 
 
+def _apart(packed: Packed, values_N: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Return what belongs to each prompt, and to each completion but its last token, which predicts nothing."""
+    parts = iter(torch.split(values_N, [length for group in packed.layout.groups for length in group]))
+    prompts, completions = list[Tensor](), list[Tensor]()
+    for group in packed.layout.groups:
+        prompts.append(next(parts))
+        completions.extend(next(parts)[:-1] for _ in group[1:])
+    return prompts, completions
+
+
 def _left(rows: Sequence[Tensor]) -> Tensor:
     return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_side="left")
+
+
+def _right(rows: Sequence[Tensor]) -> Tensor:
+    return nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
 
 def _visible(group: Sequence[int]) -> Tensor:

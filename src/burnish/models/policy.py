@@ -285,17 +285,21 @@ class Policy:
         assert found.kl is not None
         return [float(part.sum()) for part in torch.split(found.kl, rows.lengths_B)], nll
 
-    def states(self, rows: Packed, *, adapter: bool = True) -> Tensor:
-        """Return (M, H): the final state that predicts each completion token."""
+    def states(self, rows: Packed, *, adapter: bool = True, shift_NH: Tensor | None = None) -> Tensor:
+        """Return (M, H): the final state that predicts each completion token.
+
+        shift_NH: what is added to the embeddings of the N tokens laid flat.
+        """
         if self.decoder is None:
             with contextlib.nullcontext() if adapter else self.adapter_off():
-                return general.hidden_states(self.model, rows, self.dtype)
+                return general.hidden_states(self.model, rows, self.dtype, shift_NH)
         decoder, name = self.decoder, self.adapter_name
         attend = PackedAttention(decoder.shape, rows.layout, decoder.dtype)
         read = decoder.adapter(name) if adapter and name else None
         # never by packed weights: policy and reference are rounded alike, so that the first KL is 0
         with contextlib.nullcontext() if adapter else self.weights_back():
-            return decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read)[rows.source_M]
+            states_NH = decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read, shift_NH=shift_NH)
+        return states_NH[rows.source_M]
 
     def state(self) -> dict[str, Tensor]:
         """Return the trained tensors by name, for a checkpoint, with what AdaLoRA goes on from."""

@@ -77,13 +77,17 @@ class Decoder:
 
     def states(
         self, tokens_N: Tensor, positions_N: Tensor, attend: Attention, adapter: Adapter | None = None,
-        *, multiply: Multiply = multiply, recompute: bool = False,
+        *, multiply: Multiply = multiply, recompute: bool = False, shift_NH: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Return the normed final states (N, hidden) of tokens at these positions.
 
-        recompute: keep only each layer's input and compute the rest again in the backward pass.
+        recompute: keep only each layer's input and compute the rest again in the backward pass. shift_NH: what is
+        added to the tokens' embeddings.
         """
-        x = self.run(self.embed(tokens_N), positions_N, attend, adapter, multiply=multiply, recompute=recompute)
+        x = self.embed(tokens_N)
+        if shift_NH is not None:
+            x = x + shift_NH.to(x.dtype)
+        x = self.run(x, positions_N, attend, adapter, multiply=multiply, recompute=recompute)
         return self.norm(x, self.final_norm)
 
     def run(
