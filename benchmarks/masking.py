@@ -1,6 +1,6 @@
 """How much personal data does masking find, and how much else does it take? By type, with 95% intervals.
 
-python benchmarks/masking.py [--texts 6000] [--seed 0] [--missed]
+python benchmarks/masking.py [--texts 6000] [--seed 0] [--types fresh] [--missed]
 
 Three sets. *Generated* (benchmarks/masking_texts.py): English and Chinese sentences with made-up values, half of them
 disguised (full width, spaces and dots, "(at)" and 艾特, invisible characters, digits read out), and sentences whose
@@ -18,16 +18,18 @@ import argparse
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import NormalDist
 
-from masking_texts import NONE, SENTENCES, generated, unmarked
+from masking_texts import MARK, NONE, SENTENCES, generated, unmarked
 
 from burnish import corpora
 from burnish.feedback.masking import find
 
 BY_HAND = Path(__file__).resolve().parents[1] / "tests" / "feedback" / "masking" / "handwritten.txt"
+MUST = ("EMAIL", "PHONE", "CARD", "IBAN", "NATIONAL_ID", "IP", "KEY")
+"""The types that must not leak."""
 HOSTILE = (
     "a@",
     "a.",
@@ -63,6 +65,14 @@ def by_hand() -> list[tuple[str, str]]:
         elif line and not line.startswith("#"):
             found.append((part, line.replace("\\n", "\n")))
     return found
+
+
+def by_type(part: str) -> Iterator[tuple[str, str]]:
+    """Yield (type, text with this one mark) for every value of one part of the hand-written texts."""
+    for name, marked in by_hand():
+        for mark in MARK.finditer(marked) if name == f"by hand, {part}" else ():
+            here = mark.start()
+            yield mark[1], MARK.sub(lambda other, here=here: other[0 if other.start() == here else 2], marked)
 
 
 def measure(texts: Iterable[tuple[str, str]], *, show: bool) -> tuple[dict[str, Counter[str]], float]:
@@ -119,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--types", default="", help="parts of the hand-written texts to tell by type, such as fresh")
     parser.add_argument("--missed", action="store_true", help="print every miss and every wrong masking")
     args = parser.parse_args()
     counts, seconds = measure(generated(args.texts, args.seed), show=args.missed)
@@ -129,6 +140,12 @@ def main() -> None:
     print(row("all generated", whole))
     for name, count in measure(by_hand(), show=args.missed)[0].items():
         print(row(name, count))
+    for part in args.types.split(",") if args.types else ():
+        types = measure(by_type(part), show=False)[0]
+        must = sum((types[each] for each in MUST if each in types), Counter[str]())
+        print(f"\nby hand, {part}, by type (the texts' other values are not counted, so the right half says nothing):")
+        for name, count in [*sorted(types.items()), ("what must not leak", must)]:
+            print(row(name, count)[:54])
     clean = counts[NONE]
     print(f"\nsentences whose numbers are nobody's: something masked in {clean['touched']} of {clean['texts']}")
     hundred = seconds / whole["characters"] * 400  # 100 tokens of English are about 400 characters
