@@ -10,10 +10,11 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from burnish.errors import InputError
+from burnish.store import accounts_schema  # noqa: F401  (importing a file of tables adds them to `metadata`)
 from burnish.store.engine import Database
 from burnish.store.schema import metadata
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest step in `migrations/versions`; said here too because reading the folder costs importing Alembic."""
 VERSION_TABLE = "burnish_version"
 FOLDER = Path(__file__).parent / "migrations"
