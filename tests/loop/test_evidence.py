@@ -71,10 +71,18 @@ def test_the_split_does_not_depend_on_the_order_of_lines(rated, tmp_path):
 
 
 def test_of_few_signals_only_gold_is_set_aside(tmp_path):
-    found = bring(write(tmp_path / "few.jsonl", rows(120, prompts=40))).evidence
+    found = bring(write(tmp_path / "few.jsonl", rows(180, prompts=60))).evidence
     assert (found.test, found.calibration) == ((), ())
     assert found.gold
     assert len(found.fit) + len(found.gold) < 200
+
+
+def test_what_could_make_no_judge_is_learned_from_to_the_last_answer(tmp_path):
+    lines = [{"prompt": f"What of {n}?", "chosen": "Good.", "rejected": "Bad.", "author": "ana"} for n in range(49)]
+    assert len(bring(write(tmp_path / "few.jsonl", lines[:10])).evidence.fit) == 10
+    assert len(bring(write(tmp_path / "few.jsonl", lines)).evidence.fit) == 49
+    one_more = [*lines, {**lines[0], "prompt": "What of one more?"}]
+    assert bring(write(tmp_path / "enough.jsonl", one_more)).evidence.gold
 
 
 def test_a_single_prompt_is_learned_from_wherever_its_hash_falls(tmp_path):

@@ -160,12 +160,14 @@ def test_a_run_goes_on_with_the_feedback_it_began_with(start, resume, tmp_path):
 def test_ten_answers_give_no_judge_and_the_verdict_says_so(start, tmp_path):
     report = report_of(start(tmp_path, "--feedback", write(tmp_path / "mine.jsonl", ratings(5)), rl__steps=2))
     assert report["feedback"]["records"] == 10
+    assert report["feedback"]["signals"]["fit"] == {"score": 5}  # two people each
     assert report["gold_model"]["how"] is None
     assert report["gold_model"]["pair_accuracy"] is None
     assert report["before"]["gold"] is None
     assert report["difference"]["gold"] == {"mean": None, "ci95": None, "n": None}
     assert report["verdict"]["improved"] is False
-    assert "no independent judge" in " ".join(report["verdict"]["reasons"]).lower()
+    assert report["verdict"]["reasons"][0].startswith("Too few answers to show a difference (10 in all)")
+    assert "no independent judge" in report["verdict"]["reasons"][0]
 
 
 def test_beside_the_recipes_own(start, tmp_path):

@@ -109,7 +109,8 @@ def _no_gold(report: Mapping[str, Any], say: Mapping[str, str]) -> Iterator[str]
     if report["after"].get("gold") is not None and report["before"].get("gold") is not None:
         yield say["no_interval"].format(n=_prompts(report) or 1)
         return
-    yield say["no_gold"]
+    answers = (report.get("feedback") or {}).get("records")
+    yield say["too_few"].format(n=answers) if answers else say["no_gold"]
     judge = report.get("gold_model") or {}
     if judge.get("n_needed") is not None:
         yield say["no_gold_counts"].format(have=judge.get("n_texts") or 0, needed=judge["n_needed"])

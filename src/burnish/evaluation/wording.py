@@ -26,6 +26,10 @@ ENGLISH: Mapping[str, str] = {
         "Nothing can be said about improvement: there is no independent judge, because too little feedback could be "
         "set aside to make one."
     ),
+    "too_few": (
+        "Too few answers to show a difference ({n:,} in all): there is no independent judge, because too few of "
+        "them could be set aside to make one."
+    ),
     "no_gold_counts": "{have} rated texts were set aside for it; at least {needed} would be needed.",
     "no_gold_remedy": "The score the model was trained on cannot stand in for it: a model learns to please that score.",
     "no_interval": (

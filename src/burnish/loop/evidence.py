@@ -31,6 +31,7 @@ from burnish.store.entry import Entry
 
 GOLD_SHARE, TEST_SHARE, CALIBRATION_SHARE = 0.20, 0.10, 0.10
 ENOUGH_TO_TEST = 200  # with fewer signals, all that gold leaves is learned from
+ENOUGH_FOR_GOLD = 50  # a fifth of fewer makes no judge (gold.least_signals >= 10), so all of them are learned from
 SHOWN_PROBLEMS = 20
 PARTS = ("fit", "calibration", "test", "gold")
 _SNAPSHOT = re.compile(r"[0-9a-f]{64}")
@@ -50,7 +51,7 @@ class Brought:
 def bring(feedback: str, db: str | None = None, *, aspect: str = "", people: People = "plain") -> Brought:
     """Return the user's feedback: a JSONL file, a store's URL, or the hash of a snapshot in the store `db`.
 
-    Split by the hash of the prompt: a fifth for gold, and where there is enough of it a tenth each for test and
+    Split by the hash of the prompt, where there is enough of it: a fifth for gold, a tenth each for test and
     calibration. A bad line is named and left out. Only one aspect is kept: the one asked for, else what speaks of the
     whole, else the only one there is. `people` says how several people's answers are put together; in a snapshot they
     are already. Raises InputError when there is nothing to learn from, or several aspects.
@@ -247,6 +248,8 @@ def _split(usable: Sequence[Score | Preference], source: str, seen: Overview | N
 
 def _part(signal: Score | Preference, count: int) -> str:
     share = share_of(signal.prompt.id, "gold")
+    if count < ENOUGH_FOR_GOLD:
+        return "fit"
     if share < GOLD_SHARE:
         return "gold"
     if count >= ENOUGH_TO_TEST and share < GOLD_SHARE + TEST_SHARE:
