@@ -63,6 +63,16 @@ def test_what_is_left_open_follows_from_the_machine(at, said):
     assert "slices of 3 prompts" in line
 
 
+def test_how_many_are_drawn_together_is_fitted_once_and_kept(at, said, tmp_path):
+    """In float32 the last bits of a product follow from its number of rows: memory at another hour must not move them."""
+    at(QUIET)
+    began = begin(tmp_path)
+    assert began.sampling.together == 128
+    assert "128 completions drawn together" in said[0]
+    at(replace(QUIET, load=replace(QUIET.load, free_bytes=2**29)))
+    assert begin(tmp_path, resume=True).sampling.together == 128
+
+
 def test_beside_other_work_fewer_threads_and_it_is_told(at, said):
     at(BUSY)
     assert open_settings(fitted.to_machine(OPEN)) == ("bfloat16", 1, 3)
@@ -97,6 +107,11 @@ def test_smoke_leaves_nothing_open_and_nothing_is_measured(at, said):
         (("threads=1",), ("bfloat16", 1, 3), "fitted to this machine: bfloat16"),
         (("rl.prompts_per_slice=6",), ("bfloat16", 2, 6), "fitted to this machine: bfloat16"),
         (("dtype=float32", "threads=2"), ("float32", 2, 3), "fitted to this machine: slices of 3 prompts"),
+        (
+            ("dtype=float32", "threads=2", "rl.prompts_per_slice=3"),
+            ("float32", 2, 3),
+            "fitted to this machine: 128 comp",
+        ),
     ],
 )
 def test_what_is_set_wins(sets, settings, told, at, said):

@@ -19,7 +19,7 @@ def to_machine(recipe: Recipe) -> Recipe:
 
     What was set stays as it was set, whatever the machine.
     """
-    if recipe.dtype != AUTO and recipe.threads and recipe.rl.prompts_per_slice:
+    if recipe.dtype != AUTO and recipe.threads and recipe.rl.prompts_per_slice and recipe.sampling.together:
         return recipe
     machine = kept.current(corpora.folder())
     dtype = "" if recipe.dtype == AUTO else recipe.dtype
@@ -33,11 +33,13 @@ def to_machine(recipe: Recipe) -> Recipe:
 def settled(recipe: Recipe, other: Recipe) -> Recipe:
     """Return the recipe with what it leaves open taken from another one, which may leave it open too."""
     slices = recipe.rl.prompts_per_slice or other.rl.prompts_per_slice
+    together = recipe.sampling.together or other.sampling.together
     return replace(
         recipe,
         dtype=other.dtype if recipe.dtype == AUTO else recipe.dtype,
         threads=recipe.threads or other.threads,
         rl=replace(recipe.rl, prompts_per_slice=slices),
+        sampling=replace(recipe.sampling, together=together),
     )
 
 
@@ -51,6 +53,9 @@ def told(recipe: Recipe, found: Fit) -> str:
     if not recipe.rl.prompts_per_slice:
         slices = found.prompts_per_slice
         parts.append(f"slices of {progress.counted(int(slices.value), 'prompt')} ({slices.reason})")
+    if not recipe.sampling.together:
+        rows = found.rollout_rows
+        parts.append(f"{progress.counted(int(rows.value), 'completion')} drawn together ({rows.reason})")
     return f"fitted to this machine: {', '.join(parts)}"
 
 
@@ -75,10 +80,11 @@ def work_of(recipe: Recipe) -> Work:
 
 
 def _chosen(recipe: Recipe, found: Fit) -> Recipe:
-    slices = int(found.prompts_per_slice.value)
+    slices, together = int(found.prompts_per_slice.value), int(found.rollout_rows.value)
     return replace(
         recipe,
         dtype="bfloat16" if found.dtype.value == "bfloat16" else "float32",
         threads=int(found.threads.value),
         rl=replace(recipe.rl, prompts_per_slice=slices),
+        sampling=replace(recipe.sampling, together=together),
     )

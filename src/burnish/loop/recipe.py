@@ -47,9 +47,12 @@ class SamplingSettings:
     """Logits are divided by this, when sampling and in every log-prob alike."""
     max_new_tokens: int = 64
     """A completion that has not ended by then is truncated."""
+    together: int = 0
+    """Completions that are decoded together at most: memory against speed. 0 fits the machine when a run begins; it is
+    kept when the run goes on, since in float32 the last bits of a product follow from how many rows it has."""
 
     def __post_init__(self) -> None:
-        _within(self, temperature=(0.01, 10), max_new_tokens=(1, 1_000_000))
+        _within(self, temperature=(0.01, 10), max_new_tokens=(1, 1_000_000), together=(0, MANY))
 
 
 @dataclass(frozen=True)

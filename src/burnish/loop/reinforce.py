@@ -98,7 +98,7 @@ class Reinforcement:
         self.origin = origin  # what the untouched model was like; None when this round's first look is at it
         self.check_stop = check_stop
         self.published = published
-        self.sampler = EngineSampler(policy)
+        self.sampler = EngineSampler(policy, rows=recipe.sampling.together or None)
         self.config = grpo.Config(**asdict(recipe.grpo))
         optimiser = OptimiserConfig(recipe.rl.learning_rate, recipe.rl.warmup_steps, recipe.rl.schedule)
         steps = recipe.rl.steps * self.config.minibatches

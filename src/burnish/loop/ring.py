@@ -220,14 +220,17 @@ class Ring:
         policy = self._policy(self._promoted(number - 1))
         start = seed_of(self.recipe.seed, "fresh", number)
         prompts = sorted(self.prompts["train"], key=lambda p: share_of(p.id, str(start)))[: self.recipe.loop.samples]
-        groups = EngineSampler(policy).sample(prompts, sampling_of(self.recipe), n=1, seed=start, round=number)
+        sampler = EngineSampler(policy, rows=self.recipe.sampling.together or None)
+        groups = sampler.sample(prompts, sampling_of(self.recipe), n=1, seed=start, round=number)
         return [(prompt, group[0]) for prompt, group in zip(prompts, groups, strict=True)]
 
     def _sample_test(self, side: str, checkpoint: Path | None) -> None:
         policy = self._policy(checkpoint)
         sampling = sampling_of(self.recipe)
         trained = checkpoint is not None
-        sampler = EngineSampler(policy, adapter=trained, checkpoint_id=checkpoint.name if checkpoint else None)
+        name = checkpoint.name if checkpoint else None
+        rows = self.recipe.sampling.together or None
+        sampler = EngineSampler(policy, adapter=trained, checkpoint_id=name, rows=rows)
         prompts, count = self.prompts["test"], self.recipe.evaluation.samples
         seed = seed_of(self.recipe.seed, "test")  # the same on both sides
         groups = []

@@ -24,9 +24,9 @@ class EngineSampler:
     def __init__(
         self, policy: Policy, *, adapter: bool = True, checkpoint_id: str | None = None, rows: int | None = None
     ) -> None:
-        """rows: completions decoded together at most; fewer where their keys and values would not fit."""
+        """rows: completions decoded together at most, whatever memory is free; None: as many as fit, up to `ROWS`."""
         self.policy = policy
-        self.rows = rows or ROWS
+        self.rows = rows
         self.adapter = adapter
         self.checkpoint_id = checkpoint_id
 
@@ -113,9 +113,10 @@ class EngineSampler:
     def _engine(self, encoded: Sequence[Sequence[int]], n: int, sampling: Sampling) -> Engine | GeneralEngine:
         policy = self.policy
         if policy.decoder is None:
-            return GeneralEngine(policy.model, policy.end_ids, policy.decode, rows=self.rows)
+            return GeneralEngine(policy.model, policy.end_ids, policy.decode, rows=self.rows or ROWS)
         longest = max(map(len, encoded), default=0) + sampling.max_new_tokens
-        rows = max(1, min(self.rows, len(encoded) * n, _room(policy.decoder, longest)))
+        most = self.rows or min(ROWS, _room(policy.decoder, longest))
+        rows = max(1, min(most, len(encoded) * n))
         engine = Engine(policy.decoder, policy.end_ids, policy.decode, rows=rows, packed=policy.packed())
         if self.adapter and policy.adapter_name:
             engine.refresh(policy.adapter_name)

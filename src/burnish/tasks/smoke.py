@@ -84,7 +84,7 @@ def recipe() -> dict[str, Any]:
         "dtype": "float32",
         "threads": 1,  # on matrices this small a second thread only waits
         "adapter": {"rank": 8, "alpha": 16.0},
-        "sampling": {"temperature": 1.0, "max_new_tokens": 24},
+        "sampling": {"temperature": 1.0, "max_new_tokens": 24, "together": 128},
         "reward_model": {"layers": 4, "frozen": 1, "trains": "top", "heads": 3},
         "reward": {"signals": 700, "epochs": 3.0, "batch": 32, "learning_rate": 2e-3, "head_rate": 5.0},
         "gold": {"encoder": "", "least_signals": 100},
