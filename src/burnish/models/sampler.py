@@ -92,19 +92,27 @@ class EngineSampler:
 
     def stream(self, prompt: Prompt, sampling: Sampling, *, seed: int = 0) -> Iterator[str]:
         """Yield the text of one completion piece by piece; closing the iterator ends the decoding."""
-        engine = self._engine([tuple(self.policy.encode(prompt))], 1, sampling)
+        return (piece for piece in self.speak(prompt, sampling, seed=seed) if isinstance(piece, str))
+
+    def speak(
+        self, prompt: Prompt, sampling: Sampling, *, seed: int = 0, run: str = "", index: int = 0
+    ) -> Iterator[str | Completion]:
+        """Yield the text of one completion piece by piece, then the completion itself, as `sample` returns it."""
+        encoded = tuple(self.policy.encode(prompt))
+        engine = self._engine([encoded], 1, sampling)
         name = self.policy.adapter_name if self.adapter else None
-        engine.submit(Request(tuple(self.policy.encode(prompt)), sampling, seed_of(seed, prompt.id, 0), name))
-        tokens: list[int] = []
+        engine.submit(Request(encoded, sampling, seed_of(seed, prompt.id, index), name))
+        drawn: list[Drawn] = []
         told = ""
         for each in self._run(engine):
-            tokens.append(each.token)
-            text = self._text(tokens, sampling)
+            drawn.append(each)
+            text = self._text([one.token for one in drawn], sampling)
             if each.finish is None:
                 text = _certain(text, sampling.stop)
             if len(text) > len(told):
                 yield text[len(told) :]
                 told = text
+        yield self._completion(prompt, drawn, sampling, run, 0, index)
 
     def _run(self, engine: Engine | GeneralEngine) -> Iterator[Drawn]:
         """Yield tokens; the untouched model's weights are in place only while it computes."""
