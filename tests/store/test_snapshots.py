@@ -9,7 +9,20 @@ from sqlalchemy import text
 
 from burnish.errors import DamagedFileError, InputError
 from burnish.plain import snapshot_hash
-from burnish.records import Completion, Critique, Demonstration, FinishReason, Preference, Prompt, Sampling, Score, Span
+from burnish.records import (
+    Author,
+    Completion,
+    Critique,
+    Demonstration,
+    Feedback,
+    FinishReason,
+    Preference,
+    Prompt,
+    Sampling,
+    Score,
+    Span,
+)
+from burnish.store import Entry
 
 
 def all_signals():
@@ -135,3 +148,23 @@ def test_any_scores_come_back_equal(store, drawn):
         Score(prompt, Completion(prompt.id, "t"), value, feedback_ids=tuple(ids)) for prompt, value, ids in drawn
     ]
     assert store.load_snapshot(store.save_snapshot(signals)) == signals
+
+
+def test_a_snapshot_names_the_runs_and_authors_behind_it_also_once_they_are_erased(store):
+    prompt = Prompt.of("How is it?")
+    good = Completion(prompt.id, "Good.")
+    said = [
+        Feedback(f"f{number}", "thumb", prompt.id, (good.id,), {"thumb": True}, Author(who), run=run)
+        for number, (who, run) in enumerate([("ana", "studio:s"), ("ana", "studio:s"), ("bob", ""), ("cy", "studio:s")])
+    ]
+    before = store.revision()
+    store.submit(Entry(prompt, (good,), tuple(said)))
+    assert store.revision() != before
+    before = store.revision()
+    name = store.save_snapshot([Score(prompt, good, 1.0, feedback_ids=("f0", "f1", "f2", "from a file"))])
+    assert store.revision() != before
+    assert store.behind_snapshot(name) == {("studio:s", "ana"): 2, ("", "bob"): 1}
+    before = store.revision()
+    store.erase_author("bob")
+    assert store.revision() != before
+    assert sum(store.behind_snapshot(name).values()) == 3

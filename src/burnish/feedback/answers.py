@@ -12,6 +12,9 @@ from burnish.errors import InputError, nearest
 from burnish.records import AuthorKind, Completion, Feedback, Prompt
 from burnish.store import Entry
 
+DECIDES = "decides"
+"""Metadata of a reviewer's decision: the ids of the answers that it decides between."""
+
 Scale = tuple[float, float]
 Item = TypeVar("Item", bound=Hashable)
 People: TypeAlias = Literal["plain", "annotators", "majority"]
@@ -89,6 +92,13 @@ def answers_of(entry: Entry) -> Iterator[Answer]:
         if missing:
             raise InputError(f"feedback {record.id!r}: completion {missing[0]!r} is not in its entry. Put it there.")
         yield Answer(entry.prompt, tuple(texts[name] for name in record.completion_ids), record)
+
+
+def is_opinion(answer: Answer) -> bool:
+    """Whether it is what a person thinks of the texts: no judge's answer, none that is known to be right (gold), and no
+    reviewer's decision on what others had said."""
+    said = answer.feedback
+    return said.author.kind == "human" and said.metadata.get("gold") is not True and not said.metadata.get(DECIDES)
 
 
 def rescale(rating: float, scale: Sequence[float], to: Sequence[float]) -> float:

@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import rankdata
 
 from burnish.feedback import kinds, similar
 from burnish.feedback.answers import Answer, SignalConfig, answers_of, newest, rescale
 from burnish.feedback.suspects import Suspect, suspects
-from burnish.maths.intervals import bootstrap_mean, wilson
+from burnish.maths.intervals import rank_correlation, wilson
 from burnish.records import Completion, Interval, Prompt
 from burnish.store import Entry
 
@@ -249,16 +248,4 @@ def length_bias(answers: Sequence[Answer]) -> Length:
             rated[said.completion_ids[0]].append(_share(answer))
             size[said.completion_ids[0]] = len(answer.completions[0].text)
     longer = wilson(sum(won), len(won)) if won else None
-    return Length(longer, _correlation([size[name] for name in rated], [float(np.mean(g)) for g in rated.values()]))
-
-
-def _correlation(one: Sequence[float], two: Sequence[float]) -> Interval | None:
-    """Rank correlation with its bootstrap interval; None where there are fewer than ten texts or no differences.
-
-    A mean over texts of products of standardised ranks, so that resampling texts resamples it (ranks stay fixed).
-    """
-    if len(one) < 10 or len(set(one)) < 2 or len(set(two)) < 2:
-        return None
-    first, second = (np.asarray(rankdata(each), dtype=np.float64) for each in (one, two))
-    product = (first - first.mean()) / first.std() * (second - second.mean()) / second.std()
-    return bootstrap_mean(product, n=2_000)
+    return Length(longer, rank_correlation([size[name] for name in rated], [float(np.mean(g)) for g in rated.values()]))

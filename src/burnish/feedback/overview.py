@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from burnish.feedback import kinds, similar
-from burnish.feedback.answers import Answer, answers_of, newest
+from burnish.feedback.answers import Answer, answers_of, is_opinion, newest
 from burnish.maths.agreement import Agreement, Metric, alpha, count
 from burnish.maths.distance_agreement import alpha_by_distance
 from burnish.store import Entry
@@ -73,14 +73,14 @@ def overview(entries: Iterable[Entry], *, resamples: int = 1_000, seed: int = 0)
             by_kind[kind] += 1
             by_author_kind[author.kind] += 1
             if author.kind == "human":
-                if answer.feedback.metadata.get("gold") is not True:  # a known answer is nobody's opinion
+                if is_opinion(answer):
                     heard.setdefault(kind, []).append(answer)
                 names.update([author.id] if author.id else [])
                 anonymous += not author.id
     agreement = {
-        kind: _agreement(kind, heard[kind], resamples, seed)
+        kind: agreement_on(kind, heard[kind], resamples=resamples, seed=seed)
         for kind in sorted(heard)
-        if kind in kinds.names() and (hasattr(kinds.load(kind), "opinions") or hasattr(kinds.load(kind), "wording"))
+        if can_agree(kind)
     }
     return Overview(
         records=by_kind.total(),
@@ -92,7 +92,13 @@ def overview(entries: Iterable[Entry], *, resamples: int = 1_000, seed: int = 0)
     )
 
 
-def _agreement(kind: str, answers: Sequence[Answer], resamples: int, seed: int) -> Agreement:
+def can_agree(kind: str) -> bool:
+    """Whether two answers of a kind can be compared: by what they say, or by how alike their words are."""
+    return kind in kinds.names() and any(hasattr(kinds.load(kind), each) for each in ("opinions", "wording"))
+
+
+def agreement_on(kind: str, answers: Sequence[Answer], *, resamples: int = 1_000, seed: int = 0) -> Agreement:
+    """Krippendorff's alpha of people's answers of one kind, one answer a person and item; see `overview`."""
     module: Any = kinds.load(kind)
     if not hasattr(module, "opinions"):
         return _agreement_of_texts(cast(Wording, module.wording), answers, resamples, seed)

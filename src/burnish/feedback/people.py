@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from burnish.errors import InputError
 from burnish.feedback import crowd, habits, kinds, similar
-from burnish.feedback.answers import Answer, SignalConfig, answers_of, newest
+from burnish.feedback.answers import DECIDES, Answer, SignalConfig, answers_of, newest
 from burnish.feedback.person import LEAST_ANSWERS, Estimate, Manner, Person, Share
 from burnish.maths.grades import graded_response, grades
 from burnish.records import Author
@@ -55,7 +55,7 @@ class People:
 
 
 def people(entries: Iterable[Entry], config: SignalConfig | None = None) -> People:
-    """Return a report of every named author of the entries. Gold answers are no author's own."""
+    """Return a report of every named author of the entries. Gold answers and decisions are no author's own."""
     settings = config or SignalConfig()
     own: dict[Who, list[Answer]] = defaultdict(list)
     gold: dict[Hashable, Answer] = {}
@@ -63,7 +63,7 @@ def people(entries: Iterable[Entry], config: SignalConfig | None = None) -> Peop
         for answer in answers_of(entry):
             if answer.feedback.metadata.get("gold") is True:
                 gold[_question(answer)] = answer
-            elif answer.feedback.author.id:
+            elif answer.feedback.author.id and not answer.feedback.metadata.get(DECIDES):
                 own[answer.feedback.author.kind, answer.feedback.author.id].append(answer)
     everything = [answer for given in own.values() for answer in given]
     notes: list[str] = []
@@ -202,7 +202,7 @@ def _order_and_pace(answers: Sequence[Answer], shares: Mapping[str, Mapping[Hash
     runs = []
     for kind, everybody in shares.items():
         dated = [answer for answer in answers if answer.feedback.kind == kind and answer.feedback.time]
-        said = [_pressed(answer) for answer in sorted(dated, key=lambda answer: answer.feedback.time)]
+        said = [pressed(answer) for answer in sorted(dated, key=lambda answer: answer.feedback.time)]
         if run := habits.longest_run(said, everybody):
             said_so = f"{kind}: {run.answer} {run.length} times in a row of {run.of}"
             runs.append((run.chance, said_so, run.length / run.of))
@@ -211,7 +211,7 @@ def _order_and_pace(answers: Sequence[Answer], shares: Mapping[str, Mapping[Hash
     return told
 
 
-def _pressed(answer: Answer) -> Hashable:
+def pressed(answer: Answer) -> Hashable:
     """What a person pressed, without what stood there: the place chosen, the grade, the thumb."""
     value = answer.feedback.value
     if answer.feedback.kind == "comparison":
@@ -223,12 +223,12 @@ def _pressed(answer: Answer) -> Hashable:
 
 def _shares(answers: Sequence[Answer]) -> dict[str, dict[Hashable, float]]:
     """How often everybody presses what, by kind."""
-    pressed: dict[str, list[Hashable]] = defaultdict(list)
+    told: dict[str, list[Hashable]] = defaultdict(list)
     for answer in answers:
         kind = answer.feedback.kind
         if kind in ("comparison", "rating", "thumb") and answer.feedback.value.get("order") != "unknown":
-            pressed[kind].append(_pressed(answer))
-    return {kind: habits.shares_of(given) for kind, given in pressed.items()}
+            told[kind].append(pressed(answer))
+    return {kind: habits.shares_of(given) for kind, given in told.items()}
 
 
 def _gold(answers: Sequence[Answer], gold: Mapping[Hashable, Answer]) -> Share | None:

@@ -20,6 +20,7 @@ from burnish.records import Interval
 Floats: TypeAlias = NDArray[np.float64]
 Clusters: TypeAlias = Sequence[Any] | NDArray[Any] | None
 
+_LEAST_RANKED = 10
 _CELLS = 2_000_000  # numbers drawn at a time: 16 MB, so that memory does not grow with the number of resamples
 
 
@@ -81,6 +82,21 @@ def bootstrap_pairs(
         if total := weight_P.sum():
             means[resample] = weight_P @ values_P / total
     return _percentiles(float(values_P.mean()), means[~np.isnan(means)], len(items))
+
+
+def rank_correlation(one: ArrayLike, two: ArrayLike, *, n: int = 2_000, seed: int = 0) -> Interval | None:
+    """Spearman's rank correlation with its 95% bootstrap interval; None for fewer than ten units or no differences.
+
+    A mean over units of products of standardised ranks, so that resampling units resamples it (ranks stay fixed).
+    """
+    from scipy.stats import rankdata  # slow to import, and only here
+
+    first, second = _finite(one, "rank_correlation.one"), _finite(two, "rank_correlation.two")
+    if len(first) < _LEAST_RANKED or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    ranks = [np.asarray(rankdata(each), dtype=np.float64) for each in (first, second)]
+    standard = [(each - each.mean()) / each.std() for each in ranks]
+    return bootstrap_mean(standard[0] * standard[1], n=n, seed=seed)
 
 
 def wilson(successes: float, n: int, *, confidence: float = 0.95) -> Interval:

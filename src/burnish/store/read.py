@@ -132,6 +132,13 @@ def authors(connection: Connection, kind: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in connection.execute(query.group_by(feedback.c.author_id))}
 
 
+def revision(connection: Connection) -> str:
+    """Return the last sequence numbers and the time of the last erasure as one text."""
+    last = [connection.execute(select(func.max(table.c.seq))).scalar() for table in (feedback, snapshots, checkpoints)]
+    erased = connection.execute(select(func.max(feedback.c.erased_ms))).scalar()
+    return "-".join(str(each or 0) for each in (*last, erased))
+
+
 def stats(connection: Connection) -> dict[str, Any]:
     """Return the counts of `Store.stats`."""
 

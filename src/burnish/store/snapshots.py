@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from burnish.errors import DamagedFileError, InputError
 from burnish.plain import signal_from_plain, signal_to_plain, snapshot_hash
@@ -223,6 +223,18 @@ def listing(connection: Connection) -> list[SnapshotInfo]:
         )
         for row in connection.execute(select(snapshots).order_by(snapshots.c.seq)).mappings()
     ]
+
+
+def behind(connection: Connection, name: str) -> dict[tuple[str, str], int]:
+    """Return how many of a snapshot's feedback records stand in each (run, author); see `Store.behind_snapshot`."""
+    query = (
+        select(feedback.c.run, feedback.c.author_id, func.count())
+        .join_from(snapshots, snapshot_feedback, snapshot_feedback.c.snapshot == snapshots.c.seq)
+        .join(feedback, feedback.c.id == snapshot_feedback.c.feedback_id)
+        .where(snapshots.c.hash == name)
+        .group_by(feedback.c.run, feedback.c.author_id)
+    )
+    return {(row[0], row[1]): int(row[2]) for row in connection.execute(query)}
 
 
 def forget_salts(connection: Connection, names: list[str]) -> None:

@@ -189,6 +189,11 @@ class Store:
         with self._database.reading() as connection:
             return read.stats(connection)
 
+    def revision(self) -> str:
+        """Return a text that is another one whenever feedback came, was erased, or was made into something."""
+        with self._database.reading() as connection:
+            return read.revision(connection)
+
     # --------------------------------------------------------------------------------------------------------- lineage
 
     def save_snapshot(self, signals: Sequence[Signal]) -> str:
@@ -207,6 +212,11 @@ class Store:
         """Return what is known of each snapshot, oldest first."""
         with self._database.reading() as connection:
             return snapshots.listing(connection)
+
+    def behind_snapshot(self, snapshot: str) -> Mapping[tuple[str, str], int]:
+        """Return how many feedback records of each (run, author) a snapshot was made from; erased authors count on."""
+        with self._database.reading() as connection:
+            return snapshots.behind(connection, snapshot)
 
     def record_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write down how a checkpoint came to be; the last record of an id counts (a folder may have moved)."""
