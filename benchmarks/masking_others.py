@@ -8,9 +8,10 @@ every region, in four ways of writing them; IBANs of every country in SWIFT's re
 countries by python-stdnum (the examples of its own documentation, with other digits behind which its checks still say
 yes); keys drawn from the expressions of detect-secrets. Sentences: presidio-evaluator's, and Chinese ones of our own.
 
-Countries, locales and key makers are dealt into two halves by a hash, sentences alternately. Rules may be mended by what is missed in the half
-*dev* (`--missed dev`); the other half, *other*, is for reading the figure only. Bare values, with no word beside them
-that says what they are, are told apart: eleven digits alone are an id in one country and an order number in another.
+Countries, locales and key makers are dealt into two halves by a hash, sentences alternately. Rules may be mended by what
+is missed in the half *dev* (`--missed dev`); the other half, *other*, is for reading the figure only. Bare values, with
+no word beside them that says what they are, are told apart: eleven digits alone are an id in one country and an order
+number in another.
 """
 
 from __future__ import annotations
@@ -206,7 +207,8 @@ def main() -> None:
     drawn += [*identities(args.values, rng), *secrets(args.values, args.seed)]
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for type_, unit, value in drawn:
-        every_second = said[type_.split(",")[0]][half(unit) == "other" :: 2]
+        all_said = said[type_.split(",")[0]]
+        every_second = all_said[half(unit) == "other" :: 2] or all_said
         for name, choices in ((type_, every_second), (f"{type_}, bare", BARE.split("|"))):
             sentence = rng.choice(choices)
             whole = masked_whole(sentence, value)
