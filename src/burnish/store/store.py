@@ -14,11 +14,14 @@ from burnish.errors import InputError, nearest
 from burnish.plain import sampling_from_plain, to_plain
 from burnish.records import AuthorKind, Checkpoint, Completion, Feedback, Prompt, Signal, canonical_json
 from burnish.store import erase, read, snapshots
+from burnish.store.accounts import Accounts
+from burnish.store.audit import Audit
 from burnish.store.engine import WAIT_SECONDS, Database, chunks, connect
 from burnish.store.entry import Entry, Erasure, OnDuplicate, Receipt, SnapshotInfo
 from burnish.store.insert import Inserts, Outcome, Work
 from burnish.store.migrate import migrate
 from burnish.store.schema import checkpoints
+from burnish.store.sessions import Sessions
 from burnish.store.validation import Checked, checked
 from burnish.store.writer import GroupWriter
 
@@ -53,6 +56,9 @@ class Store:
         self._database = database
         self._inserts = Inserts(database.writers.dialect)
         self._writer = GroupWriter(database, self._inserts)
+        self.accounts = Accounts(database)
+        self.sessions = Sessions(database)
+        self.audit = Audit(database)
 
     @property
     def url(self) -> str:
