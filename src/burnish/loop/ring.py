@@ -12,21 +12,17 @@ from typing import Any, Literal
 from burnish import __version__, files, progress
 from burnish.corpora import resolve as resolve_folder
 from burnish.errors import DamagedFileError
-from burnish.evaluation.compare import compare, curve_point
-from burnish.evaluation.page import TaskWords
-from burnish.evaluation.report import make_report, write_report
 from burnish.evaluation.reward_card import RewardCard, card_from_plain
-from burnish.evaluation.samples import Sample
 from burnish.evaluation.verdict import require_independent
 from burnish.feedback.evidence import Evidence
 from burnish.loop import evidence as evidences
 from burnish.loop import gold as golds
-from burnish.loop import measure, ready, reward_stage
+from burnish.loop import measure, ready, report_stage, reward_stage
 from burnish.loop.folder import RunFolder
 from burnish.loop.recipe import Recipe
 from burnish.loop.reinforce import Look, Reinforcement
 from burnish.loop.rollouts import sampling_of
-from burnish.loop.run import RunOptions, counts, machine, versions, write_config
+from burnish.loop.run import RunOptions, counts, write_config
 from burnish.models.policy import Policy
 from burnish.models.reward_model import RewardModel
 from burnish.models.sampler import EngineSampler
@@ -58,10 +54,10 @@ class Ring:
         self.folder.stage("before", lambda: self._sample_test("before", None))
         for number in range(self.recipe.loop.rounds):
             self.round(number)
-        self.folder.stage("after", lambda: self._sample_test("after", self._promoted(self.recipe.loop.rounds - 1)))
+        self.folder.stage("after", lambda: self._sample_test("after", self.promoted(self.recipe.loop.rounds - 1)))
         # last, so that the judge cannot have had a part in anything it judges
         self.folder.stage("gold", self._gold)
-        self.folder.stage("report", self._report)
+        self.folder.stage("report", lambda: report_stage.tell(self))
         progress.say(f"report: {self.path / 'report.html'}")
 
     def round(self, number: int) -> None:
@@ -147,7 +143,7 @@ class Ring:
         if missing:
             progress.say(f"gold: {missing} more signals would be needed for a judge of its own; the report will say so")
             return
-        require_independent(self.evidence.gold_sources, self._learned(self.recipe.loop.rounds - 1)["sources"])
+        require_independent(self.evidence.gold_sources, self.learned(self.recipe.loop.rounds - 1)["sources"])
         encoder = resolve_folder(self.recipe.gold.encoder) if self.recipe.gold.encoder else None
         golds.learn(
             self.path / "checkpoints" / "gold", encoder, self.evidence, self.recipe,
@@ -171,9 +167,9 @@ class Ring:
         self._published(made)
 
     def _train(self, number: int) -> None:
-        parent = self._promoted(number - 1) if number else None
+        parent = self.promoted(number - 1) if number else None
         policy = self._policy(parent)
-        proxy, _ = self._rewards(number)
+        proxy, _ = self.rewards(number)
         training = Reinforcement(
             self.path, policy, proxy, self.recipe, self.prompts["train"], self.prompts["validation"],
             lineage=self._checkpoint(number, "adapter", parent, "grpo"),
@@ -188,7 +184,7 @@ class Ring:
         self.folder.update(**{f"ended-{number}": training.state.ended or "all steps"})
         progress.say(f"promoted step {best.step} ({chosen}): {best.told}")
 
-    def _learned(self, number: int) -> dict[str, Any]:
+    def learned(self, number: int) -> dict[str, Any]:
         """Return snapshot and sources of the signals that a round's reward was learned from."""
         first: dict[str, Any] = json.loads((self.path / "feedback.json").read_text("utf-8"))
         learned: dict[str, Any] = self.folder.status.get(f"learned-{number}", first)
@@ -198,7 +194,7 @@ class Ring:
         self, number: int, kind: Literal["adapter", "reward"], parent: Path | None, method: str
     ) -> Checkpoint:
         """Return what a round's checkpoints say of where they come from; id and path are set on publication."""
-        learned = self._learned(number)
+        learned = self.learned(number)
         return Checkpoint(
             id="", path="", kind=kind, parent=parent.name if parent else self.recipe.model, method=method,
             config=asdict(self.recipe), snapshot=learned["snapshot"],
@@ -217,7 +213,7 @@ class Ring:
             evidences.record(self.brought, placed, mix=self.options.mix)
 
     def _fresh_samples(self, number: int) -> list[tuple[Prompt, Any]]:
-        policy = self._policy(self._promoted(number - 1))
+        policy = self._policy(self.promoted(number - 1))
         start = seed_of(self.recipe.seed, "fresh", number)
         prompts = sorted(self.prompts["train"], key=lambda p: share_of(p.id, str(start)))[: self.recipe.loop.samples]
         sampler = EngineSampler(policy, rows=self.recipe.sampling.together or None)
@@ -244,131 +240,6 @@ class Ring:
         found = measure.likelihood(policy, prompts, groups, sampling.temperature, what, adapter=trained)
         measure.write(self.path / "samples" / f"{side}.jsonl", groups, found)
 
-    # ------------------------------------------------------------------------------------------------- the report
-
-    def _report(self) -> None:
-        last = self.recipe.loop.rounds - 1
-        proxy, rating = self._rewards(last)
-        judge = self._judge()
-        sides = {
-            side: measure.samples(
-                self.prompts["test"],
-                measure.read(self.path / "samples" / f"{side}.jsonl"),
-                proxy,
-                rating,
-                judge,
-                heeds=self.asks,
-            )
-            for side in ("before", "after")
-        }
-        curve = self._curve(judge)
-        feedback = json.loads((self.path / "feedback.json").read_text("utf-8"))
-        card = self._card(last)
-        checkpoint = self._promoted(last)
-        self.folder.update()  # counts this stage's time so far
-        comparison = compare(sides["before"], sides["after"], seed=self.recipe.seed)
-        seconds = {name: round(value, 1) for name, value in self.folder.status["seconds"].items()}
-        report = make_report(
-            comparison,
-            recipe=self.task.NAME,
-            model=self.recipe.model,
-            seed=self.recipe.seed,
-            seconds={"total": round(sum(seconds.values()), 1), **seconds},
-            peak_memory_gib=round(self.folder.status["peak_memory_gib"], 3),
-            feedback=feedback,
-            card=card,
-            gold_model=self._gold_summary(),
-            kl_budget_nats=self.recipe.rl.kl_budget_nats,
-            curve=curve,
-            checkpoint=checkpoint.name,
-            lineage=self._lineage(feedback, checkpoint),
-            details=self._details(sides),
-        )
-        self._write_pairs(sides)
-        words = TaskWords(**{**self.task.REPORT, **self._own_words()})
-        log = self._log()
-        write_report(self.path, report, sides["before"], sides["after"], task=words, training_log=log, card=card)
-        for reason in report.verdict["reasons"]:
-            progress.say(str(reason))
-
-    def _own_words(self) -> dict[str, str]:
-        judge = self._gold_summary().get("how")
-        words = {"gold": f"The gold judge: {judge}, learned from texts that trained nothing else." if judge else ""}
-        if not self.asks:
-            words |= {
-                "people": f"The feedback given with --feedback ({self.options.feedback}).",
-                "reward": "A text's score is the score people are predicted to give it: higher is better.",
-            }
-        return words
-
-    def _curve(self, judge: golds.Gold | None) -> list[dict[str, Any]]:
-        """Gold and the round's own proxy at every look, from its validation samples: gold chose nothing."""
-        points = []
-        for number in range(self.recipe.loop.rounds):
-            proxy, rating = self._rewards(number)
-            for look in self.folder.status[f"looks-{number}"]:
-                path = self.path / "validation" / f"round-{number}-step-{look['step']:04d}.jsonl"
-                found = measure.samples(
-                    self.prompts["validation"], measure.read(path), proxy, rating, judge, heeds=self.asks
-                )
-                step = look["step"] + self._steps_before(number)
-                points.append({**curve_point(step, found, seed=self.recipe.seed), "round": number})
-        return points
-
-    def _log(self) -> list[dict[str, Any]]:
-        path = self.path / "metrics.jsonl"
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
-        return [{**line, "step": line["step"] + self._steps_before(line["round"])} for line in lines]
-
-    def _steps_before(self, number: int) -> int:
-        """Return how many steps the rounds before this one took: pictures count on."""
-        return sum(self.folder.status[f"looks-{earlier}"][-1]["step"] for earlier in range(number))
-
-    def _gold_summary(self) -> dict[str, Any]:
-        path = self.path / "checkpoints" / "gold" / "gold.json"
-        if not path.exists():
-            return {"how": None, "n_texts": len(self.evidence.gold), "n_needed": self.recipe.gold.least_signals}
-        plain: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return {key: plain[key] for key in ("how", "n_texts", "pair_accuracy", "ci95")}
-
-    def _lineage(self, feedback: dict[str, Any], checkpoint: Path) -> dict[str, Any]:
-        last = self.recipe.loop.rounds - 1
-        learned, name = self._learned(last), f"fit-{last}" if last else "fit"
-        chain = [
-            {"what": "checkpoint", "id": checkpoint.name, "note": f"GRPO, LoRA rank {self.recipe.adapter.rank}"},
-            {"what": "model", "id": self.recipe.model, "note": "the untouched model: adapter off"},
-            {"what": "reward model", "id": f"reward-{last}", "note": f"on {self.recipe.model}"},
-            {"what": "snapshot", "id": learned["snapshot"], "note": f"SHA-256 of signals/{name}.jsonl"},
-            {"what": "feedback", "id": ", ".join(learned["sources"]), "note": f"{feedback['records']:,} records"},
-        ]
-        return {"chain": chain, "snapshot": learned["snapshot"]}
-
-    def _details(self, sides: dict[str, list[Sample]]) -> dict[str, Any]:
-        recipe = self.recipe
-        empty = {side: sum(not sample.text.strip() for sample in found) for side, found in sides.items()}
-        return {
-            "versions": versions(),
-            "machine": machine(),
-            "dtype": recipe.dtype,
-            "temperature": recipe.sampling.temperature,
-            "most new tokens": recipe.sampling.max_new_tokens,
-            "test prompts": len(self.prompts["test"]),
-            "samples of each": recipe.evaluation.samples,
-            "empty texts, scored by nobody": f"{empty['before']} before, {empty['after']} after",
-            "training ended": self.folder.status[f"ended-{recipe.loop.rounds - 1}"],
-            "code": __version__,
-        }
-
-    def _write_pairs(self, sides: dict[str, list[Sample]]) -> None:
-        lines = []
-        for before, after in zip(sides["before"], sides["after"], strict=True):
-            lines.append(
-                json.dumps(
-                    {"prompt": before.prompt, "before": asdict(before), "after": asdict(after)}, ensure_ascii=False
-                )
-            )
-        files.write_atomic(self.path / "samples.jsonl", "\n".join(lines) + "\n")
-
     # ------------------------------------------------------------------------------------------------ what is made
 
     def _policy(self, checkpoint: Path | None) -> Policy:
@@ -381,7 +252,7 @@ class Ring:
             policy.load_adapter_file(checkpoint / "adapter_model.safetensors")
         return policy
 
-    def _rewards(self, number: int) -> tuple[Reward, Reward]:
+    def rewards(self, number: int) -> tuple[Reward, Reward]:
         """Return (the reward trained on, the rating it is made of)."""
         folder = self.path / "checkpoints" / f"reward-{number}"
         _need_whole(folder)
@@ -393,15 +264,18 @@ class Ring:
         careful = AskedRating(rating, settings.uncertainty, settings.penalty, heeds=self.asks)
         return StaysOnTopic(careful, settings.off_topic), AskedRating(rating, "mean", heeds=False)
 
-    def _judge(self) -> golds.Gold | None:
+    def judge(self) -> golds.Gold | None:
+        """Return the gold judge; None when there was too little to learn one from."""
         folder = self.path / "checkpoints" / "gold"
         return golds.Gold.load(folder) if (folder / "gold.json").exists() else None
 
-    def _card(self, number: int) -> RewardCard | None:
+    def card(self, number: int) -> RewardCard | None:
+        """Return what is known of a round's reward model; None when nothing could be measured."""
         plain = json.loads((self.path / "checkpoints" / f"reward-{number}" / "card.json").read_text("utf-8"))
         return card_from_plain(plain) if plain else None
 
-    def _promoted(self, number: int) -> Path:
+    def promoted(self, number: int) -> Path:
+        """Return the folder of the checkpoint that a round chose."""
         return self.path / "checkpoints" / str(self.folder.status[f"promoted-{number}"])
 
     def _check_stop(self, saved: bool) -> None:
