@@ -59,6 +59,8 @@ class Needs:
     """Windows kept and drawn again beside the fresh one."""
     slow_rate: float = 0.0
     """Share of the way that the slow copy moves towards the policy after each step, in (0, 1]."""
+    teacher_rate: float = 0.0
+    """The same of the teacher's weights, in [0, 1); 0: they are the policy's own."""
     partner: str = ""
     """Method trained in turn: the reward of this one, or the policy of this reward."""
     noise: bool = False

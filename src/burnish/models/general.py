@@ -131,11 +131,14 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tens
         hidden_RLL = nn.functional.pad(hidden_RLL, (past.get_seq_length(), 0))
         positions_RL = positions_RL + past.get_seq_length()
     mask = torch.zeros(hidden_RLL.shape, dtype=dtype, device=ids_RL.device).masked_fill_(hidden_RLL, -torch.inf)
-    shift_RLH = None if shift_NH is None else nn.utils.rnn.pad_sequence(torch.split(shift_NH, lengths), True)
+    shown = {"input_ids": ids_RL}
+    if shift_NH is not None:
+        embedded_RLH = base.get_input_embeddings()(ids_RL)
+        shown = {"inputs_embeds": embedded_RLH + _right(torch.split(shift_NH, lengths)).to(embedded_RLH.dtype)}
     with torch.autocast(ids_RL.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16), _plain_casts(model):
         states = base.base_model(
-            **_shown(base, ids_RL, shift_RLH), position_ids=positions_RL, attention_mask=mask[:, None],
-            past_key_values=past, use_cache=past is not None,
+            **shown, position_ids=positions_RL, attention_mask=mask[:, None], past_key_values=past,
+            use_cache=past is not None,
         ).last_hidden_state  # fmt: skip
     flat = torch.cat([states[row, :length] for row, length in enumerate(lengths)])
     chosen: Tensor = flat[packed.source_M]
@@ -153,29 +156,20 @@ def packs(model: Any) -> bool:
     return bool(getattr(model, "packs", True))
 
 
-def _shown(model: Any, ids: Tensor, shift: Tensor | None) -> dict[str, Tensor]:
-    """Return what the model is shown: token ids, or their embeddings where something is added to them."""
-    if shift is None:
-        return {"input_ids": ids}
-    embedded = model.get_input_embeddings()(ids)
-    return {"inputs_embeds": embedded + shift.to(embedded.dtype)}
-
-
 def _branched(model: Any, packed: Packed, shift_NH: Tensor | None) -> Tensor:
     """Return (M, H): prompts in one pass, padded on the left; their states go on in their completions."""
     backbone, groups = model.base_model, packed.layout.groups
     prompts, completions = _apart(packed, packed.tokens_N)
-    shifts = (None, None) if shift_NH is None else _apart(packed, shift_NH)
+    before, after = (None, None) if shift_NH is None else _apart(packed, shift_NH)
     mask = _left([torch.ones_like(each) for each in prompts])
-    asked = backbone(**_shown(model, _left(prompts), shifts[0] and _left(shifts[0])), attention_mask=mask)
+    asked = backbone(input_ids=_left(prompts), attention_mask=mask, shift=before and _left(before))
     owner_B = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group) - 1 for group in groups]))
     states_BTH = asked.last_hidden_state[:, -1:][owner_B]
     if any(len(each) for each in completions):
-        mask = _right([torch.ones_like(each) for each in completions])
+        ids, mask = _right(completions), _right([torch.ones_like(each) for each in completions])
         past = asked.past_key_values.select(owner_B)
-        shown = _shown(model, _right(completions), shifts[1] and _right(shifts[1]))
-        further = backbone(**shown, attention_mask=mask, past_key_values=past).last_hidden_state
-        states_BTH = torch.cat([states_BTH, further], dim=1)
+        further = backbone(input_ids=ids, attention_mask=mask, past_key_values=past, shift=after and _right(after))
+        states_BTH = torch.cat([states_BTH, further.last_hidden_state], dim=1)
     rows = [states_BTH[row, :length] for row, length in enumerate(packed.lengths_B)]
     return torch.cat([states_BTH[:0, 0], *rows])
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from burnish.errors import InputError
 from burnish.examples import Row
 from burnish.maths.batch import Outputs, Says
+from burnish.models.averaging import Average
 from burnish.models.packing import Packed, pack
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
@@ -32,6 +33,8 @@ from burnish.records import Completion, FinishReason, Prompt, Sampler, Sampling,
 HEADS_FILE = "heads.safetensors"
 ROWS = 32
 """Completions rated together."""
+EMBEDDINGS = 4096
+"""Embeddings, spread over the vocabulary, that their deviation is told by."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ class HeadedInputs:
     lengths_B: list[int]
     width: int
     teacher: Packed | None
+
+    @property
+    def text_N(self) -> Tensor:
+        """Which of the packed texts, prompt and completions, each of the N tokens belongs to."""
+        lengths = [sum(group) for group in self.rows.layout.groups]
+        return torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
 
 
 class HeadedPolicy:
@@ -74,6 +83,8 @@ class HeadedPolicy:
         self.speaks = speaks
         weight = policy.model.get_output_embeddings().weight
         self.vocabulary, self.hidden = int(weight.shape[0]), int(weight.shape[1])
+        self.teacher: Average | None = None
+        """Whose weights the teacher has; None: the policy's own."""
         self.heads = nn.ModuleDict()
         generator = torch.Generator().manual_seed(seed)
         for name, count in sorted((heads or {}).items()):
@@ -119,21 +130,23 @@ class HeadedPolicy:
         """Return the prompt's last `room` ids."""
         return self.policy.encode(prompt)[-max(room, 1) :]
 
-    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False) -> HeadedInputs:
-        """Return the rows packed; rows of one prompt that follow each other share it."""
+    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False, apart: bool = False) -> HeadedInputs:
+        """Return the rows packed; rows of one prompt that follow each other share it, unless each is to be apart."""
         tokens = [self.tokens(row) for row in rows]
         more = [self.tokens(row) + [self._last()] * ("reward" in self.heads) for row in rows]
         fresh = [row.fresh for row in rows]
         taught = self._packed([row.teacher or row.prompt for row in rows], tokens, fresh) if teacher else None
-        asked = self._packed([row.prompt for row in rows], more, fresh)
+        asked = self._packed([row.prompt for row in rows], more, fresh, apart=apart)
         return HeadedInputs(asked, [len(t) for t in tokens], width, taught)
 
-    def _packed(self, prompts: Sequence[Prompt], tokens: Sequence[list[int]], fresh: Sequence[bool]) -> Packed:
+    def _packed(
+        self, prompts: Sequence[Prompt], tokens: Sequence[list[int]], fresh: Sequence[bool], *, apart: bool = False
+    ) -> Packed:
         asked: list[Prompt] = []
         said: list[list[list[int]]] = []
         rooms: list[int] = []
         for prompt, each, drawn in zip(prompts, tokens, fresh, strict=True):
-            if not asked or asked[-1] != prompt:
+            if apart or not asked or asked[-1] != prompt:
                 asked.append(prompt)
                 said.append([])
                 rooms.append(self.max_tokens)
@@ -155,9 +168,13 @@ class HeadedPolicy:
 
     # --------------------------------------------------------------------------------------------------------- outputs
 
-    def outputs(self, inputs: HeadedInputs, *, reference: bool = False) -> Outputs:
-        """Return what the method asked for, as rows (B, T), zero beyond each completion's end."""
-        states_M = self.policy.states(inputs.rows)
+    def outputs(self, inputs: HeadedInputs, *, reference: bool = False, shift: Tensor | None = None) -> Outputs:
+        """Return what the method asked for, as rows (B, T), zero beyond each completion's end.
+
+        shift: what is added to the embeddings that the policy reads, (N, H); reference and teacher read them as they
+        are.
+        """
+        states_M = self.policy.states(inputs.rows, shift_NH=shift)
         before_N, after_N, last_B = self._split(states_M, inputs)
         found: dict[str, Tensor | None] = {}
         if self.speaks:
@@ -178,7 +195,7 @@ class HeadedPolicy:
         tokens_N = self._cut(inputs.rows.token_M, inputs)
         with torch.no_grad():
             plain = self._split(self.policy.states(inputs.rows, adapter=False), inputs)[0] if reference else None
-            taught = self.policy.states(inputs.teacher) if inputs.teacher is not None else None
+            taught = self._taught(inputs.teacher) if inputs.teacher is not None else None
         said = self.policy.token_statistics(before_N, tokens_N, self.temperature, plain)
         found = {
             "logprobs_BT": _rows(said.logprobs, inputs),
@@ -188,11 +205,26 @@ class HeadedPolicy:
         }
         if taught is not None:  # the teacher is to the policy what the reference is: whole distributions compared
             lesson = self.policy.token_statistics(
-                before_N, tokens_N, self.temperature, taught, reference_is_untouched=False
+                before_N, tokens_N, self.temperature, taught[0], reference_weight=taught[1]
             )
             found["teacher_logprobs_BT"] = _rows(lesson.reference_logprobs, inputs)
             found["teacher_kl_BT"] = _rows(lesson.kl, inputs)
         return found
+
+    def _taught(self, rows: Packed) -> tuple[Tensor, Tensor]:
+        """Return the teacher's states, and the output matrix that they are read by."""
+        with self.teacher.swapped() if self.teacher else contextlib.nullcontext():
+            # where the weights are swapped, parameters point at the policy's own again afterwards
+            return self.policy.states(rows), self.policy.output_matrix().detach()
+
+    def undisturbed(self, inputs: HeadedInputs) -> tuple[Tensor, Tensor, float]:
+        """Return the shift that changes nothing, (N, H), whose gradient is that of the embeddings; the text that each
+        of its places belongs to, (N,); and how far embeddings lie apart: the deviation of their entries."""
+        embedding, tokens_N = self.policy.model.get_input_embeddings(), inputs.rows.tokens_N
+        shift_NH = torch.zeros(len(tokens_N), embedding.weight.shape[1], device=tokens_N.device, requires_grad=True)
+        with torch.no_grad():
+            some = torch.arange(0, self.vocabulary, max(self.vocabulary // EMBEDDINGS, 1))
+            return shift_NH, inputs.text_N, float(embedding(some).float().std())
 
     def _split(self, states_M: Tensor, inputs: HeadedInputs) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return the states before each completion token (N, H), those after, and the place of each row's last."""

@@ -236,14 +236,16 @@ class Policy:
 
     def token_statistics(
         self, states_NH: Tensor, tokens_N: Tensor, temperature: float, reference_NH: Tensor | None = None,
-        *, reference_is_untouched: bool = True,
+        *, reference_weight: Tensor | None = None,
     ) -> TokenStatistics:  # fmt: skip
         """Return statistics of tokens by the states that predict them, beside those of another model's states.
 
-        reference_is_untouched: whether those came of the model before training, whose output matrix may differ too.
+        reference_weight: the output matrix of that other model; None: as it was before training.
         """
         cap = getattr(self.model.config, "final_logit_softcapping", None)
-        its = self.output_matrix(untouched=True) if self.untouched and reference_is_untouched else None
+        its = reference_weight
+        if its is None and self.untouched:
+            its = self.output_matrix(untouched=True)
         return token_statistics(
             states_NH, self.output_matrix(), tokens_N,
             reference=reference_NH, temperature=temperature, cap=cap, reference_weight=its,

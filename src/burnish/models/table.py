@@ -19,6 +19,7 @@ from burnish.errors import InputError
 from burnish.examples import Row
 from burnish.maths.batch import Outputs, Says
 from burnish.maths.kl import kl_exact
+from burnish.models.averaging import Average
 from burnish.models.draw import inverse_cdf
 from burnish.records import Completion, FinishReason, Prompt, Sampling, Score, seed_of
 
@@ -71,6 +72,8 @@ class TablePolicy:
         self.prompts = list(prompts)
         self.dtype = dtype
         self.vocabulary, self.longest = vocabulary, longest
+        self.teacher: Average | None = None
+        """Whose table the teacher reads; None: the policy's own."""
         begun = [
             beginning
             for length in range(longest)
@@ -103,8 +106,8 @@ class TablePolicy:
         ends = list(itertools.accumulate(len(str(t)) + (i > 0) for i, t in enumerate(self.tokens(row))))
         return list(zip([0, *ends[:-1]], ends, strict=True))
 
-    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False) -> TableInputs:
-        """Return the rows as places in the table."""
+    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False, apart: bool = False) -> TableInputs:
+        """Return the rows as places in the table, where each is apart from the others as it is."""
         tokens = [self.tokens(row) for row in rows]
         teachers = [self._nodes(row.teacher or row.prompt, t, width) for row, t in zip(rows, tokens, strict=True)]
         return TableInputs(
@@ -114,10 +117,19 @@ class TablePolicy:
             teacher_BT=torch.tensor(teachers) if teacher else None,
         )
 
-    def outputs(self, inputs: TableInputs, *, reference: bool = False) -> Outputs:
-        """Return everything a method may read, with gradient."""
+    def undisturbed(self, inputs: TableInputs) -> tuple[Tensor, Tensor, float]:
+        """Return a shift of the logits that changes nothing, (B, T, V), the row that each of its places belongs to,
+        and the deviation of the logits: a row of the table is what a beginning's embedding is to a network."""
+        place_BT = torch.arange(inputs.node_BT.shape[1]) < inputs.length_B[:, None]
+        text_BT = torch.arange(len(place_BT))[:, None].masked_fill(~place_BT, -1)
+        shift_BTV = torch.zeros(*text_BT.shape, self.vocabulary, dtype=self.dtype, requires_grad=True)
+        return shift_BTV, text_BT, float(self.reference_SV.std())
+
+    def outputs(self, inputs: TableInputs, *, reference: bool = False, shift: Tensor | None = None) -> Outputs:
+        """Return everything a method may read, with gradient. shift: added to the policy's logits, (B, T, V)."""
         node_BT, token_BT1 = inputs.node_BT, inputs.token_BT[..., None]
-        log_BTV = torch.log_softmax(self.tables["logits"][node_BT], -1)
+        logits_BTV = self.tables["logits"][node_BT]
+        log_BTV = torch.log_softmax(logits_BTV if shift is None else logits_BTV + shift, -1)
         reference_BTV = torch.log_softmax(self.reference_SV[node_BT], -1)
         found: dict[str, Tensor] = {
             "logprobs_BT": log_BTV.gather(-1, token_BT1)[..., 0],
@@ -127,7 +139,8 @@ class TablePolicy:
             found["reference_logprobs_BT"] = reference_BTV.gather(-1, token_BT1)[..., 0]
             found["kl_BT"] = kl_exact(log_BTV, reference_BTV)
         if inputs.teacher_BT is not None:
-            teacher_BTV = torch.log_softmax(self.tables["logits"][inputs.teacher_BT], -1).detach()
+            told = self.tables["logits"] if self.teacher is None else self.teacher.averages["logits"]
+            teacher_BTV = torch.log_softmax(told[inputs.teacher_BT], -1).detach()
             found["teacher_logprobs_BT"] = teacher_BTV.gather(-1, token_BT1)[..., 0]
             found["teacher_kl_BT"] = kl_exact(log_BTV, teacher_BTV)
         if "value" in self.tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ from burnish.errors import InputError
 from burnish.examples import Example
 from burnish.maths.batch import Batch, Outputs
 from burnish.methods import Needs
+from burnish.models.averaging import Average
 from burnish.records import seed_of
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.trainer import Slice, Trainer
@@ -35,6 +36,9 @@ class StepConfig:
     """Optimiser steps in each pass, each on its share of the examples; 1 is strictly on-policy."""
     ema: float = 0.0
     """Decay of the moving average of the weights, which is what is saved; 0 keeps none. 0.99 averages 100 steps."""
+    adversarial: float = 0.0
+    """Size of the shift of a text's embeddings, in their deviation, that raises its loss most and that it is learned
+    at as well; 0 learns it as it is. 1 is mild, 5 strong; a step takes twice as long."""
 
     def __post_init__(self) -> None:
         for name in ("rows_per_slice", "passes", "parts"):
@@ -42,10 +46,13 @@ class StepConfig:
                 raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up. Use 1.")
         if not 0 <= self.ema < 1:
             raise InputError(f"ema: {self.ema} is not in [0, 1). Use 0 for none, or 0.99.")
+        if not (math.isfinite(self.adversarial) and self.adversarial >= 0):
+            raise InputError(f"adversarial: {self.adversarial} is not a number from 0 up. Use 0 for none, or 1.")
 
 
 class Steps:
-    """Turns windows of examples into optimiser steps; keeps the slow copy and the moving average beside the weights."""
+    """Turns windows of examples into optimiser steps; keeps what follows the weights beside them: the slow copy, the
+    teacher, the moving average."""
 
     def __init__(
         self,
@@ -66,9 +73,13 @@ class Steps:
         self.seed = seed
         self.max_new_tokens = max_new_tokens
         self.needs: Needs = method.needs(config)
-        self.trainer = Trainer(network, method, config, optimiser, steps=steps * settings.passes * settings.parts)
-        self.slow = self._copy() if "slow" in self.needs.views else {}
-        self.average = self._copy() if settings.ema else {}
+        self.trainer = Trainer(
+            network, method, config, optimiser,
+            steps=steps * settings.passes * settings.parts, adversarial=settings.adversarial,
+        )  # fmt: skip
+        self.slow = self._following("slow" in self.needs.views, decay=1 - self.needs.slow_rate)
+        network.teacher = self._following(self.needs.teacher_rate > 0, decay=1 - self.needs.teacher_rate)
+        self.average = self._following(settings.ema > 0, decay=settings.ema, warm=True)
 
     def learn(
         self, examples: Sequence[Example], *, beta: float | None = None, baseline: float = math.nan
@@ -89,7 +100,7 @@ class Steps:
     def _window(self, examples: Sequence[Example], beta: float | None, baseline: float) -> tuple[Batch, list[Slice]]:
         batch, slices = window(
             self.network, examples, self.needs, rows_per_slice=self.settings.rows_per_slice,
-            max_new_tokens=self.max_new_tokens, seed=self.seed, beta=beta,
+            max_new_tokens=self.max_new_tokens, seed=self.seed, beta=beta, apart=self.settings.adversarial > 0,
         )  # fmt: skip
         if math.isfinite(baseline):
             batch = replace(batch, scalars={**batch.scalars, "baseline": baseline})
@@ -98,17 +109,11 @@ class Steps:
 
     def _step(self, batch: Batch, slices: Sequence[Slice]) -> dict[str, float]:
         rows = sum(len(each.rows) for each in slices)
-        with (
-            self.network.noisy(seed_of(self.seed, "noise", self.trainer.step))
-            if self.needs.noise
-            else contextlib.nullcontext()
-        ):
+        with self._noise():
             told = self.trainer.advance(batch, slices, scale=len(batch) / rows)
-        if self.slow:
-            _move(self.slow, self.network.parameters(), self.needs.slow_rate)
         self.network.after_step(self.trainer.step - 1)
-        if self.average:
-            _move(self.average, self.network.parameters(), 1 - self.settings.ema)
+        for each in self._followers().values():
+            each.update()
         return told
 
     def _noise(self) -> contextlib.AbstractContextManager[None]:
@@ -134,7 +139,8 @@ class Steps:
                 reference_logprobs_BT=_joined(said, "reference_logprobs_BT"),
             )
         if "slow" in views:
-            with self._swapped(self.slow):
+            assert self.slow is not None
+            with self.slow.swapped():
                 said = self._say(slices, reference=False)
             batch = replace(batch, slow_values_BT=_joined(said, "values_BT"), slow_q_BTKV=_joined(said, "q_BTKV"))
         return batch
@@ -142,42 +148,37 @@ class Steps:
     def _say(self, slices: Sequence[Slice], *, reference: bool) -> list[Outputs]:
         return [self.network.outputs(each.inputs, reference=reference) for each in slices]
 
-    @contextlib.contextmanager
-    def _swapped(self, weights: Mapping[str, Tensor]) -> Iterator[None]:
-        """Inside, the network has these weights."""
-        mine = self.network.parameters()
-        kept = {name: mine[name].detach().clone() for name in weights}
-        try:
-            _put(mine, weights)
-            yield
-        finally:
-            _put(mine, kept)
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Inside, the network has the moving average of its weights, where one is kept: what is looked at and saved."""
-        with self._swapped(self.average):
-            yield
+        return self.average.swapped() if self.average else contextlib.nullcontext()
 
-    def _copy(self) -> dict[str, Tensor]:
-        return {name: parameter.detach().clone() for name, parameter in self.network.parameters().items()}
+    def _following(self, wanted: bool, *, decay: float, warm: bool = False) -> Average | None:
+        """Return weights that follow the network's from here on, if they are wanted."""
+        return Average(self.network.parameters(), decay=decay, warm=warm) if wanted else None
+
+    def _followers(self) -> dict[str, Average]:
+        """Return all that follows the network's weights, by name."""
+        every = {"slow": self.slow, "teacher": self.network.teacher, "average": self.average}
+        return {name: each for name, each in every.items() if each is not None}
 
     # --------------------------------------------------------------------------------------------------- going on
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that must be restored to go on exactly: weights, moments, slow copy, average."""
+        """Return everything that must be restored to go on exactly: weights, moments, and what follows the weights."""
         weights = {name: parameter.detach() for name, parameter in self.network.parameters().items()}
-        groups = {"weights": weights, "optimiser": self.trainer.state(), "slow": self.slow, "average": self.average}
+        groups = {"weights": weights, "optimiser": self.trainer.state()}
+        groups |= {name: each.state() for name, each in self._followers().items()}
         return {f"{group}/{name}": tensor.clone() for group, found in groups.items() for name, tensor in found.items()}
 
     def load_state(self, saved: Mapping[str, Tensor], step: int) -> None:
         """Put back what `state` returned after so many optimiser steps."""
-        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimiser": {}, "slow": {}, "average": {}}
+        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimiser": {}}
         for key, tensor in saved.items():
             group, _, name = key.partition("/")
-            groups[group][name] = tensor.clone()
+            groups.setdefault(group, {})[name] = tensor.clone()
         _put(self.network.parameters(), groups["weights"])
-        self.slow, self.average = groups["slow"], groups["average"]
+        for name, each in self._followers().items():
+            each.load_state(groups.get(name, {}))
         self.trainer.load_state(groups["optimiser"], step)
 
 
@@ -191,13 +192,6 @@ def _parts(slices: Sequence[Slice], count: int) -> list[Sequence[Slice]]:
 def _joined(outputs: Sequence[Outputs], name: str) -> Tensor | None:
     found = [value for each in outputs if (value := getattr(each, name)) is not None]
     return torch.cat(found) if found else None
-
-
-@torch.no_grad()
-def _move(kept: Mapping[str, Tensor], towards: Mapping[str, Tensor], rate: float) -> None:
-    """Move the kept weights by so much of the way: w <- w + rate (now - w). Polyak averaging."""
-    for name, tensor in kept.items():
-        tensor.lerp_(towards[name].detach(), rate)
 
 
 @torch.no_grad()

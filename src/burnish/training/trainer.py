@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from burnish.maths.batch import Batch, Outputs
 from burnish.training.optimiser import Optimiser, OptimiserConfig, rate_at
+from burnish.training.worst_case import LossAt, Metrics, learn_twice
 
 
 class Network(Protocol):
@@ -43,13 +45,17 @@ class Trainer:
         *,
         steps: int,
         rates: dict[str, float] | None = None,
+        adversarial: float = 0.0,
     ) -> None:
+        """adversarial: size of the worst shift that each slice is also learned at (`worst_case`); 0 learns it once."""
         self.network = network
         self.method = method
         self.config = config
         self.steps = steps
         self.step = 0
         self.optimiser = Optimiser(network.parameters(), optimiser, rates)
+        self.adversarial = adversarial
+        self.wants_reference = "reference" in method.needs(config).views
 
     def advance(self, batch: Batch, slices: Sequence[Slice], *, scale: float = 1.0) -> dict[str, float]:
         """Take one optimiser step on a window; return its metrics (means over the rows they apply to).
@@ -68,18 +74,31 @@ class Trainer:
         return self._walk(batch, slices, 1.0, learn=False)
 
     def _walk(self, batch: Batch, slices: Sequence[Slice], scale: float, *, learn: bool) -> dict[str, float]:
-        wants_reference = "reference" in self.method.needs(self.config).views
-        total, collected = 0.0, dict[str, list[Tensor]]()
+        totals, collected = {"loss": 0.0}, dict[str, list[Tensor]]()
         for each in slices:
-            outputs = self.network.outputs(each.inputs, reference=wants_reference)
-            share_B, metrics = self.method.loss(batch.slice(each.rows), outputs, self.config)
-            loss = share_B.sum() if scale == 1.0 else scale * share_B.sum()
-            if learn:
-                loss.backward()
-            total += float(loss.detach())
+            loss_at = functools.partial(self._loss, batch.slice(each.rows), each.inputs, scale)
+            losses, metrics = self._learn(each.inputs, loss_at) if learn else _measured(loss_at)
+            for name, loss in losses.items():
+                totals[name] = totals.get(name, 0.0) + float(loss)
             for name, values in metrics.items():
                 collected.setdefault(name, []).append(values.detach().float())
-        return {"loss": total, **{name: _mean(torch.cat(values)) for name, values in collected.items()}}
+        return {**totals, **{name: _mean(torch.cat(values)) for name, values in collected.items()}}
+
+    def _learn(self, inputs: Any, loss_at: LossAt) -> tuple[dict[str, Tensor], Metrics]:
+        """Add a slice's gradients to the parameters'; return its losses and metrics."""
+        if not self.adversarial:
+            loss, metrics = loss_at()
+            torch.autograd.backward(loss)
+            return {"loss": loss.detach()}, metrics
+        return learn_twice(self.network, inputs, self.adversarial, loss_at)  # type: ignore[arg-type]  # a Learner then
+
+    def _loss(self, part: Batch, inputs: Any, scale: float, shift: Tensor | None = None) -> tuple[Tensor, Metrics]:
+        """Return a slice's loss, with gradient, and its metrics."""
+        outputs_at: Callable[..., Outputs] = self.network.outputs
+        shifted = {} if shift is None else {"shift": shift}
+        outputs = outputs_at(inputs, reference=self.wants_reference, **shifted)
+        share_B, metrics = self.method.loss(part, outputs, self.config)
+        return share_B.sum() if scale == 1.0 else scale * share_B.sum(), metrics
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that must be restored to go on exactly, beside the network's own weights."""
@@ -89,6 +108,11 @@ class Trainer:
         """Go on from a state saved after `step` steps."""
         self.optimiser.load_state(saved)
         self.step = step
+
+
+def _measured(loss_at: LossAt) -> tuple[dict[str, Tensor], Metrics]:
+    loss, metrics = loss_at()
+    return {"loss": loss.detach()}, metrics
 
 
 def _mean(values: Tensor) -> float:

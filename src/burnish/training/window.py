@@ -16,6 +16,7 @@ from burnish.errors import InputError
 from burnish.examples import Example, Row
 from burnish.maths.batch import Batch, Outputs, Says, length_mask
 from burnish.methods import Needs
+from burnish.models.averaging import Average
 from burnish.records import FinishReason, Sampler, Span, seed_of
 from burnish.training.trainer import Slice
 
@@ -34,9 +35,16 @@ class Learner(Protocol):
 
     def token_places(self, row: Row) -> list[tuple[int, int]]: ...
 
-    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False) -> Any: ...
+    teacher: Average | None
+    """Whose weights the teacher has; None: the network's own."""
 
-    def outputs(self, inputs: Any, *, reference: bool) -> Outputs: ...
+    def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False, apart: bool = False) -> Any: ...
+
+    def undisturbed(self, inputs: Any) -> tuple[Tensor, Tensor, float]:
+        """Return a shift of embeddings that changes nothing, the row each of its places belongs to, and its unit."""
+        ...
+
+    def outputs(self, inputs: Any, *, reference: bool, shift: Tensor | None = None) -> Outputs: ...
 
     def sampler(self, act: Act | None = None) -> Sampler: ...
 
@@ -57,11 +65,13 @@ def window(
     max_new_tokens: int,
     seed: int,
     beta: float | None = None,
+    apart: bool = False,
 ) -> tuple[Batch, list[Slice]]:
     """Return the batch of these examples and the slices it goes through the network in.
 
-    `seed` fixes the bootstrap sample of each head of an ensemble. Raises InputError where nothing is left to learn
-    from: no example, or no token in any completion.
+    `seed` fixes the bootstrap sample of each head of an ensemble. apart: rows share nothing in the network, not even
+    the prompt they have in common. Raises InputError where nothing is left to learn from: no example, or no token in
+    any completion.
     """
     rows = [row for example in examples for row in example.rows]
     tokens = [network.tokens(row) for row in rows]
@@ -101,7 +111,7 @@ def window(
         variance_B=numbers("variance"),
         scalars={"max_new_tokens": float(max_new_tokens), **({} if beta is None else {"beta": beta})},
     )
-    return batch, _slices(network, examples, needs, mask_BT.shape[1], rows_per_slice)
+    return batch, _slices(network, examples, needs, mask_BT.shape[1], rows_per_slice, apart)
 
 
 def _keys(examples: Sequence[Example], needs: Needs) -> list[str]:
@@ -112,7 +122,7 @@ def _keys(examples: Sequence[Example], needs: Needs) -> list[str]:
 
 
 def _slices(
-    network: Learner, examples: Sequence[Example], needs: Needs, width: int, rows_per_slice: int
+    network: Learner, examples: Sequence[Example], needs: Needs, width: int, rows_per_slice: int, apart: bool
 ) -> list[Slice]:
     """Return slices of at most so many rows; an example is never cut where a method wants its rows together."""
     units = [example.rows for example in examples]
@@ -125,7 +135,7 @@ def _slices(
         parts[-1].extend(unit)
     found, start = [], 0
     for part in parts:
-        inputs = network.inputs(part, width, teacher="teacher" in needs.views)
+        inputs = network.inputs(part, width, teacher="teacher" in needs.views, apart=apart)
         found.append(Slice(torch.arange(start, start + len(part)), inputs))
         start += len(part)
     return found

@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from burnish.errors import InputError
 from burnish.models.small import masked
-from burnish.models.small.recurrent import mask_of
+from burnish.models.small.stateful import State, StatefulForCausalLM, embedded, mask_of, selected
 
 
 class EncoderDecoderConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers publishes no types
@@ -66,13 +66,13 @@ class DecoderState:
     """What the encoder made of the S places of the prompts."""
     mask_BS: Tensor
     """bool: which of them are tokens."""
-    parts: masked.State
+    parts: State
     last_BH: Tensor
     """The state that predicts the next token."""
 
     def select(self, rows: Tensor) -> DecoderState:
         """Return the state with these rows of the batch, in this order; a row may come several times."""
-        parts = tuple(part[:, rows] for part in self.parts)
+        parts = selected(self.parts, rows)
         return DecoderState(self.memory_BSH[rows], self.mask_BS[rows], parts, self.last_BH[rows])
 
 
@@ -99,22 +99,26 @@ class EncoderDecoderModel(PreTrainedModel):  # type: ignore[misc]  # transformer
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         past_key_values: DecoderState | None = None,
+        shift: Tensor | None = None,
         **unused: Any,  # a state knows where it stands: it takes no position ids
     ) -> BaseModelOutputWithPast:
-        """Return states (B, 1, H) of prompts, or (B, T, H) of T further tokens of completions."""
+        """Return states (B, 1, H) of prompts, or (B, T, H) of T further tokens of completions.
+
+        shift: added to the tokens' embeddings; to those of the decoder's own draws, where it is shown those instead.
+        """
         mask_BT = mask_of(input_ids, attention_mask)
         if past_key_values is None:
-            after = self.read(input_ids, mask_BT)
+            after = self.read(embedded(self.embed_tokens, input_ids, shift), mask_BT)
             return BaseModelOutputWithPast(last_hidden_state=after.last_BH[:, None], past_key_values=after)
         if self.training and self.config.teacher_forcing < 1:
-            states, after = self.write_own(input_ids, past_key_values)
+            states, after = self.write_own(input_ids, past_key_values, shift)
         else:
-            states, after = self.write(self.embed_tokens(input_ids), mask_BT, past_key_values)
+            states, after = self.write(embedded(self.embed_tokens, input_ids, shift), mask_BT, past_key_values)
         return BaseModelOutputWithPast(last_hidden_state=states, past_key_values=after)
 
-    def read(self, prompts_BS: Tensor, mask_BS: Tensor) -> DecoderState:
-        """Return the state before the first token of the completions of these prompts."""
-        memory, (ends,) = masked.run(self.encoder, self.embed_tokens(prompts_BS), mask_BS, None)
+    def read(self, prompts_BSH: Tensor, mask_BS: Tensor) -> DecoderState:
+        """Return the state before the first token of the completions of these prompts, given their embeddings."""
+        memory, (ends,) = masked.run(self.encoder, prompts_BSH, mask_BS, None)
         forwards, backwards = ends[::2], ends[1::2]  # each (layers, B, H / 2)
         first = torch.tanh(self.bridge(torch.cat([forwards, backwards], dim=-1)))
         state = DecoderState(memory, mask_BS, (first,), memory.new_zeros(len(memory), memory.shape[2]))
@@ -133,40 +137,30 @@ class EncoderDecoderModel(PreTrainedModel):  # type: ignore[misc]  # transformer
         last_BH = torch.where(mask_BT.any(1, keepdim=True), last_BH, state.last_BH)
         return found_BTH, DecoderState(state.memory_BSH, state.mask_BS, parts, last_BH)
 
-    def write_own(self, tokens_BT: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+    def write_own(
+        self, tokens_BT: Tensor, state: DecoderState, shift_BTH: Tensor | None = None
+    ) -> tuple[Tensor, DecoderState]:
         """Return the same, each input being the decoder's own draw with probability 1 - `teacher_forcing`.
 
         Draws come from torch's generator, as those of dropout do; no gradient flows through them.
         """
         found = []
-        for token_B in tokens_BT.unbind(1):
+        for place, token_B in enumerate(tokens_BT.unbind(1)):
             with torch.no_grad():
                 logits_BV = nn.functional.linear(state.last_BH, self.embed_tokens.weight)
                 own_B = torch.multinomial(logits_BV.softmax(-1), 1)[:, 0]
                 forced_B = torch.rand(len(own_B), device=own_B.device) < self.config.teacher_forcing
             input_B1 = torch.where(forced_B, token_B, own_B)[:, None]
-            states, state = self.write(self.embed_tokens(input_B1), torch.ones_like(input_B1, dtype=torch.bool), state)
+            inputs_B1H = embedded(
+                self.embed_tokens, input_B1, None if shift_BTH is None else shift_BTH[:, place : place + 1]
+            )
+            states, state = self.write(inputs_B1H, torch.ones_like(input_B1, dtype=torch.bool), state)
             found.append(states)
         return torch.cat(found, dim=1), state
 
 
-class EncoderDecoderForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # transformers has no types
+class EncoderDecoderForCausalLM(StatefulForCausalLM):
     """The same with an output matrix."""
 
     config_class = EncoderDecoderConfig
-    base_model_prefix = "model"
-    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012  # as transformers wants it
-    packs = False
-    """A row cannot hold several completions of one prompt."""
-
-    def __init__(self, config: EncoderDecoderConfig) -> None:
-        super().__init__(config)
-        self.model = EncoderDecoderModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
-
-    def forward(self, input_ids: Tensor, **more: Any) -> CausalLMOutputWithPast:
-        """Return logits, (B, 1, V) of prompts or (B, T, V); takes what `EncoderDecoderModel.forward` takes."""
-        found = self.model(input_ids, **more)
-        logits = self.lm_head(found.last_hidden_state)
-        return CausalLMOutputWithPast(logits=logits, past_key_values=found.past_key_values)
+    backbone = EncoderDecoderModel

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-State = tuple[Tensor, ...]
-"""GRU: (hidden,); LSTM: (hidden, cell); each (layers, B, H)."""
+from burnish.models.small.stateful import State
 
 
 def run(network: nn.RNNBase, inputs_BTH: Tensor, mask_BT: Tensor, state: State | None) -> tuple[Tensor, State]:

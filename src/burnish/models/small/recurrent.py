@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from burnish.models.small import masked
+from burnish.models.small.stateful import State, StatefulForCausalLM, embedded, mask_of, selected
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -48,11 +48,11 @@ class RecurrentConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers p
 class RecurrentState:
     """What the model remembers of B texts."""
 
-    parts: masked.State
+    parts: State
 
     def select(self, rows: Tensor) -> RecurrentState:
         """Return the state with these rows of the batch, in this order; a row may come several times."""
-        return RecurrentState(tuple(part[:, rows] for part in self.parts))
+        return RecurrentState(selected(self.parts, rows))
 
 
 class RecurrentModel(PreTrainedModel):  # type: ignore[misc]  # transformers publishes no types
@@ -76,38 +76,18 @@ class RecurrentModel(PreTrainedModel):  # type: ignore[misc]  # transformers pub
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         past_key_values: RecurrentState | None = None,
+        shift: Tensor | None = None,
         **unused: Any,  # a state knows where it stands: it takes no position ids
     ) -> BaseModelOutputWithPast:
-        """Return states (B, T, H); attention_mask: 1 = token, (B, T) or (B, past + T)."""
+        """Return states (B, T, H); attention_mask: 1 = token, (B, T) or (B, past + T); shift: added to embeddings."""
         state = None if past_key_values is None else past_key_values.parts
-        states, after = masked.run(self.cells, self.embed_tokens(input_ids), mask_of(input_ids, attention_mask), state)
+        inputs = embedded(self.embed_tokens, input_ids, shift)
+        states, after = masked.run(self.cells, inputs, mask_of(input_ids, attention_mask), state)
         return BaseModelOutputWithPast(last_hidden_state=states, past_key_values=RecurrentState(after))
 
 
-class RecurrentForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # transformers publishes no types
+class RecurrentForCausalLM(StatefulForCausalLM):
     """The same with an output matrix."""
 
     config_class = RecurrentConfig
-    base_model_prefix = "model"
-    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012  # as transformers wants it
-    packs = False
-    """A row cannot hold several completions of one prompt."""
-
-    def __init__(self, config: RecurrentConfig) -> None:
-        super().__init__(config)
-        self.model = RecurrentModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
-
-    def forward(self, input_ids: Tensor, **more: Any) -> CausalLMOutputWithPast:
-        """Return logits (B, T, V) and the state; takes what `RecurrentModel.forward` takes."""
-        found = self.model(input_ids, **more)
-        logits = self.lm_head(found.last_hidden_state)
-        return CausalLMOutputWithPast(logits=logits, past_key_values=found.past_key_values)
-
-
-def mask_of(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-    """Return bool (B, T): which of these places are tokens."""
-    if attention_mask is None:
-        return torch.ones_like(input_ids, dtype=torch.bool)
-    return attention_mask[:, -input_ids.shape[1] :].bool()
+    backbone = RecurrentModel
