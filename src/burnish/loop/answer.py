@@ -1,0 +1,194 @@
+"""Answers from a model, for whoever talks with one: the studio's playground, live samples of a study, the gateway.
+
+One model is in memory at a time and answers one request at a time: on a few cores two at once would each take twice
+as long. Those who wait do so in turn, a bounded number of them. A checkpoint and the untouched model under it share
+one copy of the weights, so that the two can be put side by side at no cost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from burnish import corpora, memory
+from burnish.errors import BusyError, InputError
+from burnish.loop.speakers import Speaker
+from burnish.records import Completion, Prompt, Sampler, Sampling
+
+if TYPE_CHECKING:
+    from burnish.models.policy import Policy
+
+AT_ONCE = 8
+"""Prompts drawn from between two turns: whoever talks with the model is not kept waiting by a study's samples."""
+
+
+class Answering(Protocol):
+    """What the studio needs of a room full of models; `Answers` is ours, tests bring a script."""
+
+    def speak(
+        self, who: Speaker, prompt: Prompt, sampling: Sampling, *, seed: int = 0, run: str = "", index: int = 0
+    ) -> Iterator[str | Completion]:
+        """Yield one completion's text piece by piece, then the completion."""
+        ...
+
+    def sample(
+        self, who: Speaker, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = ""
+    ) -> list[list[Completion]]:
+        """Return n completions for each prompt."""
+        ...
+
+
+class Answers:
+    """Speaks for any `Speaker`; may be shared by threads."""
+
+    def __init__(
+        self, *, dtype: Literal["auto", "float32", "bfloat16"] = "auto", most_waiting: int = 8, rest_after: float = 600
+    ) -> None:
+        """most_waiting: requests that may wait for the one that is answered. rest_after: seconds after which a model
+        that nobody talks with leaves the memory; a run may need it."""
+        self.dtype = dtype
+        self.most_waiting = most_waiting
+        self.rest_after = rest_after
+        self._turn = threading.Semaphore(1)  # not a Lock: a stream may be closed by another thread than began it
+        self._counting = threading.Lock()
+        self._inside = 0
+        self._loaded: tuple[str, str, Policy] | None = None
+        """Base, folder of the checkpoint on it, and the model."""
+        self._resting: threading.Timer | None = None
+
+    def speak(
+        self, who: Speaker, prompt: Prompt, sampling: Sampling, *, seed: int = 0, run: str = "", index: int = 0
+    ) -> Iterator[str | Completion]:
+        """Yield one completion's text piece by piece, then the completion; closing the iterator ends the decoding.
+
+        Raises BusyError when too many wait already, InputError for a model that cannot be loaded.
+        """
+        with self._our_turn():
+            if who.is_remote:
+                (completion,) = _endpoint(who.base).sample([prompt], sampling, seed=seed, run=run)[0]
+                yield from (completion.text, completion)
+                return
+            from burnish.models.sampler import EngineSampler
+
+            policy, adapter = self._policy(who)
+            sampler = EngineSampler(policy, adapter=adapter, checkpoint_id=who.name if who.checkpoint else None)
+            yield from sampler.speak(prompt, sampling, seed=seed, run=run, index=index)
+
+    def sample(
+        self, who: Speaker, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = ""
+    ) -> list[list[Completion]]:
+        """Return n completions for each prompt, in one turn; raises as `speak` does."""
+        with self._our_turn():
+            if who.is_remote:
+                return _endpoint(who.base).sample(prompts, sampling, n=n, seed=seed, run=run)
+            from burnish.models.sampler import EngineSampler
+
+            policy, adapter = self._policy(who)
+            sampler = EngineSampler(policy, adapter=adapter, checkpoint_id=who.name if who.checkpoint else None)
+            return sampler.sample(prompts, sampling, n=n, seed=seed, run=run)
+
+    @property
+    def loaded(self) -> str:
+        """Folder or name of the model in memory; empty when there is none."""
+        return (self._loaded[1] or self._loaded[0]) if self._loaded else ""
+
+    def rest(self) -> None:
+        """Let go of the model, unless it is speaking."""
+        if self._turn.acquire(blocking=False):
+            try:
+                self._loaded = None
+                memory.give_back()
+            finally:
+                self._turn.release()
+
+    # --------------------------------------------------------------------------------------------------- one at a time
+
+    @contextlib.contextmanager
+    def _our_turn(self) -> Iterator[None]:
+        with self._counting:
+            if self._inside > self.most_waiting:
+                raise BusyError(f"model: {self.most_waiting} requests wait for it already. Try again in a minute.")
+            self._inside += 1
+        try:
+            with self._turn:
+                yield
+                self._rest_later()
+        finally:
+            with self._counting:
+                self._inside -= 1
+
+    def _rest_later(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = threading.Timer(self.rest_after, self.rest)
+        self._resting.daemon = True
+        self._resting.start()
+
+    def _policy(self, who: Speaker) -> tuple[Policy, bool]:
+        """Return the model in memory, loaded when it is another one's turn, and whether its adapter speaks."""
+        if self._loaded and self._loaded[0] == who.base and who.checkpoint in ("", self._loaded[1]):
+            return self._loaded[2], bool(who.checkpoint)
+        self._loaded = None  # before the next one is loaded: there is room for one
+        memory.give_back()
+        self._loaded = who.base, who.checkpoint, _load(who, self.dtype)
+        return self._loaded[2], bool(who.checkpoint)
+
+
+def _load(who: Speaker, dtype: str) -> Policy:
+    from burnish.models.policy import Policy
+
+    policy = Policy.load(corpora.resolve(who.base), name=who.model, dtype=_fitted(dtype))
+    if who.checkpoint:
+        policy.load_tuned(Path(who.checkpoint))
+    return policy
+
+
+def _fitted(dtype: str) -> str:
+    """Return the number format, the faster one on this machine where it is left open."""
+    if dtype != "auto":
+        return dtype
+    from burnish.machine import kept
+    from burnish.machine.fit import fit_dtype
+
+    return str(fit_dtype(kept.current(corpora.folder())).value)
+
+
+def _endpoint(address: str) -> Sampler:
+    from burnish.models.endpoint import Endpoint
+
+    return Endpoint(address)
+
+
+# ------------------------------------------------------------------------------------------------------- live samples
+
+
+def live_items(
+    answers: Answering,
+    models: Sequence[Speaker],
+    prompts: Sequence[Prompt],
+    sampling: Sampling,
+    *,
+    n: int = 2,
+    seed: int = 0,
+    run: str = "",
+) -> Iterator[tuple[Prompt, tuple[Completion, ...]]]:
+    """Yield items for people to judge: n completions of one model, or one of each of several models side by side.
+
+    Texts that are empty or read the same are left out, since nobody can tell them apart; a prompt that keeps fewer
+    than it needs (two to compare, else one) yields nothing. Drawn a few prompts at a time, as the items are asked for.
+    """
+    if not models:
+        raise InputError("models: none is named. Name one to be sampled, or several to put side by side.")
+    each = n if len(models) == 1 else 1
+    needed = min(2, each * len(models))
+    rest = iter(prompts)
+    while some := list(islice(rest, AT_ONCE)):
+        drawn = [answers.sample(who, some, sampling, n=each, seed=seed, run=run) for who in models]
+        for place, prompt in enumerate(some):
+            told = {c.text.strip(): c for groups in drawn for c in groups[place] if c.text.strip()}
+            if len(told) >= needed:
+                yield prompt, tuple(told.values())
