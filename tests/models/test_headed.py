@@ -6,6 +6,7 @@ from tests.conftest import a_model, a_tokenizer
 
 from burnish.errors import InputError
 from burnish.examples import Row
+from burnish.models.averaging import Average
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
 from burnish.models.tuning import TuningConfig
@@ -15,10 +16,10 @@ ASKED = [Prompt.of("the good"), Prompt.of("a bad one")]
 SAMPLING = Sampling(max_new_tokens=5)
 
 
-def a_network(**more) -> HeadedPolicy:
+def a_network(*, tuning: TuningConfig | None = None, **more) -> HeadedPolicy:
     tokenizer = a_tokenizer()
     policy = Policy(a_model(tokenizer).eval().requires_grad_(False), tokenizer, name="t", dtype=torch.float32)
-    policy.adapt(TuningConfig(rank=4), seed=0)
+    policy.adapt(tuning or TuningConfig(rank=4), seed=0)
     with torch.no_grad():  # an adapter that does something
         for name, parameter in policy.parameters().items():
             if "lora_B" in name:
@@ -72,6 +73,31 @@ def test_the_teacher_is_the_policy_that_was_asked_more():
     assert float(found.teacher_kl_BT.detach().sum()) > 0
     itself = outputs(network, plain, teacher=True)
     assert float(itself.teacher_kl_BT.detach().abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_a_slower_teacher_speaks_with_weights_of_its_own(kind):
+    """Output matrix and all; the policy's graph and weights are what they were."""
+    network = a_network(tuning=TuningConfig(kind=kind, rank=4))
+    rows = drawn(network)
+    network.teacher = Average(network.parameters(), decay=0.5, warm=False)
+    with torch.no_grad():
+        for number, parameter in enumerate(network.parameters().values()):
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
+    network.teacher.update()
+    asked = Prompt.of("say it well: the good")
+    with network.teacher.swapped(), torch.no_grad():
+        by_hand = outputs(network, [Row(asked, row.completion) for row in rows]).logprobs_BT
+    before = network.policy.fingerprint()
+    found = outputs(network, [Row(row.prompt, row.completion, teacher=asked) for row in rows], teacher=True)
+    assert torch.allclose(found.teacher_logprobs_BT, by_hand, atol=1e-5)
+    itself = outputs(network, [Row(asked, row.completion) for row in rows]).logprobs_BT
+    assert float((by_hand - itself.detach()).abs().max()) > 1e-3
+    found.teacher_kl_BT.sum().backward()
+    assert all(
+        parameter.grad.isfinite().all() for parameter in network.parameters().values() if parameter.grad is not None
+    )
+    assert network.policy.fingerprint() == before
 
 
 def test_an_act_that_changes_nothing_draws_what_the_engine_draws():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from burnish import methods
+from burnish.conformance import toys
 from burnish.conformance.toys import SAMPLING
 from burnish.conformance.world import ASKED, World
 from burnish.errors import InputError
@@ -140,6 +141,21 @@ def test_the_slow_copy_moves_its_share_of_the_way():
     made.advance()
     now = made.network.parameters()["q"].detach()
     assert torch.allclose(made.steps.slow.averages["q"], before + 0.25 * (now - before))
+
+
+def test_a_slower_teacher_follows_the_policy_and_goes_on_exactly(monkeypatch):
+    """By the formula w + rate (now - w), and from what was saved as if nothing had happened."""
+    slower = replace(toys.TOYS["sdpo"], config={"teacher_rate": 0.25})
+    monkeypatch.setitem(toys.TOYS, "sdpo", slower)
+    made, again = (toys.begin("sdpo", seed=0, steps=6, examples_per_step=9).course for _ in range(2))
+    before = made.network.parameters()["logits"].detach().clone()
+    made.advance()
+    now = made.network.parameters()["logits"].detach().clone()
+    assert not torch.equal(now, before)
+    assert torch.allclose(made.network.teacher.averages["logits"], before + 0.25 * (now - before))
+    again.load_state(*made.state())
+    assert again.advance() == pytest.approx(made.advance(), nan_ok=True, abs=0)
+    assert all(torch.equal(tensor, again.steps.state()[key]) for key, tensor in made.steps.state().items())
 
 
 def test_the_average_is_what_is_looked_at_and_the_weights_come_back():

@@ -1,6 +1,6 @@
 """SDPO, self-distillation from feedback: the policy that has read the feedback teaches the policy that has not.
 
-    teacher_t = pi( . | x, feedback, y_<t)     the same weights, no gradient          (`Row.teacher`)
+    teacher_t = pi_w( . | x, feedback, y_<t)   no gradient (`Row.teacher`);  w <- w + teacher_rate (now - w) each step
     loss      = sum_t KL( pi( . | x, y_<t) || teacher_t )                              form="kl"
     loss      = - sum_t rho_t A_t,   A_t = log teacher_t(y_t) - log pi(y_t), fixed     form="log_ratio"
     together  = grpo * (GRPO's loss) + (1 - grpo) * (the loss above)
@@ -11,7 +11,8 @@ where there are no words. The two forms have the same gradient in expectation; t
 
 What is unusual: the feedback is people's comments on stored completions ("critiques"), or the reward's reasons for
 fresh ones ("rollouts"; a completion of which nothing is said has weight 0 here and stays in GRPO's share). The paper's
-teacher is a slowly moving average of the policy, ours the policy of this very step: take a small learning rate.
+teacher is a slowly moving average of the policy; ours is, with `teacher_rate` at 0, the policy of this very step, which
+costs no second copy: take a small learning rate then.
 
 Use it when feedback says why, and the model follows what it reads. It fails with a model too small to use the feedback
 (`teacher_gap` stays near 0: nothing is taught), and collapses when trained on and on (watch `entropy`; the paper's
@@ -74,9 +75,12 @@ class Config:
     """best: a fresh completion is also shown the best of its group, where that scored higher; leave_out: never."""
     normaliser: Normaliser = "token"
     """What token losses are divided by: token, completion, constant (the length limit)."""
+    teacher_rate: float = 0.0
+    """Share of the way that the teacher's weights move towards the policy's after each step, in [0, 1); 0: they are the
+    policy's own. 0.05 looks back about 20 steps."""
 
     def __post_init__(self) -> None:
-        within(self, grpo=(0, 1), beta=(0, math.inf))
+        within(self, grpo=(0, 1), beta=(0, math.inf), teacher_rate=(0, 0.999))
         if self.grpo > 0 and self.learns_from == "critiques":
             raise InputError(f"grpo: {self.grpo} needs fresh completions. Set learns_from to rollouts.")
 
@@ -90,6 +94,7 @@ def needs(config: Config) -> Needs:
         scored=fresh,
         views=("teacher", "reference") if config.beta > 0 and config.grpo > 0 else ("teacher",),
         together=fresh,
+        teacher_rate=config.teacher_rate,
     )
 
 
