@@ -1,0 +1,123 @@
+"""What the dashboards say of one body of feedback: gathered in one go, by the rooms that know how, kept as one record.
+
+Nothing is computed here: this says which question of a study lead is answered by which function below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from burnish.errors import InputError
+from burnish.evaluation.against_people import AgainstPeople, against_people
+from burnish.evaluation.judge_card import JudgeCard, judge_cards
+from burnish.feedback import disagreements, over_time, questions
+from burnish.feedback.answers import DECIDES, Answer, answers_of, is_opinion
+from burnish.feedback.overview import Overview, overview
+from burnish.feedback.people import People, people
+from burnish.feedback.words.topics import Topic, topics
+from burnish.records import Feedback, Interval
+from burnish.store import Entry, Store
+
+RUN = "studio:"
+"""What `run` of an answer given in the studio begins with; the study's name follows."""
+LEAST_COMMENTS = 10
+COMMENTS_A_TOPIC = 8
+MOST_TOPICS = 6
+HARDEST = 60
+"""Items that are kept for the list of the most disputed; counts are of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that one dashboard shows, as of one state of the store."""
+
+    overview: Overview
+    questions: Sequence[questions.Asked]
+    pace: over_time.Pace | None
+    people: People
+    hardest: Sequence[disagreements.Item]
+    """The most disputed items, those decided by a reviewer among them."""
+    items: int
+    """Items that people answered."""
+    shared: int
+    """Of these, how many were answered by several."""
+    disputed: Interval | None
+    undecided: int
+    """Disputed items that no reviewer has decided."""
+    comments: Sequence[str]
+    topics: Sequence[Topic]
+    judges: Mapping[str, Sequence[JudgeCard]]
+    rewards: Mapping[str, AgainstPeople]
+    """By run: its reward model against people, on texts that both have judged."""
+
+
+def findings(entries: Sequence[Entry], scored: Mapping[str, Mapping[str, float]]) -> Findings:
+    """Return all that is shown of the entries. `scored`: by run, the reward of each text that it scored."""
+    undecided = [without_decisions(entry) for entry in entries]
+    said = [answer for entry in undecided for answer in answers_of(entry) if is_opinion(answer)]
+    found = disagreements.items(entries)
+    comments = [words for answer in said if (words := _words(answer))]
+    return Findings(
+        overview=overview(undecided),
+        questions=questions.questions(undecided),
+        pace=over_time.pace(said),
+        people=people(undecided),
+        hardest=[item for item in found if item.disputed][:HARDEST],
+        items=len(found),
+        shared=sum(item.shared for item in found),
+        disputed=disagreements.share_disputed(found),
+        undecided=sum(item.disputed and not item.decided for item in found),
+        comments=comments,
+        topics=_topics(comments),
+        judges=_judges(undecided),
+        rewards={name: told for name, texts in scored.items() if (told := against_people(said, texts))},
+    )
+
+
+def entries_of(store: Store, study: str | None) -> list[Entry]:
+    """Return the entries that hold answers of a study, with these alone and the judges'; of None all there are."""
+    if study is None:
+        return [entry for entry in store.entries() if entry.feedback]
+    return list(_of_run(store.entries(), f"{RUN}{study}"))
+
+
+def without_decisions(entry: Entry) -> Entry:
+    """Return the entry with what people and judges said by themselves."""
+    return replace(entry, feedback=tuple(each for each in entry.feedback if not each.metadata.get(DECIDES)))
+
+
+def _of_run(entries: Iterable[Entry], run: str) -> Iterator[Entry]:
+    for entry in entries:
+        shown = {name for each in entry.feedback if each.run == run for name in each.completion_ids}
+        kept = tuple(each for each in entry.feedback if _belongs(each, run, shown))
+        if kept and shown:
+            yield replace(entry, feedback=kept)
+
+
+def _belongs(record: Feedback, run: str, shown: set[str]) -> bool:
+    """Whether a record is an answer of the study, or what a judge said of the same texts."""
+    return record.run == run or (record.author.kind == "ai" and shown.issuperset(record.completion_ids))
+
+
+def _words(answer: Answer) -> str:
+    """What the person wrote about the text, as a comment or beside another answer."""
+    own = answer.feedback.value.get("comment") if answer.feedback.kind == "comment" else ""
+    return str(own or answer.feedback.comment).strip()
+
+
+def _topics(comments: Sequence[str]) -> list[Topic]:
+    if len(comments) < LEAST_COMMENTS:
+        return []
+    return topics(comments, max(2, min(MOST_TOPICS, len(comments) // COMMENTS_A_TOPIC)))
+
+
+def _judges(entries: Sequence[Entry]) -> dict[str, list[JudgeCard]]:
+    names = {each.author.id for entry in entries for each in entry.feedback if each.author.kind == "ai"}
+    found = {}
+    for name in sorted(names):
+        try:
+            found[name] = judge_cards(entries, name)
+        except InputError:  # judged nothing that can be compared, such as comments alone
+            continue
+    return found
