@@ -11,9 +11,11 @@ from fastapi.staticfiles import StaticFiles
 
 import burnish
 from burnish.store import Store
+from burnish.studio import refusals
 from burnish.studio.context import Studio
 from burnish.studio.pages import Pages
 from burnish.studio.routes import ROUTERS
+from burnish.studio.security import Gate
 from burnish.studio.settings import StudioSettings
 
 
@@ -23,8 +25,17 @@ def create_app(store: Store, settings: StudioSettings | None = None, **services:
     `services` are what this floor may not make by itself, such as `answer`, which draws from a model.
     """
     settings = settings or StudioSettings()
-    app = FastAPI(title="burnish studio", version=burnish.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="burnish studio",
+        version=burnish.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # one address a page, and no redirect put together from headers
+    )
     app.state.studio = Studio(store, settings, Pages(settings.language), dict(services))
+    app.add_middleware(Gate, studio=app.state.studio)
+    refusals.install(app)
     static = Path(str(resources.files("burnish.studio") / "static"))
     app.mount("/static", StaticFiles(directory=static), name="static")
     for router in ROUTERS:

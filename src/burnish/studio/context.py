@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,3 +28,8 @@ def studio_of(request: Request) -> Studio:
     """Return the app's parts."""
     found: Studio = request.app.state.studio
     return found
+
+
+def now_ms() -> int:
+    """Return the time as the store writes it: milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000

@@ -28,7 +28,7 @@ class Pages:
             lstrip_blocks=True,
         )
 
-    def render(self, request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    def render(self, request: Request, name: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a template as a page, or as the part of one that htmx asked for."""
         language = self.language(request)
         who = getattr(request.state, "who", None)

@@ -21,6 +21,16 @@ class StudioSettings:
     """Longest request body in bytes, imports apart."""
     import_limit: int = 256 * 2**20
     """Longest uploaded file in bytes."""
+    body_seconds: float = 60.0
+    """Longest time a request's body may take to come; imports may take ten times that."""
+    requests_per_second: float = 50.0
+    """How fast one account, or one address that is not signed in, may ask; ten seconds' worth may come at once."""
+    sign_in_failures: int = 10
+    """Failed sign-ins of one account, or from one address, after which no more are tried for a while."""
+    sign_in_minutes: float = 15.0
+    """That while, and how far back failures count."""
+    invite_hours: float = 72.0
+    """How long a link that invites somebody works."""
     runs: str = "runs"
     """Folder that holds the run folders to be looked at."""
     models: tuple[str, ...] = ()

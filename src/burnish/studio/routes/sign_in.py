@@ -1,0 +1,138 @@
+"""In and out: signing in, the link that makes an account or a new password, signing out."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from burnish.errors import InputError
+from burnish.store.accounts import LONGEST_NAME, Account, plain_name
+from burnish.studio import passwords
+from burnish.studio.context import Studio, now_ms, studio_of
+from burnish.studio.security import address_of
+from burnish.studio.session import Annotator, Person, give_session, take_session
+from burnish.studio.wording import say
+
+router = APIRouter()
+
+Text = Annotated[str, Form(max_length=200)]
+
+
+@router.get("/sign-in")
+def sign_in_page(request: Request, back: str = "/") -> Response:
+    """The form; whoever is signed in already goes on."""
+    if request.state.who is not None:
+        return RedirectResponse(local(back), 303)
+    return _form(request, studio_of(request), back=local(back))
+
+
+@router.post("/sign-in")
+def sign_in(request: Request, name: Text = "", password: Text = "", back: Text = "/") -> Response:
+    """Open a session under a key that is new each time; whatever key the browser brought ends."""
+    studio = studio_of(request)
+    settings = studio.settings
+    now, within_ms = now_ms(), int(settings.sign_in_minutes * 60_000)
+    attempt = studio.store.sessions.attempt(
+        plain_name(name), address_of(request), now_ms=now, most=settings.sign_in_failures, within_ms=within_ms
+    )
+    if attempt.wait_ms:
+        seconds = math.ceil(attempt.wait_ms / 1000)
+        raise HTTPException(
+            429,
+            _said(request, "sign_in.locked", minutes=math.ceil(seconds / 60)),
+            headers={"Retry-After": str(seconds)},
+        )
+    account = _signed_in(studio, name, password)
+    if account is None:
+        return _form(request, studio, status=401, message=_said(request, "sign_in.wrong"), back=local(back), name=name)
+    studio.store.sessions.succeeded(attempt)
+    return _welcome(request, studio, account, local(back))
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, who: Annotator) -> Response:
+    """End the session."""
+    studio = studio_of(request)
+    studio.store.sessions.end(who.session, now_ms=now_ms())
+    answer = RedirectResponse("/sign-in", 303)
+    take_session(answer, studio.settings)
+    return answer
+
+
+@router.get("/invite/{key}")
+def invite_page(request: Request, key: str) -> Response:
+    """The form for a new account, or for a new password; the same page for every link that does not work."""
+    return _invite(request, key)
+
+
+@router.post("/invite/{key}")
+def accept_invite(request: Request, key: str, name: Text = "", password: Text = "", again: Text = "") -> Response:
+    """Make the account, or set the password, and sign in."""
+    studio = studio_of(request)
+    offer = studio.store.accounts.invited(key, now_ms=now_ms())
+    if offer is None:
+        return _invite(request, key)
+    try:
+        if password != again:
+            raise InputError(_said(request, "invite.differ"))
+        checked = passwords.checked_password(password, offer.account.name if offer.account else name)
+        account = studio.store.accounts.accept(key, name, passwords.hashed(checked), now_ms=now_ms())
+    except InputError as error:
+        return _invite(request, key, status=422, message=str(error), name=name)
+    return _welcome(request, studio, account, "/") if account else _invite(request, key)
+
+
+def local(path: str) -> str:
+    """Return a path on this host to go back to; the start page for anything else, such as `//elsewhere`."""
+    plain = path.isprintable() and "\\" not in path and path.startswith("/") and not path.startswith("//")
+    return path if plain and path.partition("?")[0] not in ("/sign-in", "/sign-out") else "/"
+
+
+def _signed_in(studio: Studio, name: str, password: str) -> Account | None:
+    """Return the account when the password is its own; every refusal takes as long as any other."""
+    account = studio.store.accounts.by_name(name)
+    stored = studio.store.accounts.password_of(account.number) if account else ""
+    right = passwords.matches(password, stored)
+    if account is None or not right or account.closed_ms is not None:
+        return None
+    if passwords.is_outdated(stored):
+        studio.store.accounts.rehash(account.number, stored, passwords.hashed(password))
+    return account
+
+
+def _welcome(request: Request, studio: Studio, account: Account, path: str) -> Response:
+    before: Person | None = request.state.who
+    key = studio.store.sessions.start(account.number, now_ms=now_ms(), replaces=before.session if before else "")
+    answer = RedirectResponse(path, 303)
+    give_session(answer, studio.settings, key)
+    return answer
+
+
+def _form(
+    request: Request, studio: Studio, *, status: int = 200, message: str = "", back: str = "/", name: str = ""
+) -> Response:
+    if not studio.store.accounts.has_owner():
+        message = message or _said(request, "sign_in.no_owner")
+    values = {"message": message, "back": back, "name": name}
+    return studio.pages.render(request, "people/sign_in.html.jinja", status=status, **values)
+
+
+def _invite(request: Request, key: str, *, status: int = 200, message: str = "", name: str = "") -> Response:
+    studio = studio_of(request)
+    offer = studio.store.accounts.invited(key, now_ms=now_ms())
+    values = {
+        "offer": offer,
+        "message": message,
+        "name": name,
+        "shortest": passwords.SHORTEST,
+        "longest": passwords.LONGEST,
+        "longest_name": LONGEST_NAME,
+    }
+    return studio.pages.render(request, "people/invite.html.jinja", status=status if offer else 404, **values)
+
+
+def _said(request: Request, key: str, **values: object) -> str:
+    return say(key, studio_of(request).pages.language(request), **values)
