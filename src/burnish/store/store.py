@@ -15,6 +15,7 @@ from burnish.plain import sampling_from_plain, to_plain
 from burnish.records import AuthorKind, Checkpoint, Completion, Feedback, Prompt, Signal, canonical_json
 from burnish.store import erase, read, snapshots
 from burnish.store.accounts import Accounts
+from burnish.store.assignments import Assignments
 from burnish.store.audit import Audit
 from burnish.store.engine import WAIT_SECONDS, Database, chunks, connect
 from burnish.store.entry import Entry, Erasure, OnDuplicate, Receipt, SnapshotInfo
@@ -22,6 +23,8 @@ from burnish.store.insert import Inserts, Outcome, Work
 from burnish.store.migrate import migrate
 from burnish.store.schema import checkpoints
 from burnish.store.sessions import Sessions
+from burnish.store.studies import Studies
+from burnish.store.turns import Turns
 from burnish.store.validation import Checked, checked
 from burnish.store.writer import GroupWriter
 
@@ -59,6 +62,9 @@ class Store:
         self.accounts = Accounts(database)
         self.sessions = Sessions(database)
         self.audit = Audit(database)
+        self._turns = Turns(database)
+        self.studies = Studies(database, self._turns)
+        self.assignments = Assignments(database, self._turns, self._inserts)
 
     @property
     def url(self) -> str:
@@ -68,6 +74,7 @@ class Store:
     def close(self) -> None:
         """Commit what waits and let go of the database; closing twice is fine."""
         self._writer.close()
+        self._turns.close()
         self._database.dispose()
 
     def __enter__(self) -> Store:
@@ -178,6 +185,14 @@ class Store:
         """Return the completion of this id, None when unknown or erased."""
         with self._database.reading() as connection:
             return read.completion(connection, completion_id)
+
+    def texts(
+        self, prompt_id: str, completion_ids: Sequence[str]
+    ) -> tuple[Prompt | None, tuple[Completion | None, ...]]:
+        """Return a prompt and completions of it in the order asked for; None for what is unknown or erased."""
+        with self._database.reading() as connection:
+            asked = read.prompt(connection, prompt_id)
+            return asked, tuple(read.completion(connection, name) for name in completion_ids)
 
     def feedback(self, feedback_id: str) -> Feedback | None:
         """Return the feedback of this id, superseded or not; None when unknown or erased."""

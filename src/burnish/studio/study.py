@@ -95,6 +95,8 @@ class Study:
     """Share of the training items that must be answered as expected before work begins; 0 asks for none."""
     quota: int = 0
     """Items a person may answer; 0 means all."""
+    people: tuple[str, ...] = ()
+    """Names of those who may work in it; empty means everybody with an account."""
     lock_minutes: float = 30.0
     """How long an item stays with a person who does not answer it."""
     next_item: NextRule = "overlap"
