@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+from burnish.errors import InputError
+
+if TYPE_CHECKING:
+    from burnish.store import Store
+    from burnish.studio import StudioSettings
 
 DESCRIPTION = """\
 Starts the studio: a web app over one store, for a team or for one person alone. The first start
@@ -12,7 +21,11 @@ EPILOG = """\
 examples
   burnish studio
   burnish studio --db sqlite:///reviews.db --port 9000
-  burnish studio --host 0.0.0.0 --name studio.example.org      reachable from elsewhere, under that name"""
+  burnish studio --owner-link                                  when every owner's password is lost
+  burnish studio --behind-proxy --name studio.example.org      behind a proxy here that speaks HTTPS"""
+
+_EVERYWHERE = ("0.0.0.0", "::")
+_GRACE_SECONDS = 5  # for answers under way when the studio is stopped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,18 +40,97 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", action="append", default=[], metavar="HOST", help="a further name under which people reach it"
     )
     parser.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help="a proxy on this machine passes requests on and speaks HTTPS: cookies travel by HTTPS only",
+    )
+    parser.add_argument("--owner-link", action="store_true", help="print a new link that makes an owner")
+    parser.add_argument(
         "--runs", default=StudioSettings().runs, metavar="DIR", help="folder of the run folders (default: %(default)s)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until stopped; 0."""
+    """Serve until stopped, by Ctrl-C as a rule; 0."""
     import uvicorn
 
     from burnish.store import open_store
     from burnish.studio import StudioSettings, create_app
 
-    settings = StudioSettings(hosts=(*StudioSettings().hosts, args.host, *args.name), runs=args.runs)
-    with open_store(args.db) as store:
-        uvicorn.run(create_app(store, settings), host=args.host, port=args.port, log_level="warning", access_log=False)
+    with listening(args.host, args.port) as listener, open_store(args.db) as store:
+        port = listener.getsockname()[1]
+        settings = StudioSettings(hosts=_names(args.host, args.name), secure_cookies=args.behind_proxy, runs=args.runs)
+        config = uvicorn.Config(
+            create_app(store, settings),
+            log_level="warning",
+            access_log=False,  # addresses hold the keys of links
+            server_header=False,
+            ws="none",
+            proxy_headers=args.behind_proxy,
+            forwarded_allow_ips="127.0.0.1",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        print(greeting(store, settings, _address(args, port), owner_link=args.owner_link), flush=True)
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            print("stopped; everything is in the store.", flush=True)
     return 0
+
+
+def greeting(store: Store, settings: StudioSettings, address: str, *, owner_link: bool = False) -> str:
+    """Return what is printed at the start: the address, and while nobody owns the studio, or on request, the link."""
+    from burnish.studio.context import now_ms
+
+    lines = [f"burnish studio: {address}  (store {store.url}; stop with Ctrl-C)"]
+    if owner_link or not store.accounts.has_owner():
+        lasts_ms = int(settings.invite_hours * 3_600_000)
+        key = store.accounts.owner_invite(now_ms=now_ms(), lasts_ms=lasts_ms)
+        lines.append(f"Open this once to become its owner:\n  {address}/invite/{key}")
+    return "\n".join(lines)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there. Raises `InputError` for an address that is taken, not ours or not allowed."""
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port: {port} is no port. Use 1 to 65535, or 0 for any that is free.")
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise InputError(f"--host: {host!r} is no address of a machine ({error}). Check the name.") from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(place)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise InputError(_why(error, host, port)) from None
+    return listener
+
+
+def _why(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"--port: {port} is taken, perhaps by a studio that runs already. Stop it, or choose another port."
+    if error.errno == errno.EACCES:
+        return f"--port: {port} may not be used by this user. Choose one above 1023."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"--host: {host!r} is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for all of its addresses."
+        )
+    return f"--host, --port: cannot listen at {host}:{port} ({error.strerror})."
+
+
+def _names(host: str, more: list[str]) -> tuple[str, ...]:
+    """Return the names that the studio answers to, as a Host header has them."""
+    given = [] if host in _EVERYWHERE else [host]
+    named = (f"[{name}]" if ":" in name else name.lower() for name in (*given, *more))
+    return tuple(dict.fromkeys(("127.0.0.1", "localhost", "[::1]", *named)))
+
+
+def _address(args: argparse.Namespace, port: int) -> str:
+    """Return the address at which whoever started it reaches it."""
+    if args.behind_proxy and args.name:
+        return f"https://{args.name[0]}"
+    host = (args.name or ["127.0.0.1"])[0] if args.host in _EVERYWHERE else args.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
