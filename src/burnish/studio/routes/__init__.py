@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from burnish.studio.routes import appearance, health, sign_in
+from burnish.studio.routes import appearance, health, play, sign_in
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     sign_in.router,
     appearance.router,
+    play.router,
 )
