@@ -8,7 +8,7 @@ every region, in four ways of writing them; IBANs of every country in SWIFT's re
 countries by python-stdnum (the examples of its own documentation, with other digits behind which its checks still say
 yes); keys drawn from the expressions of detect-secrets. Sentences: presidio-evaluator's, and Chinese ones of our own.
 
-Countries, locales and key makers are dealt into two halves by a hash, sentences alternately. Rules may be mended by what
+Countries, locales and key makers are dealt into two halves by a hash, sentences by turns. Rules may be mended by what
 is missed in the half *dev* (`--missed dev`); the other half, *other*, is for reading the figure only. Bare values, with
 no word beside them that says what they are, are told apart: eleven digits alone are an id in one country and an order
 number in another.

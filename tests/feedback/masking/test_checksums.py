@@ -26,7 +26,7 @@ EXAMPLES = [
     (checksums.singapore_nric, "F1234567N"),
     (checksums.singapore_nric, "M1234567K"),
     (checksums.taiwan_id, "A123456789"),
-    (checksums.bitcoin, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
+    (checksums.base58, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
 ]
 
 

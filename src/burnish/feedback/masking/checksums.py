@@ -16,7 +16,8 @@ IBAN_LENGTHS: Mapping[str, int] = {
     "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18,
     "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24,
     "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24,
-    "XK": 20,
+    "XK": 20, "BI": 27, "DJ": 27, "FK": 18, "HN": 28, "MN": 20, "NI": 28, "OM": 23, "RU": 33, "SD": 18, "SO": 23,
+    "YE": 30,
 }  # fmt: skip
 """Characters of an IBAN by country (SWIFT's IBAN registry)."""
 
@@ -99,6 +100,13 @@ def french_nir(code: str) -> bool:
     return 97 - int(number) % 97 == int(code[13:])
 
 
+def irish_pps(code: str) -> bool:
+    """Weights 8 to 2, and 9 for a second letter; the letter is the sum modulo 23, W for 0."""
+    total = sum(int(each) * (8 - place) for place, each in enumerate(code[:7]))
+    total += 9 * ("WABCDEFGHI".index(code[8]) if len(code) > 8 else 0)
+    return "WABCDEFGHIJKLMNOPQRSTUV"[total % 23] == code[7]
+
+
 def hong_kong_id(code: str) -> bool:
     """Weights 9 to 1, letters 10 to 35, a missing first letter 36; divisible by 11."""
     values = [36] * (9 - len(code)) + [int(each, 36) for each in code]
@@ -121,8 +129,9 @@ def taiwan_id(code: str) -> bool:
     return total % 10 == 0
 
 
-def bitcoin(address: str) -> bool:
-    """Base58Check of the older addresses: the last four bytes are a double SHA-256 of the others."""
+def base58(address: str) -> bool:
+    """Base58Check of Bitcoin's older addresses, and of several coins made after it: the last four bytes are a double
+    SHA-256 of the others."""
     number = 0
     for each in address:
         number = number * 58 + _BASE58.index(each)

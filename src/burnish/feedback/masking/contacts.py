@@ -13,11 +13,12 @@ from burnish.feedback.masking.findings import Finding
 
 _AT = r"(?:\s?[(\[{<【\u3014]\s?(?:at|@)\s?[)\]}>】\u3015]\s?|艾特)"
 _DOT = r"(?:\s?\.\s?|\s?[(\[{<【\u3014]\s?(?:dot|\.|点)\s?[)\]}>】\u3015]\s?|\sdot\s|点)"
-_WORD = r"A-Za-z0-9\u00c0-\u024f"
+_WORD = r"A-Za-z0-9\u00c0-\u1fff"  # with Greek, Cyrillic and what else has its own addresses; not Chinese
+_SAID_DOT = r"(?:\sdot\s|\s?[(\[{<【\u3014]\s?(?:dot|\.|点)\s?[)\]}>】\u3015]\s?)"
 _LABEL = rf"[{_WORD}](?:[{_WORD}\-]{{0,62}}[{_WORD}])?"
 
 _EMAIL = re.compile(
-    rf"(?<![{_WORD}._%+\-])(?:[{_WORD}][{_WORD}._%+'\-]{{0,63}})@(?:{_LABEL}\.){{1,5}}[A-Za-z]{{2,24}}(?![{_WORD}])"
+    rf"(?<![{_WORD}._%+\-])(?:[{_WORD}][{_WORD}._%+'\-]{{0,63}})@(?:{_LABEL}\.){{1,5}}[A-Za-z\u00c0-\u1fff]{{2,24}}(?![{_WORD}])"
 )
 _SIGN = re.compile("@")
 _HIDDEN_SIGN = re.compile(r"@|\bat\b|艾特", re.IGNORECASE)
@@ -25,55 +26,87 @@ _USERINFO = re.compile(r"://[^\s/@]{1,128}:$")  # of an address that begins with
 _ENDING = rf"[A-Za-z]{{2,10}}(?![{_WORD}])"
 _KNOWN_ENDING = rf"(?:com|org|net|edu|gov|io|ai|cn|uk|de|fr|jp|hk|tw|ca|ru|es|eu|au|br|in|ie)(?![{_WORD}])"
 _HIDDEN_EMAIL = re.compile(
-    rf"(?<![{_WORD}._%+\-])(?:[A-Za-z][\w\-]{{0,30}}\sdot\s){{0,2}}[A-Za-z][{_WORD}._%+'\-]{{0,63}}(?:"
+    rf"(?<![{_WORD}._%+\-])(?:[A-Za-z][\w\-]{{0,30}}{_SAID_DOT}){{0,2}}[A-Za-z][{_WORD}._%+'\-]{{0,63}}(?:"
     rf"{_AT}{_LABEL}(?:{_DOT}{_LABEL}){{0,3}}{_DOT}{_ENDING}"
     rf"|\s?@\s?{_LABEL}(?:{_DOT}{_LABEL}){{0,3}}{_DOT}{_KNOWN_ENDING}"
     # "at" as a word only with "dot" as a word: people look at things, and sentences end
-    rf"|\sat\s{_LABEL}(?:\sdot\s{_LABEL}){{0,3}}\sdot\s{_ENDING})",
+    rf"|\s(?:at|@)\s{_LABEL}(?:\sdot\s{_LABEL}){{0,3}}\sdot\s{_ENDING})",
+    re.IGNORECASE,
+)
+_BESIDE_AT = re.compile(  # "jo.h at example.com": what nobody would look at, or where mail is spoken of
+    rf"(?<![{_WORD}._%+\-])(?:(?:e-?mail|mail|address|write|reach|contact|ping|邮箱|邮件)[^.\n]{{0,20}}?\s"
+    rf"([A-Za-z][\w.+\-]{{1,40}}\sat\s(?:{_LABEL}\.){{1,3}}{_KNOWN_ENDING})"
+    rf"|([A-Za-z][A-Za-z]*[._\d+\-][\w.+\-]{{0,40}}\sat\s(?:{_LABEL}\.){{1,3}}{_KNOWN_ENDING}))",
     re.IGNORECASE,
 )
 
 _CALL = (
-    r"(?:phone|\btel|mobile|\bcell|\bcall|\bdial|\bfax|whatsapp|number is|nummer|appel|\bring\b|\btext\b|\bsms\b"
-    r"|hotline|landline|contact|reach (?:me|us|her|him|them)|电话|手机|座机|热线|联系|致电|拨打|请打|号码|短信)"
+    r"(?:phone|\bph\b|\btele?\b|telefon\w*|t[ée]l[ée]fono?|telephone|\bmob(?:ile)?\b|\bcell|handy|m[óo]vil|celular|portable"
+    r"|\bcall(?:ed|ing)?\b|\bdial\w*|\bfax|whats?app|viber|\brang\b|\bring\b|\brufen?\b|appel|llam|chiam|\btext\b|\bsms\b"
+    r"|nummer|num[ée]ro|hotline|landline|contact|reach(?:ed)?\b|answer(?:s|ed|ing)?\b|pick(?:s|ed)? up"
+    r"|messages? (?:to|at)"
+    r"|registered|(?:my|his|her|our|their|your|shop|office|support|direct) (?:\w+ )?(?:number|line)|number is"
+    r"|номер|\bтел|電話|手機|携帯|电话|手机|手提|座机|热线|联系|致电|来电|拨打|请打|请拨|[打拨呼]|号码|短信|客服)"  # noqa: RUF001 -- Russian
 )
+_NO_ORDER = r"(?:(?!order|ticket|invoice|parcel|订单|单号|快递|编号)[^\d+\n。；])"
 _PHONES = (
     # with a country code: 8 to 15 digits in groups
-    r"(?:\+|(?<!\d)00)\s?\d{1,3}(?:[ .\-]?\(?\d{1,5}\)?){1,6}(?!\d)",
+    r"(?:\(?\+|(?<!\d)00)\s?\d{1,3}\)?(?:[ .\-/]{0,3}\(?\d{1,5}\)?){1,7}(?!\d)",
     # North America
     r"(?:1[ .\-])?\([2-9]\d{2}\)[ .\-]?\d{3}[ .\-]?\d{4}(?!\d)",
-    *(rf"(?:1{gap})?[2-9]\d{{2}}{gap}[2-9]\d{{2}}{gap}\d{{4}}(?![\d\-])" for gap in (" ", r"\.", "-")),
+    *(rf"(?:1{gap})?[2-9]\d{{2}}{gap}[2-9]\d{{2}}{gap}\d{{4}}(?![\d\-])" for gap in (" ", r"\.", "-", " - ")),
+    r"[2-9]\d{2}/[2-9]\d{2}[\-/]\d{4}(?!\d)",
     # China: mobile, landline, service numbers
-    r"(?:86[ \-]?)?1[3-9]\d(?:[ \-]?\d{4}){2}(?!\d)",
-    r"\(0\d{1,3}\)[ \-]?\d{3,4}[ \-]?\d{4}(?!\d)",
-    r"0\d{2,3}[ \-]\d{3,4}[ \-]?\d{4}(?!\d)",
+    r"(?:86[ \-]?)?1[3-9]\d(?:[ .\-/\u00b7]{0,3}\d{4}){2}(?!\d)",
     r"[48]00[ \-]\d{3}[ \-]\d{4}(?!\d)",
-    # Europe: a leading 0 and groups
-    r"0\d{2,5}[ /\-]\d{3,4}[ \-]?\d{3,4}(?!\d)",
-    r"0[1-9](?:[ .\-]\d{2}){4}(?!\d)",
-    r"0[127]\d{2,4}[ \-]\d{5,7}(?!\d)",
+    # elsewhere: a leading 0 and groups, or an area code in brackets
+    r"\(0?\d{1,5}\)[ .\-/]{0,3}\d{2,8}(?:[ .\-]\d{2,5}){0,3}(?!\d)",
+    r"0[1-9]\d{0,4}(?:[ .\-/]{1,3}\d{2,8}){1,4}(?!\d)",
+    r"0[1-9]\d{8,9}(?!\d)",
 )
 _EXTENSION = r"(?:\s?(?:x|ext\.?|extension|转)\s?\d{1,6}(?!\d))?"
-_PHONE = re.compile(rf"(?<![\w.\-/+#])(?:{'|'.join(_PHONES)}){_EXTENSION}", re.ASCII)
-_CALLED = re.compile(
-    rf"{_CALL}[^\d+\n]{{0,12}}?(\+?\(?\d(?:[ .\-/()]{{0,2}}\d){{6,14}})(?!\d)", re.IGNORECASE | re.ASCII
+_PHONE = re.compile(rf"(?<![A-Za-z0-9_.\-/+#])(?:{'|'.join(_PHONES)}){_EXTENSION}", re.ASCII)
+_NO_PHONE = re.compile(  # dates and times, amounts
+    r"(?:0?[1-9]|[12]\d|3[01])[ .\-/](?:0?[1-9]|1[0-2])[ .\-/](?:19|20)?\d{2}"
+    r"|0\d[ .\-/]\d{2}(?:[ .\-/]\d{2}){0,2}|0\.\d+"
+    r"|\([12]\d{3}\).*|(?:19|20)\d{2}[ .\-/]{1,3}\d{2,4}",
+    re.ASCII,
 )
+_GOODS = re.compile(
+    r"(?:isbn|issn|order|ticket|invoice|订单|单号|编号|型号|货号|no\.|#)\W{0,3}(?:\w{1,6}\W)?$", re.IGNORECASE
+)
+_CALLED = re.compile(
+    rf"{_CALL}{_NO_ORDER}{{0,16}}?(\+?\(?\d(?:[ .\-/()\u00b7]{{0,3}}\d){{5,14}})(?!\d|[.:]\d)", re.IGNORECASE | re.ASCII
+)
+_GROUP_OF_THREE = re.compile(r"\d{1,3}(?:[ .]000)+$")
 _NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
 _READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{6,15}}\b", re.IGNORECASE)
 
-_IP4 = re.compile(r"(?<![\w.])\d{1,3}(?:(?:\.|\[\.\]|\(\.\)|\[dot\])\d{1,3}){3}(?!\w|\.\d)", re.ASCII)
+_IP_DOT = r"(?:\s?\.\s?|\u3002|\s?[\[({](?:\.|dot)[\])}]\s?|\sdot\s|点)"
+_IP4 = re.compile(rf"(?<![\w.])\d{{1,3}}(?:{_IP_DOT}\d{{1,3}}){{3}}(?!\w|\.\d)", re.ASCII | re.IGNORECASE)
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])", re.ASCII)
-_VERSION = re.compile(r"(?:\bv|version|release|build|firmware|版本|版)\s?$", re.IGNORECASE)
+_VERSION = re.compile(
+    r"(?:\bv|version|release|build|firmware|section|chapter|clause|§|版本号?|版|第|章节?|条)\s?(?:is|:|：|为|是)?\s?$",
+    re.IGNORECASE,
+)
 _NOT_PERSONAL = frozenset({"127.0.0.1", "0.0.0.0", "255.255.255.255", "255.255.255.0", "::1", "::"})
-_MAC = re.compile(r"(?<![\w:\-])[0-9A-Fa-f]{2}([:\-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}(?![\w:\-])", re.ASCII)
+_MAC = re.compile(
+    r"(?<![\w:\-])[0-9A-Fa-f]{2}([:\-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}(?![\w:\-])"
+    r"|(?<![\w.])(?=[0-9.]{0,11}[A-Fa-f])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![\w.])",
+    re.ASCII,
+)
 _PLACE = re.compile(r"(?<![\d.\-])-?\d{1,2}\.\d{4,8}°?[NS]?\s?[,，]\s?-?\d{1,3}\.\d{4,8}°?[EW]?(?![\d.])")
 
 _QQ = re.compile(r"(?<![A-Za-z])QQ(?:\s?(?:号码|号|群))?\s?[:：是为]?\s?(\d{5,11})(?!\d)", re.IGNORECASE)
+_APP = (
+    r"(?:微信|薇信|威信|加[vV微我]|(?<![A-Za-z])(?:wechat|weixin|wx|vx|v信|telegram|tg|skype|insta(?:gram)?|ig|snap(?:chat)?"
+    r"|discord|twitter|facebook|tiktok|kakao(?:talk)?|threads))"
+)
 _MESSENGER = re.compile(
-    r"(?:微信|薇信|威信|(?<![A-Za-z])(?:wechat|weixin|wx|vx|v信|telegram|skype|instagram|snapchat|discord))"
-    r"\s?(?:号码|号|id|handle)?\s?(?:[:：是为]|is)\s?(@?[A-Za-z][\w.\-]{4,31})",
+    rf"{_APP}\s?(?:号码|号|id|handle|name|user(?:name)?)?\s?(?:[:：是为]|is)\s?(@?[A-Za-z][\w.\-]{{4,31}})",
     re.IGNORECASE,
 )
+_NO_WORD = re.compile(r"@|[\d_]|\w\.\w")
 _BESIDE = re.compile(r"(?:微信|薇信|威信|[Vv]信|[Vv][Xx])号?\s?(?=[A-Za-z]\w*[\d_\-])([A-Za-z][\w\-]{5,19})", re.ASCII)
 
 
@@ -83,15 +116,20 @@ def emails(text: str) -> Iterator[Finding]:
         for match in pattern.finditer(text) if sign.search(text) else ():
             if not _USERINFO.search(text, max(0, match.start() - 140), match.start()):
                 yield Finding(match.start(), match.end(), "EMAIL")
+    for match in _BESIDE_AT.finditer(text) if _HIDDEN_SIGN.search(text) else ():
+        yield Finding(*match.span(match.lastindex or 0), "EMAIL")
 
 
 def phones(text: str) -> Iterator[Finding]:
     """Numbers in the forms of telephone numbers, and bare ones where a word says that they are."""
     for match in _PHONE.finditer(text):
         number = re.split("x|ext|转", match[0])[0]
-        if 7 <= sum(each.isdigit() for each in number) <= 15:
+        plain = _NO_PHONE.fullmatch(number) or _GOODS.search(text, max(0, match.start() - 24), match.start())
+        if not plain and 7 <= sum(each.isdigit() for each in number) <= 15:
             yield Finding(match.start(), match.end(), "PHONE")
-    yield from (Finding(*match.span(1), "PHONE") for match in _CALLED.finditer(text))
+    for match in _CALLED.finditer(text):
+        if not _NO_PHONE.fullmatch(match[1]) and not _GROUP_OF_THREE.fullmatch(match[1]):
+            yield Finding(*match.span(1), "PHONE")
 
 
 def read_out(text: str) -> Iterator[Finding]:
@@ -102,7 +140,7 @@ def read_out(text: str) -> Iterator[Finding]:
 def networks(text: str) -> Iterator[Finding]:
     """IP addresses (not version numbers, not this machine itself) and MAC addresses."""
     for match in _IP4.finditer(text):
-        plain = re.sub(r"[\[\]()]|dot", "", match[0]) if "dot" not in match[0] else match[0].replace("[dot]", ".")
+        plain = ".".join(re.findall(r"\d+", match[0]))
         if _is_address(plain) and not _VERSION.search(text, max(0, match.start() - 12), match.start()):
             yield Finding(match.start(), match.end(), "IP")
     for match in _IP6.finditer(text):
@@ -116,8 +154,12 @@ def networks(text: str) -> Iterator[Finding]:
 
 def handles(text: str) -> Iterator[Finding]:
     """Names in messengers, where the messenger is named."""
-    for pattern in (_QQ, _MESSENGER, _BESIDE):
+    for pattern in (_QQ, _BESIDE):
         yield from (Finding(*match.span(1), "HANDLE") for match in pattern.finditer(text))
+    for match in _MESSENGER.finditer(text):
+        said = text[match.end(1) - len(match[1]) - 3 : match.start(1)].strip().lower() == "is"
+        if not said or _NO_WORD.search(match[1]):  # Telegram is broken
+            yield Finding(*match.span(1), "HANDLE")
 
 
 def _is_address(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from burnish.feedback.masking.findings import Finding
 
@@ -16,15 +17,40 @@ _FORMS = (
     r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
     r"AIza[A-Za-z0-9_\-]{30,40}",
     r"ya29\.[A-Za-z0-9_\-]{20,500}",
-    r"xox[abeoprs]-[A-Za-z0-9\-]{10,250}",
+    r"xox[abeoprs]-[A-Za-z0-9\-]{10,600}",
     r"hf_[A-Za-z0-9]{20,100}",
     r"npm_[A-Za-z0-9]{30,60}",
     r"pypi-[A-Za-z0-9_\-]{16,250}",
     r"SG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{32,64}",
     r"LTAI[A-Za-z0-9]{12,30}",
+    r"AKID[A-Za-z0-9]{28,40}",
+    r"GOCSPX-[A-Za-z0-9_\-]{20,40}",
+    r"GR1348941[A-Za-z0-9_\-]{16,64}",
+    r"dapi[0-9a-f]{32}(?:-\d)?",
+    r"sq0[a-z]{3}-[A-Za-z0-9_\-\\]{20,64}",
+    r"(?:AC|SK)[0-9a-z]{32}",
+    r"\d{8,10}:[A-Za-z0-9_\-]{33,40}",  # of Telegram's bots
+    r"[MNO][A-Za-z0-9_\-]{22,28}\.[A-Za-z0-9_\-]{5,8}\.[A-Za-z0-9_\-]{24,48}",  # of Discord's
+    r"[0-9a-z]{32}-us\d{1,2}",
     r"eyJ[A-Za-z0-9_\-]{8,4000}\.eyJ[A-Za-z0-9_\-]{4,4000}(?:\.[A-Za-z0-9_\-]{0,2000})?",
 )
 _KEY = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_FORMS)})(?![A-Za-z0-9_])")
+_HOOK = re.compile(
+    r"https?://(?:hooks\.slack\.com/(?:services|workflows)|discord(?:app)?\.com/api/webhooks)/[\w/\-]{16,200}", re.ASCII
+)
+_PREFIXED = re.compile(
+    # as most makers form theirs by now: a few letters that say whose it is, and a long random part
+    r"(?<![A-Za-z0-9_\-/.])[A-Za-z]{2,12}(?:[_\-][A-Za-z0-9]{1,8}){0,2}[_\-](?=[A-Za-z_\-]{0,40}\d)(?=[0-9_\-]{0,20}[A-Za-z])"
+    r"([A-Za-z0-9]{20,200}|[A-Za-z0-9_\-]{32,200})(?![A-Za-z0-9_])"
+)
+_RANDOM = re.compile(r"(?<![A-Za-z0-9_\-+/=.@])[A-Za-z0-9+/_\-]{24,512}={0,2}(?![A-Za-z0-9_\-+/=@])")
+_HEXADECIMAL = re.compile(r"(?<![A-Za-z0-9_\-])[0-9a-fA-F]{24,128}(?![A-Za-z0-9_\-])")
+_OF_KEYS = re.compile(
+    r"key|token|secret|auth|password|credential|\bsid\b|api|access|appid|密钥|秘钥|令牌|口令|密码|签名|凭证",
+    re.IGNORECASE,
+)
+_NEAR = 40
+"""Characters before a row of hexadecimal digits in which a word may say that it is a key and no hash of a file."""
 _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s:,\-]{0,10000}?"
     r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY-----|$)"
@@ -33,35 +59,64 @@ _USERINFO = re.compile(r"(?<=://)[^\s/@:]{1,128}:[^\s/@]{1,256}(?=@)")
 _BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/\-]{16,4000}=*)", re.IGNORECASE)
 
 _NAMES = (
-    r"pass(?:word|wd|phrase|code)?|pwd|pin(?: code)?|secret"
-    r"|(?:api|access|auth|secret|private|client)[ _\-]?(?:key|token|secret)"
-    r"|token|credential|密码|口令|密钥|秘钥|令牌|验证码"
+    r"pass(?:[ \-]?(?:word|wd|phrase|code))?|pwd?|pin(?:[ \-]?(?:code|number))?|secret|otp"
+    r"|(?:api|app|access|auth|secret|private|client|master|account|subscription|shared|encryption|signing)[ _\-]?"
+    r"(?:key|token|secret)"
+    r"|token|credentials?|(?:security|verification|access|door|gate|login|sms)[ \-]?code"
 )
+_CHINESE_NAMES = r"密码|口令|密钥|秘钥|密匙|令牌|验证码|校验码|动态码|提取码|解锁码|暗号"
+_SHORT = re.compile(r"pass|pwd?$|pin|otp|code|密码|口令|码|暗号", re.IGNORECASE)
+"""Names of what may be a few digits; a token or a key is never."""
 _OPEN = r"[^\s\u3000-\u303f\u4e00-\u9fff“”‘’\"'`&]|&(?!\w{1,20}=)"
-_VALUE = rf"(?:\"([^\"\n]{{4,256}})\"|'([^'\n]{{4,256}})'|[“‘`]?((?:{_OPEN}){{4,256}}))"
-_ASSIGNED = re.compile(
-    rf"(?<![A-Za-z])(?:\w{{0,32}}_)?(?:{_NAMES})(?![A-Za-z])[\"']?\s{{0,3}}[=:：]{{1,2}}\s{{0,3}}{_VALUE}",
-    re.IGNORECASE,
-)
+_VALUE = rf"(?:\"([^\"\n]{{4,256}})\"|'([^'\n]{{4,256}})'|[“‘`「]?((?:{_OPEN}){{4,256}}))"
+_NAME = rf"(?P<name>(?<![A-Za-z])(?:[A-Za-z0-9]{{1,16}}_){{0,4}}(?:{_NAMES})(?![A-Za-z])|{_CHINESE_NAMES})"
+_ASSIGNED = re.compile(rf"{_NAME}[\"']?\s{{0,3}}(?:[=:：]{{1,2}}|->|→|=>)\s{{0,3}}{_VALUE}", re.IGNORECASE)
 _SAID = re.compile(
-    rf"(?<![A-Za-z])(?:{_NAMES})(?![A-Za-z])(?:\s[A-Za-z]{{1,12}}){{0,3}}\s{{0,3}}(?:is|was|are|是|为|(?:改|设|换)[成为]了?)\s{{0,3}}[:：]?\s?{_VALUE}",
+    rf"{_NAME}(?:\s[A-Za-z]{{1,12}}){{0,3}}\s{{0,3}}(?:'s|\u2019s|\b(?:is|was|are|to)\b|是|为|叫|(?:改|设|换)[成为]了?)\s{{0,3}}[:：]?\s?"
+    rf"{_VALUE}",
     re.IGNORECASE,
 )
+_BESIDE = re.compile(rf"{_NAME}\s{{0,2}}{_VALUE}", re.IGNORECASE)
+"""With nothing between: only what no word looks like."""
 
 
 def secrets(text: str) -> Iterator[Finding]:
     """Keys, tokens, private keys, passwords in addresses, and values that are called a password, a token, a key."""
-    for pattern in (_KEY, _PEM, _USERINFO):
+    for pattern in (_KEY, _HOOK, _PEM, _USERINFO):
         yield from (Finding(*match.span(), "KEY") for match in pattern.finditer(text))
     yield from (Finding(*match.span(1), "KEY") for match in _BEARER.finditer(text))
-    for pattern in (_ASSIGNED, _SAID):
+    yield from _random(text)
+    for pattern in (_ASSIGNED, _SAID, _BESIDE):
         for match in pattern.finditer(text):
-            quoted = match.lastindex != 3
-            value = match[match.lastindex or 0]
-            value = value if quoted else _without_ending(value)
-            start = match.start(match.lastindex or 0)
-            if _looks_secret(value):
+            place = max(each for each in (2, 3, 4) if match[each] is not None)
+            value = _without_ending(match[place]) if place == 4 else match[place]
+            looks = _looks_random if pattern is _BESIDE else _looks_secret
+            if looks(value, short=bool(_SHORT.search(match["name"]))):
+                start = match.start(place)
                 yield Finding(start, start + len(value), "KEY")
+
+
+def _random(text: str) -> Iterator[Finding]:
+    """Long rows of letters and digits that nobody says: behind a maker's letters, of mixed case, or called a key."""
+    for match in _PREFIXED.finditer(text):
+        if _mixes(match[1], capitals=0):
+            yield Finding(match.start(), match.end(), "KEY")
+    for match in _RANDOM.finditer(text):
+        if _mixes(match[0], capitals=3) and match[0].count("/") <= 4:
+            yield Finding(match.start(), match.end(), "KEY")
+    for match in _HEXADECIMAL.finditer(text):
+        if _OF_KEYS.search(text, max(0, match.start() - _NEAR), match.start()):
+            yield Finding(match.start(), match.end(), "KEY")
+
+
+def _mixes(value: str, *, capitals: int) -> bool:
+    """Whether digits stand among the letters of a value, as in no word, date or path."""
+    letters = [each for each in value if each.isalpha()]
+    upper = sum(map(str.isupper, letters))
+    digits = sum(map(str.isdigit, value))
+    turns = sum(one.isdigit() != two.isdigit() for one, two in pairwise(value))
+    mixed = upper >= capitals and len(letters) - upper >= capitals
+    return digits >= 3 and len(letters) >= 4 and turns >= 5 and mixed
 
 
 def _without_ending(value: str) -> str:
@@ -74,11 +129,28 @@ def _without_ending(value: str) -> str:
     return value
 
 
-def _looks_secret(value: str) -> bool:
+def _looks_secret(value: str, *, short: bool) -> bool:
     """Whether a value is no ordinary word: it mixes kinds of characters, or has a digit."""
-    if not value.isascii() or "://" in value:
+    if not value.isascii() or "://" in value or (value.isdigit() and not short):
         return False
     inner = value.strip(".!?:")
     digits, letters = any(map(str.isdigit, inner)), any(map(str.isalpha, inner))
     marks = any(not each.isalnum() and each not in "-_'." for each in inner)
     return len(inner) >= 4 and (digits or (marks and letters))
+
+
+def _looks_random(value: str, *, short: bool) -> bool:
+    """Whether a value stands out even with no "is" before it: letters with digits and marks, or a few digits alone."""
+    inner = value.strip(".!?:,;()")
+    if not inner.isascii() or "://" in inner:
+        return False
+    kinds = [any(map(kind, inner)) for kind in (str.isdigit, str.islower, str.isupper, _is_mark)]
+    return (
+        (short and inner.isdigit() and 4 <= len(inner) <= 12)
+        or (kinds[0] and sum(kinds) >= 3 and len(inner) >= 6)
+        or (len(inner) >= 16 and _mixes(inner, capitals=0))
+    )
+
+
+def _is_mark(character: str) -> bool:
+    return not character.isalnum() and character not in "-_'./,"

@@ -50,6 +50,11 @@ def read(text: str) -> Reading:
     return Reading(found, tuple(places))
 
 
+def bare(number: str) -> str:
+    """A number without separators, letters in capitals."""
+    return "".join(each for each in number if each.isalnum()).upper()
+
+
 @functools.lru_cache(maxsize=8192)
 def _plain(character: str) -> str:
     """The plain form of one character; nothing for an invisible one."""

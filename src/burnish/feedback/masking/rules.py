@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from burnish.feedback.masking import addresses, contacts, keys, names, numbers
+from burnish.feedback.masking import addresses, addresses_chinese, contacts, identities, keys, names, numbers
 from burnish.feedback.masking.findings import Finder, Finding, merged, outside
 from burnish.feedback.masking.reading import read
 
@@ -20,10 +20,11 @@ _RULES: tuple[tuple[Finder, int], ...] = (
     (keys.secrets, 0),
     (names.names, 0),
     (addresses.addresses, 1),
+    (addresses_chinese.chinese_addresses, 1),
     (numbers.others, 1),
-    (numbers.identities, 5),
-    (numbers.payments, 6),
-    (contacts.phones, 7),
+    (identities.identities, 4),
+    (numbers.payments, 2),
+    (contacts.phones, 5),
 )
 """Every rule, and how many digits a text must have for it to find anything: most of what people say has none."""
 _DIGITS = re.compile(r"\d", re.ASCII)
