@@ -48,6 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", default=StudioSettings().runs, metavar="DIR", help="folder of the run folders (default: %(default)s)"
     )
+    parser.add_argument(
+        "--model",
+        dest="models",
+        action="append",
+        default=[],
+        metavar="M",
+        help="a model to talk with and to draw samples from, beside the checkpoints made here; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +67,12 @@ def run(args: argparse.Namespace) -> int:
 
     with listening(args.host, args.port) as listener, open_store(args.db) as store:
         port = listener.getsockname()[1]
-        settings = StudioSettings(hosts=_names(args.host, args.name), secure_cookies=args.behind_proxy, runs=args.runs)
+        settings = StudioSettings(
+            hosts=_names(args.host, args.name),
+            secure_cookies=args.behind_proxy,
+            runs=args.runs,
+            models=tuple(args.models),
+        )
         config = uvicorn.Config(
             create_app(store, settings),
             log_level="warning",
