@@ -231,7 +231,7 @@ class Assignments:
 
 _HELD = (
     select(
-        *(assignments.c[name] for name in assignments.c.keys() if name not in ("study", "item", "ended_ms")),
+        *(column for column in assignments.c if column.name not in ("study", "item", "ended_ms")),
         studies.c.name.label("study"),
         study_items.c.id.label("item"),
         *(study_items.c[name] for name in ("role", "prompt_id", "completion_ids", "expected")),

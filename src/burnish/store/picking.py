@@ -4,7 +4,7 @@ Cost does not grow with the study: each rule looks at a few items along an index
 only when these tries all fail, near a person's end, the rest is searched whole.
 
 - random: the next free item after a random place in the shuffled order.
-- overlap: items that need the fewest further answers first, so that agreement can be measured early; within them random.
+- overlap: items that need the fewest further answers first, so that agreement shows early; among them random.
 - active: highest priority first (`Studies.set_priorities`), but one in five at random, so that statistics stay honest.
 - anchors come to everybody in the same order, so that people who do little share what they did.
 """

@@ -174,8 +174,8 @@ class Studies:
         self._turns.run(act)
 
     def progress(self, name: str) -> Mapping[str, int]:
-        """Return counts: items, complete (nobody more is needed), answered_once, set_aside (skipped too often), flagged,
-        people, open (assignments that somebody holds)."""
+        """Return counts: items, complete (enough answers), answered_once, set_aside (skipped too often), flagged, people,
+        open (assignments that somebody holds)."""
         table = study_items
         with self._database.reading() as connection:
             seq = _need(connection, name).seq

@@ -17,10 +17,8 @@ from burnish.feedback import fields, kinds
 from burnish.records import Author, Feedback
 from burnish.store.assignments import Held
 from burnish.store.entry import WITHDRAWN
-from burnish.studio.study import Question, Study
+from burnish.studio.study import ABOUT_ALL, Question, Study
 
-ABOUT_ALL = frozenset({"comparison", "ranking", "best_worst"})
-"""Kinds that speak of all completions of an item at once."""
 LONGEST_VISIT = 24 * 3600.0
 """Seconds; who says they looked longer at one item left the page open."""
 
@@ -153,6 +151,15 @@ def as_expected(study: Study, answers: Mapping[str, Any], expected: Mapping[str,
         if not _agrees(given, wanted):
             return False
     return True
+
+
+def check_expected(study: Study, expected: Mapping[str, Any], texts: Sequence[str]) -> None:
+    """Raise AnswerError where what is expected could not be answered at all: no such question, a grade off its scale.
+
+    Part of an answer is enough: what is not named is not looked at.
+    """
+    named = [replace(question, required=False) for question in study.questions]
+    read(replace(study, questions=tuple(named), examples=()), dict(expected), texts)
 
 
 # ---------------------------------------------------------------------------------------------------------- inner parts

@@ -6,8 +6,11 @@ kind of `burnish.feedback.kinds`, so that what the studio stores and what a file
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from burnish.errors import InputError
 
 QuestionKind = Literal[
     "thumb", "rating", "rubric", "comparison", "ranking", "best_worst", "span", "correction", "comment", "suggestion"
@@ -15,6 +18,13 @@ QuestionKind = Literal[
 NextRule = Literal["random", "overlap", "active"]
 SourceKind = Literal["file", "task", "samples", "models", "served"]
 State = Literal["draft", "open", "paused", "closed"]
+
+ABOUT_ALL = frozenset({"comparison", "ranking", "best_worst"})
+"""Kinds that speak of all completions of an item at once."""
+MOST_QUESTIONS = 20
+MOST_GRADES = 101
+_STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+_QUESTION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,25 @@ class Question:
     cannot_judge: bool = True
     """Whether "cannot judge" is offered."""
 
+    def __post_init__(self) -> None:
+        if not _QUESTION_NAME.fullmatch(self.name):
+            raise InputError(f"name: {self.name!r} is not 1 to 40 of a-z, 0-9 and _, beginning with a letter.")
+        if not self.text.strip():
+            raise InputError("text: empty. Write what the person is asked.")
+        low, high = self.scale
+        if not low < high <= low + MOST_GRADES - 1:
+            raise InputError(f"scale: {list(self.scale)} is not a lowest and a higher grade. Write [1, 5].")
+        if outside := [grade for grade, _ in self.anchors if not low <= grade <= high]:
+            raise InputError(f"anchors: {outside[0]} is outside the scale, {low} to {high}.")
+        if self.kind == "rubric" and not self.criteria:
+            raise InputError('criteria: a rubric needs some. Write { sourced = "It names a source." }.')
+        if len({name for name, _ in self.criteria}) < len(self.criteria):
+            raise InputError("criteria: two of them have one name. Give each its own.")
+        if "" in self.labels or len(set(self.labels)) < len(self.labels):
+            raise InputError("labels: one is empty or stands twice. Give each its own.")
+        if self.kind == "span" and not self.severities:
+            raise InputError("severities: empty. Name at least one.")
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -70,6 +99,18 @@ class Source:
     """How many completions of a prompt make an item."""
     items: int = 100
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.completions <= 20:
+            raise InputError(f"completions: {self.completions} is not between 1 and 20.")
+        if not 1 <= self.items <= 1_000_000:
+            raise InputError(f"items: {self.items} is not between 1 and 1,000,000.")
+        if self.kind == "task" and not self.task:
+            raise InputError("task: missing. Name one, such as reviews.")
+        if self.kind == "models" and len(self.models) != 2:
+            raise InputError(f"models: {len(self.models)} given; two are put side by side.")
+        if self.kind == "samples" and len(self.models) != 1:
+            raise InputError(f"models: {len(self.models)} given; samples are drawn from one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +148,42 @@ class Study:
     consent: str = ""
     """What a person agrees to before the first item; empty asks for nothing."""
     skip_reasons: tuple[str, ...] = ("unclear", "no knowledge", "broken text", "disturbing", "other")
+
+    def __post_init__(self) -> None:
+        if not _STUDY_NAME.fullmatch(self.name):
+            raise InputError(f"name: {self.name!r} is not 1 to 60 of a-z, 0-9 and hyphens. It stays with the answers.")
+        if not self.title.strip():
+            raise InputError("title: empty. Write what people see in their list.")
+        names = [question.name for question in self.questions]
+        if not 1 <= len(names) <= MOST_QUESTIONS or len(set(names)) < len(names):
+            raise InputError(f"questions: {len(names)} of them; ask 1 to {MOST_QUESTIONS}, each named once.")
+        self._check_numbers()
+        if not self.skip_reasons or not all(reason.strip() for reason in self.skip_reasons):
+            raise InputError("skip_reasons: empty. A person who skips always says why.")
+        for index, example in enumerate(self.examples):
+            if unknown := sorted(set(example.answers) - set(names)):
+                raise InputError(f"examples[{index}].answers: {unknown[0]!r} is no question of this study.")
+
+    def _check_numbers(self) -> None:
+        if not 1 <= self.overlap <= 1000:
+            raise InputError(f"overlap: {self.overlap} is not between 1 and 1,000 people an item.")
+        for name in ("anchor_share", "gold_share", "qualification"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a share between 0 and 1.")
+        if self.anchor_share + self.gold_share > 0.9:
+            raise InputError("gold_share: more than 0.9 with the anchors, which leaves no room for the items.")
+        if self.quota < 0:
+            raise InputError(f"quota: {self.quota} is negative. Use 0 for no limit.")
+        if not 1 / 60 <= self.lock_minutes <= 7 * 24 * 60:
+            raise InputError(f"lock_minutes: {self.lock_minutes:g} is not between a second and a week.")
+
+    @property
+    def needs_several(self) -> int:
+        """How many completions an item must have at least: 2 where some are compared, 3 for best and worst."""
+        kinds = {question.kind for question in self.questions}
+        return 3 if "best_worst" in kinds else 2 if kinds & ABOUT_ALL else 1
+
+    @property
+    def takes_at_most(self) -> int:
+        """How many completions an item may have: two where they are compared one with the other."""
+        return 2 if any(question.kind == "comparison" for question in self.questions) else 20
