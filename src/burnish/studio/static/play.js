@@ -234,6 +234,8 @@ async function words(answer, form) {
 
 const CHOICES = { a: { chosen: 0 }, b: { chosen: 1 }, good: { tie: "good" }, bad: { tie: "bad" } };
 
+const CHOICE_KEYS = { a: "a", b: "b", t: "good", n: "bad" }; // those of the work screens
+
 async function choose(turn, choice) {
   await give(turn, "comparison", CHOICES[choice]);
   for (const each of turn.querySelectorAll("[data-choice]")) {
@@ -281,8 +283,8 @@ document.addEventListener("keydown", (event) => {
   const turn = turns.lastElementChild;
   if (event.key === "/") text.focus();
   else if (!turn || turn.dataset.turn === undefined) return;
-  else if ("1234".includes(event.key) && !turn.querySelector(".choice").hidden) {
-    guarded(choose(turn, ["a", "b", "good", "bad"][Number(event.key) - 1]));
+  else if (event.key in CHOICE_KEYS && !turn.querySelector(".choice").hidden) {
+    guarded(choose(turn, CHOICE_KEYS[event.key]));
   } else if (sides === 1 && "gbec".includes(event.key) && !turn.querySelector(".opinions").hidden) {
     const answer = turn.querySelector(".answer");
     if (event.key === "g" || event.key === "b") guarded(thumb(answer, event.key === "g"));
