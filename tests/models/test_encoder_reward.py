@@ -7,7 +7,7 @@ from burnish.models.encoder_reward import MAX_TOKENS, EncoderReward
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "good", "bad", "lamp", "is", "very"]
 TEXTS = ["good lamp", "the lamp is very very bad", "", "bad"]
-WITHIN = 0.03  # products are in bfloat16, of rewards whose spread is above 0.2
+WITHIN = 0.05  # products are in bfloat16, of rewards whose spread is above 0.2
 
 
 @pytest.fixture(scope="module")

@@ -32,12 +32,13 @@ from burnish.maths.intervals import bootstrap_mean
 from burnish.maths.stated_variance import fit_stated_variance
 from burnish.models.reward_model import RewardModel, RewardModelConfig
 from burnish.plain import to_plain
-from burnish.records import Checkpoint, Preference, Score, Signal
+from burnish.records import Checkpoint, Preference, Score, Signal, share_of
 from burnish.training.optimiser import OptimiserConfig
 
 Floats = NDArray[np.float64]
 PAIRS_AGREED = 20_000
 CALIBRATION_TEXTS = 500  # five numbers are fitted on them
+OTHER_TEXTS = 1_500  # of each other domain, drawn by hash: their interval is a point wide either way
 ENOUGH = 20  # texts or pairs, below which nothing is fitted to them nor measured on them
 LOGIT_UNITS = 1.5  # rating units to a logit before calibration: what ratings with a spread of 1.9 call for
 
@@ -215,7 +216,8 @@ def _card(
         seed=seed,
     )
     others = {}
-    for name, scores in evidence.other_domains.items():
+    for name, given in evidence.other_domains.items():
+        scores = sorted(given, key=lambda score: share_of(score.completion.text, "other domains"))[:OTHER_TEXTS]
         rated = predict(network, scores, f"measuring on {name}").mean(1)
         people = [float(np.mean(expand(score))) for score in scores]
         others[name] = pair_accuracy(rated, people, [name] * len(people), seed=seed)
