@@ -110,6 +110,9 @@ class _Run:
         """Train to the end, to the point where nothing gets better, or until somebody asks to stop."""
         began = time.monotonic() - self.folder.status["seconds"].get("train", 0.0)
         self._restore()
+        self.course.rehearse()
+        if self.partner:
+            self.partner.course.rehearse()
         steps = self.settings.run.course.steps
         if not self.looks:
             self._look()

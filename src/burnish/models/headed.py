@@ -126,6 +126,12 @@ class HeadedPolicy:
         places = token_spans(self.policy.tokenizer, text)[:count]
         return places + [(len(text), len(text))] * (count - len(places))
 
+    def length(self, row: Row) -> int:
+        """Return how many tokens of a row go through the model; of its prompt and its teacher's, the longer one's."""
+        said = len(self.tokens(row))
+        room = sys.maxsize if row.fresh else self.max_tokens - said
+        return said + max(len(self.prompt_ids(prompt, room)) for prompt in (row.prompt, row.teacher or row.prompt))
+
     def prompt_ids(self, prompt: Prompt, room: int) -> list[int]:
         """Return the prompt's last `room` ids."""
         return self.policy.encode(prompt)[-max(room, 1) :]

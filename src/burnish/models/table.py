@@ -106,6 +106,10 @@ class TablePolicy:
         ends = list(itertools.accumulate(len(str(t)) + (i > 0) for i, t in enumerate(self.tokens(row))))
         return list(zip([0, *ends[:-1]], ends, strict=True))
 
+    def length(self, row: Row) -> int:
+        """Return how many places of the table a row reads."""
+        return len(self.tokens(row))
+
     def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False, apart: bool = False) -> TableInputs:
         """Return the rows as places in the table, where each is apart from the others as it is."""
         tokens = [self.tokens(row) for row in rows]

@@ -26,6 +26,7 @@ from burnish.examples import Claims, Example, Row, Tools, example_from_plain, ex
 from burnish.maths.kl import KLController
 from burnish.records import Completion, Judge, Prompt, Reward, Sampler, Sampling, Signal, seed_of
 from burnish.training.optimiser import OptimiserConfig
+from burnish.training.rehearsal import drawn_longest, heaviest, rehearse
 from burnish.training.steps import StepConfig, Steps
 from burnish.training.window import Learner
 
@@ -108,6 +109,18 @@ class Course:
         self.examples = self._prepared()
 
     # --------------------------------------------------------------------------------------------------------- a step
+
+    def rehearse(self) -> None:
+        """Let the heaviest slice there can be go through the network. Raises InputError when memory does not suffice.
+
+        Nothing is learned, drawn or asked of a reward: the course is as it was, to the bit.
+        """
+        longest = list(self.examples)
+        if self.needs.fresh:
+            longest += drawn_longest(self.material.prompts, self.group, self.sampling.max_new_tokens)
+        walk = self.steps.settings
+        rows = heaviest(self.network, longest, self.needs, walk.rows_per_slice)
+        rehearse(self.network, rows, self.needs, apart=walk.adversarial > 0)
 
     def advance(self) -> dict[str, float]:
         """Take the next window's steps; return what is to be logged."""

@@ -35,6 +35,10 @@ class Learner(Protocol):
 
     def token_places(self, row: Row) -> list[tuple[int, int]]: ...
 
+    def length(self, row: Row) -> int:
+        """Return how many tokens of a row go through the network, its prompt's and its completion's."""
+        ...
+
     teacher: Average | None
     """Whose weights the teacher has; None: the network's own."""
 
@@ -121,15 +125,19 @@ def _keys(examples: Sequence[Example], needs: Needs) -> list[str]:
     return [f"{row.prompt.id} {row.completion.id}" for example in examples for row in example.rows]
 
 
+def units(examples: Sequence[Example], needs: Needs) -> list[tuple[Row, ...]]:
+    """Return what is never cut: single rows, or examples where a method wants their rows together."""
+    if needs.together:
+        return [example.rows for example in examples]
+    return [(row,) for example in examples for row in example.rows]
+
+
 def _slices(
     network: Learner, examples: Sequence[Example], needs: Needs, width: int, rows_per_slice: int, apart: bool
 ) -> list[Slice]:
     """Return slices of at most so many rows; an example is never cut where a method wants its rows together."""
-    units = [example.rows for example in examples]
-    if not needs.together:
-        units = [(row,) for example in examples for row in example.rows]
     parts: list[list[Row]] = [[]]
-    for unit in units:
+    for unit in units(examples, needs):
         if parts[-1] and len(parts[-1]) + len(unit) > rows_per_slice:
             parts.append([])
         parts[-1].extend(unit)

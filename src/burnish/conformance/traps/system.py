@@ -11,6 +11,7 @@ import torch
 from burnish.conformance.traps.course import table_course
 from burnish.conformance.traps.logprobs import sampler_gap
 from burnish.conformance.traps.trap import logprobs_of, moved_weights, must, near, rounding
+from burnish.errors import InputError
 from burnish.examples import Example, Row, moved
 from burnish.judges.asking.asker import Asker
 from burnish.judges.comparison import Comparison
@@ -22,6 +23,7 @@ from burnish.models.sampler import EngineSampler
 from burnish.models.scripted import Scripted
 from burnish.records import Completion, Prompt, Sampling, Score
 from burnish.training.optimiser import OptimiserConfig
+from burnish.training.rehearsal import heaviest, rehearse
 from burnish.training.steps import StepConfig, Steps
 
 BYTES = 256
@@ -135,31 +137,22 @@ def t39_a_flat_reward_is_told() -> None:
 
 
 def t40_the_longest_row_goes_first(policy: Policy, rows: Sequence[Row]) -> None:
-    """A dry run takes the longest text first, forwards and backwards, so that memory runs out now or not at all."""
-    network = HeadedPolicy(policy)
-    order = longest_first(network, rows)
-    lengths = [_length(network, row) for row in order]
-    must(lengths == sorted(lengths, reverse=True), "the longest row does not go first: memory would run out later")
+    """Training begins with the longest texts, forwards and backwards, so that memory runs out now or not at all."""
+    network, needs = HeadedPolicy(policy), sft.needs(sft.Config())
+    lengths = sorted(map(network.length, rows), reverse=True)
+    for count in (2, 1):
+        longest = heaviest(network, [Example((row,)) for row in rows], needs, count)
+        must(
+            [network.length(row) for row in longest] == lengths[:count],
+            "the longest rows do not go first: memory would run out later",
+        )
+    before = policy.state()
     try:
-        said = network.outputs(network.inputs(order[:1], len(network.tokens(order[0]))), reference=True).logprobs_BT
-        assert said is not None
-        torch.autograd.grad(said.sum(), list(policy.parameters().values()), allow_unused=True)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
-            raise
-        raise AssertionError(
-            f"a text of {lengths[0]} tokens does not fit into memory: set walk.rows_per_slice=1, or shorten texts"
-        ) from error
-
-
-def longest_first(network: HeadedPolicy, rows: Sequence[Row]) -> list[Row]:
-    """Return the rows by how many tokens go through the model, most first."""
-    return sorted(rows, key=lambda row: _length(network, row), reverse=True)
-
-
-def _length(network: HeadedPolicy, row: Row) -> int:
-    said = len(network.tokens(row))
-    return said + len(network.prompt_ids(row.prompt, network.max_tokens - said))
+        rehearse(network, longest, needs)
+    except InputError as full:
+        raise AssertionError(str(full).replace(". Set", ": set", 1)) from full
+    for name, tensor in policy.state().items():
+        near(tensor, before[name], "a rehearsal moved a weight", within=0.0)
 
 
 CHECKS = (
