@@ -24,6 +24,8 @@ from burnish.records import Critique, Demonstration, Preference, Score
 DOCS = Path(__file__).resolve().parent
 NOTICE = "<!-- Written by docs/generate.py from the code: change it there, then `make docs`. -->"
 TOYS = DOCS / "toys.json"
+BESIDE = DOCS / "beside"
+"""What a method was measured beside: a JSON file and perhaps a picture, each written by a script of benchmarks/."""
 MEASURE = "python benchmarks/toys.py --json docs/toys.json"
 
 COMPUTES = ("loss", "targets", "act")
@@ -133,6 +135,7 @@ def method_page(name: str, results: Mapping[str, Any] | None = None) -> str:
         "## What the logged numbers mean, and what is healthy",
         _metrics(module),
         *([] if measured is None else ["## Measured where the optimum is known", *_measured(name, measured)]),
+        *_beside(name),
         "## How it fails",
         markdown(text.fails),
         "## Sources",
@@ -305,6 +308,21 @@ def _measured(name: str, found: Mapping[str, Any]) -> Iterator[str]:
         cells["KL, nats"] = f"{found['kl_nats']:.2f}"
     yield f"| {' | '.join(cells)} |\n{'|---' * len(cells)}|\n| {' | '.join(cells.values())} |"
     yield f"Means over the seeds, printed by `{MEASURE} {name}`."
+
+
+def _beside(name: str) -> Iterator[str]:
+    """Yield what a method was measured beside, where a script has written docs/beside/NAME.json."""
+    file = BESIDE / f"{name}.json"
+    if not file.exists():
+        return
+    found = json.loads(file.read_text(encoding="utf-8"))
+    yield f"## {found['title']}"
+    yield found["intro"]
+    lines = [f"| {' | '.join(found['heads'])} |", "|" + "---|" * len(found["heads"])]
+    yield "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in found["rows"])])
+    yield f"**{found['verdict']}** Printed by `{found['command']}`."
+    if file.with_suffix(".svg").exists():
+        yield f"![{found['title']}](../beside/{name}.svg)"
 
 
 # ------------------------------------------------------------------------------------------------------ the index

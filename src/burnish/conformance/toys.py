@@ -218,9 +218,9 @@ class Begun:
         return self.course.advance()
 
 
-def begin(name: str, *, seed: int, sign: float = 1.0, **changes: int) -> Begun:
-    """Return a method's toy in the world of a seed; `changes` are of its `CourseConfig`."""
-    toy, module = toy_of(name), methods.load(name)
+def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **changes: int) -> Begun:
+    """Return a method's toy (or another one) in the world of a seed; `changes` are of its `CourseConfig`."""
+    toy, module = toy or toy_of(name), methods.load(name)
     config = module.Config(**toy.config)
     needs: methods.Needs = module.needs(config)
     world, plain = World(seed, sign), TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST)
@@ -249,9 +249,9 @@ def begin(name: str, *, seed: int, sign: float = 1.0, **changes: int) -> Begun:
     return Begun(course, partner, policy, world, measured, toy.optimum(world, plain))
 
 
-def run(name: str, *, seed: int, sign: float = 1.0, points: int = 0, **changes: int) -> Reached:
+def run(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, points: int = 0, **changes: int) -> Reached:
     """Return what a method reached in the world of a seed; points: how many (KL, reward) are noted along the way."""
-    begun = begin(name, seed=seed, sign=sign, **changes)
+    begun = begin(name, seed=seed, sign=sign, toy=toy, **changes)
     settings, needs = begun.course.settings, begun.course.needs
     before, seen = begun.measured(), 0
     path = [(0.0, before)]
