@@ -186,3 +186,15 @@ def test_a_manner_is_named_only_when_it_is_sure():
     assert replace(sure, votes=3).manner is Manner.FEW
     # Beta(4, 2) by hand: mean 4 / 6
     assert Share(3, 4).interval.mean == pytest.approx(4 / 6)
+
+
+def test_somebody_who_grades_all_alone_is_told_of_without_complaint():
+    alone = []
+    for number in range(12):
+        prompt = Prompt.of(f"thing {number}")
+        text = Completion(prompt.id, "fine")
+        value = {"rating": 1 + number % 5, "scale": [1, 5]}
+        record = Feedback(f"f{number}", "rating", prompt.id, (text.id,), value, Author("ana"))
+        alone.append(Entry(prompt, (text,), (record,)))
+    (person,) = people(alone).people
+    assert (person.answers, person.follows) == (12, {"rating": 0.0})

@@ -147,6 +147,11 @@ def _beyond_chance(own: Floats, others: Floats) -> float:
     return float(own @ others) / spread if spread > 0 else 0.0
 
 
+def _centred(values: Floats) -> Floats:
+    """Return values less their mean; of nobody's, none: somebody may share no question with anybody."""
+    return values - values.mean() if len(values) else values
+
+
 def _grades(kind: str, answers: Sequence[Answer], notes: list[str]) -> dict[Who, tuple[Estimate, Estimate, float]]:
     """Slope and strictness of everybody who graded, and how far their grades go with the others'."""
     asked = ((_question(answer), answer) for answer in answers if answer.feedback.kind == kind)
@@ -178,7 +183,7 @@ def _grades(kind: str, answers: Sequence[Answer], notes: list[str]) -> dict[Who,
     told = {}
     for who, k in numbers.items():
         mine = np.flatnonzero((person_N == k) & (size_N > 1))
-        own, others = value_N[mine] - value_N[mine].mean(), others_N[mine] - others_N[mine].mean()
+        own, others = _centred(value_N[mine]), _centred(others_N[mine])
         told[who] = (
             Estimate(float(found.slope_K[k]), float(np.sqrt(found.slope_variance_K[k]))),
             Estimate(float(found.strict_K[k]), float(np.sqrt(found.strict_variance_K[k]))),
