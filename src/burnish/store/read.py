@@ -23,6 +23,8 @@ from burnish.store.schema import (
 )
 
 PROMPTS_AT_ONCE = 200
+STUDY_RUN = "studio:"
+"""What `run` of an answer given in a study begins with; the study's name follows."""
 
 _LATER = feedback.alias("later")
 _SUPERSEDED = exists().where(_LATER.c.supersedes == feedback.c.id)
@@ -130,6 +132,33 @@ def authors(connection: Connection, kind: str) -> dict[str, int]:
         feedback.c.author_kind == kind, feedback.c.author_id != "", feedback.c.erased_ms.is_(None)
     )
     return {row[0]: int(row[1]) for row in connection.execute(query.group_by(feedback.c.author_id))}
+
+
+def by_author(
+    connection: Connection, author_id: str, before: int | None, most: int, kind: str | None
+) -> list[tuple[int, Feedback]]:
+    """Return a person's current records with their sequence numbers, newest first."""
+    theirs = and_(feedback.c.author_id == author_id, feedback.c.author_kind == "human", CURRENT)
+    query = FEEDBACK.add_columns(feedback.c.seq.label("number")).where(theirs)
+    if before is not None:
+        query = query.where(feedback.c.seq < before)
+    if kind is not None:
+        query = query.where(feedback.c.kind == kind)
+    rows = connection.execute(query.order_by(feedback.c.seq.desc()).limit(most)).all()
+    return [(int(row[-1]), feedback_of(tuple(row[:-1]))) for row in rows]
+
+
+def by_study(connection: Connection) -> dict[str, tuple[int, int, str]]:
+    """Return records, people and last time by study, the last answered first; see `Store.by_study`."""
+    said = feedback.c
+    query = (
+        select(said.run, func.count(), func.count(said.author_id.distinct()), func.max(said.time))
+        .where(said.run.startswith(STUDY_RUN), said.erased_ms.is_(None), said.kind != WITHDRAWN, CURRENT)
+        .group_by(said.run)
+        .order_by(func.max(said.time).desc(), said.run)
+    )
+    rows = connection.execute(query)
+    return {row[0].removeprefix(STUDY_RUN): (int(row[1]), int(row[2]), row[3]) for row in rows}
 
 
 def revision(connection: Connection) -> str:

@@ -60,7 +60,7 @@ class Sessions:
             connection.execute(delete(sessions).where(sessions.c.digest == digest(replaces)))
             row = {"digest": digest(key), "account": number, "created_ms": now_ms, "seen_ms": now_ms}
             connection.execute(insert(sessions), row)
-            audit.append(connection, now_ms, number, "sign in")
+            audit.append(connection, now_ms, number, "sign_in")
         return key
 
     def account(self, key: str, *, now_ms: int, idle_ms: int) -> Account | None:
@@ -88,7 +88,7 @@ class Sessions:
             number = connection.execute(select(sessions.c.account).where(mine)).scalar()
             if number is not None:
                 connection.execute(delete(sessions).where(mine))
-                audit.append(connection, now_ms, number, "sign out")
+                audit.append(connection, now_ms, number, "sign_out")
 
     def end_old(self, *, now_ms: int, idle_ms: int) -> None:
         """Forget sessions that ended by themselves."""

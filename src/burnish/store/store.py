@@ -204,11 +204,24 @@ class Store:
         with self._database.reading() as connection:
             return read.authors(connection, author_kind)
 
+    def history(
+        self, author_id: str, *, before: int | None = None, most: int = 50, kind: str | None = None
+    ) -> list[tuple[int, Feedback]]:
+        """Return what a person said and did not change since, newest first, each with its sequence number: pass the
+        last one as `before` for those that came earlier."""
+        with self._database.reading() as connection:
+            return read.by_author(connection, author_id, before, most, kind)
+
     def stats(self) -> Mapping[str, Any]:
         """Return counts: records (current ones), people (named authors), anonymous, by_kind, superseded, erased,
         prompts, completions, snapshots, checkpoints."""
         with self._database.reading() as connection:
             return read.stats(connection)
+
+    def by_study(self) -> Mapping[str, tuple[int, int, str]]:
+        """Return the records, people and time of the last answer of each study that answers were given in."""
+        with self._database.reading() as connection:
+            return read.by_study(connection)
 
     def revision(self) -> str:
         """Return a text that is another one whenever feedback came, was erased, or was made into something."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from burnish.studio.wording import LANGUAGES, say
 
 THEMES = ("auto", "light", "dark")
+
+
+def when(time_ms: int) -> str:
+    """Return a time of the store as a page shows it: 2026-11-22 18:40 UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 class Pages:
@@ -27,6 +33,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["when"] = when
 
     def render(self, request: Request, name: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a template as a page, or as the part of one that htmx asked for."""
@@ -45,6 +52,10 @@ class Pages:
             **values,
         )
         return HTMLResponse(body, status_code=status)
+
+    def say(self, request: Request, key: str, /, **values: object) -> str:
+        """Return a sentence in the reader's language."""
+        return say(key, self.language(request), **values)
 
     def language(self, request: Request) -> str:
         """Return the reader's language: chosen for the account, then by cookie, then what the browser asks for."""

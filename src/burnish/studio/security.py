@@ -9,7 +9,6 @@ leaves with the headers below. The decision reads the path that the router reads
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
@@ -21,12 +20,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from burnish.store.accounts import new_key
+from burnish.studio.attempts import address_of
 from burnish.studio.context import Studio, now_ms
 from burnish.studio.limits import Body, Buckets
 from burnish.studio.refusals import refuse
 from burnish.studio.session import Person, csrf_of, person_of, session_cookie, visit_cookie
 from burnish.studio.settings import StudioSettings
-from burnish.studio.wording import say
 
 PUBLIC = frozenset({"/health", "/ready", "/sign-in", "/appearance"})
 """What a stranger may ask for; `/appearance` sets two cookies of their own and nothing else."""
@@ -143,7 +142,7 @@ class Gate:
         expected = who.csrf if who else request.scope["state"]["csrf"]
         given = request.headers.get("x-csrf") or await self._field(request, body)
         if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise HTTPException(403, say("error.expired", self._studio.pages.language(request)))
+            raise HTTPException(403, self._studio.pages.say(request, "error.expired"))
 
     async def _field(self, request: Request, body: Body) -> str:
         """Return the form's `csrf`; a form with files must send it first, so that no file is read for nothing."""
@@ -196,20 +195,6 @@ class _Answer:
 def is_public(path: str) -> bool:
     """Return whether a stranger may ask for a path; all that is not listed is not."""
     return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
-
-
-def address_of(request: Request) -> str:
-    """Return where a request comes from, for counting: an IPv6 customer's 2^64 addresses are one."""
-    client: tuple[str, int] | None = request.scope.get("client")
-    if client is None:
-        return ""
-    try:
-        address = ipaddress.ip_address(client[0])
-    except ValueError:
-        return client[0]
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
 
 
 def _host(headers: Headers, settings: StudioSettings) -> str:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from burnish.studio.routes import appearance, health, play, sign_in
+from burnish.studio.routes import appearance, health, me, people, play, sign_in, tasks, work
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     sign_in.router,
     appearance.router,
+    me.router,
+    people.router,
     play.router,
+    runs.router,
+    results.router,
+    review.router,
+    tasks.router,
+    work.router,
 )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from burnish.errors import InputError
-from burnish.store.accounts import LONGEST_NAME, Account, plain_name
+from burnish.store.accounts import LONGEST_NAME, Account
 from burnish.studio import passwords
+from burnish.studio.attempts import tried
 from burnish.studio.context import Studio, now_ms, studio_of
-from burnish.studio.security import address_of
 from burnish.studio.session import Annotator, Person, give_session, take_session
-from burnish.studio.wording import say
 
 router = APIRouter()
 
@@ -33,22 +31,12 @@ def sign_in_page(request: Request, back: str = "/") -> Response:
 def sign_in(request: Request, name: Text = "", password: Text = "", back: Text = "/") -> Response:
     """Open a session under a key that is new each time; whatever key the browser brought ends."""
     studio = studio_of(request)
-    settings = studio.settings
-    now, within_ms = now_ms(), int(settings.sign_in_minutes * 60_000)
-    attempt = studio.store.sessions.attempt(
-        plain_name(name), address_of(request), now_ms=now, most=settings.sign_in_failures, within_ms=within_ms
-    )
-    if attempt.wait_ms:
-        seconds = math.ceil(attempt.wait_ms / 1000)
-        raise HTTPException(
-            429,
-            _said(request, "sign_in.locked", minutes=math.ceil(seconds / 60)),
-            headers={"Retry-After": str(seconds)},
-        )
-    account = _signed_in(studio, name, password)
+    with tried(request, name) as attempt:
+        account = _signed_in(studio, name, password)
+        attempt.right = account is not None
     if account is None:
-        return _form(request, studio, status=401, message=_said(request, "sign_in.wrong"), back=local(back), name=name)
-    studio.store.sessions.succeeded(attempt)
+        message = studio.pages.say(request, "sign_in.wrong")
+        return _form(request, studio, status=401, message=message, back=local(back), name=name)
     return _welcome(request, studio, account, local(back))
 
 
@@ -77,7 +65,7 @@ def accept_invite(request: Request, key: str, name: Text = "", password: Text = 
         return _invite(request, key)
     try:
         if password != again:
-            raise InputError(_said(request, "invite.differ"))
+            raise InputError(studio.pages.say(request, "invite.differ"))
         checked = passwords.checked_password(password, offer.account.name if offer.account else name)
         account = studio.store.accounts.accept(key, name, passwords.hashed(checked), now_ms=now_ms())
     except InputError as error:
@@ -115,7 +103,7 @@ def _form(
     request: Request, studio: Studio, *, status: int = 200, message: str = "", back: str = "/", name: str = ""
 ) -> Response:
     if not studio.store.accounts.has_owner():
-        message = message or _said(request, "sign_in.no_owner")
+        message = message or studio.pages.say(request, "sign_in.no_owner")
     values = {"message": message, "back": back, "name": name}
     return studio.pages.render(request, "people/sign_in.html.jinja", status=status, **values)
 
@@ -132,7 +120,3 @@ def _invite(request: Request, key: str, *, status: int = 200, message: str = "",
         "longest_name": LONGEST_NAME,
     }
     return studio.pages.render(request, "people/invite.html.jinja", status=status if offer else 404, **values)
-
-
-def _said(request: Request, key: str, **values: object) -> str:
-    return say(key, studio_of(request).pages.language(request), **values)
