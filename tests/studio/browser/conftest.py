@@ -1,10 +1,10 @@
 """A real server, a real browser, and a watch over what pages do: no other host, no dialog, no error in the console.
 
     def test_something(open_page: OpenPage) -> None:
-        page = open_page(width=360)
+        page = open_page("ana", role="annotator", width=360)
         page.goto("/")
 
-`open_page` gives a tab. The fixture `axe` lists what axe-core finds serious on it.
+`open_page` gives a tab that is signed in. The fixture `axe` lists what axe-core finds serious on it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 
 from burnish.store import Store
 from burnish.studio import create_app
-from burnish.studio.context import Studio
+from burnish.studio.context import Studio, now_ms
+from burnish.studio.session import session_cookie
+from burnish.studio.settings import StudioSettings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
@@ -93,9 +95,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(store: Store) -> Iterator[Site]:
+def site(store: Store, settings: StudioSettings) -> Iterator[Site]:
     """A server in a thread, at a free port."""
-    app = create_app(store)
+    app = create_app(store, settings)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False, lifespan="off"))
     started = threading.Event()
     thread = threading.Thread(target=_serve, args=(server, started), daemon=True)
@@ -128,10 +130,12 @@ def watch(site: Site) -> Iterator[Watch]:
 
 @pytest.fixture
 def open_page(browser: Browser, site: Site, watch: Watch) -> Iterator[OpenPage]:
-    """Open a tab: `open_page(width=1280, height=800, language="en", theme="light", touch=False)`."""
+    """Open a tab: `open_page(name, role=..., width=1280, height=800, language="en", theme="light", touch=False)`."""
     contexts: list[BrowserContext] = []
 
     def opened(
+        name: str = "",
+        role: str = "annotator",
         *,
         width: int = 1280,
         height: int = 800,
@@ -150,6 +154,10 @@ def open_page(browser: Browser, site: Site, watch: Watch) -> Iterator[OpenPage]:
         contexts.append(context)
         context.set_default_timeout(10_000)
         context.route("**/*", watch.route)
+        if name:
+            context.add_cookies(
+                [{"name": key, "value": value, "url": site.url} for key, value in _signed_in(site, name, role)]
+            )
         page = context.new_page()
         watch.on(page)
         return page
@@ -157,6 +165,13 @@ def open_page(browser: Browser, site: Site, watch: Watch) -> Iterator[OpenPage]:
     yield opened
     for context in contexts:
         context.close()
+
+
+def _signed_in(site: Site, name: str, role: str) -> list[tuple[str, str]]:
+    """Cookies of a session, without a password's hashing, which takes a quarter of a second."""
+    store = site.studio.store
+    account = store.accounts.by_name(name) or store.accounts.add(name, role, now_ms=now_ms())
+    return [(session_cookie(site.studio.settings), store.sessions.start(account.number, now_ms=now_ms()))]
 
 
 @pytest.fixture(scope="session")

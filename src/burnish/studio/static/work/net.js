@@ -1,0 +1,101 @@
+// Talking to the server, and not losing anything when it cannot be reached.
+// An answer that could not be sent waits in localStorage with its idempotency key: sent again, it is stored once.
+
+const csrf = document.querySelector("meta[name=csrf]").content;
+const QUEUE = "burnish-unsent";
+const DRAFT = "burnish-draft:";
+const LONGEST_WAIT = 30_000; // ms between tries while the server stays away
+
+/** The server answered, but not with what was asked for. */
+export class Refused extends Error {
+  constructor(status, error) {
+    super(error?.message ?? "");
+    this.status = status;
+    this.field = error?.field ?? "";
+  }
+}
+
+/** Post JSON and return the reply. Throws `Refused` when the server declines, TypeError when it cannot be reached. */
+export async function post(address, body) {
+  const response = await fetch(address, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRF": csrf },
+    body: JSON.stringify(body),
+  });
+  const reply = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(response.status, reply.error);
+  return reply;
+}
+
+/** Get a page's part as text. */
+export async function get(address) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Refused(response.status);
+  return response.text();
+}
+
+// ---------------------------------------------------------------------------------------------------- drafts
+
+/** Keep a draft on this device until the server has it. */
+export function keepDraft(assignment, draft) {
+  localStorage.setItem(DRAFT + assignment, JSON.stringify(draft));
+}
+
+export function dropDraft(assignment) {
+  localStorage.removeItem(DRAFT + assignment);
+}
+
+/** The draft that the server may not have yet; null otherwise. */
+export function keptDraft(assignment) {
+  return JSON.parse(localStorage.getItem(DRAFT + assignment));
+}
+
+// ------------------------------------------------------------------------------------------- unsent answers
+
+/** All that waits for the connection, oldest first: {address, body}. */
+function waiting() {
+  return JSON.parse(localStorage.getItem(QUEUE)) ?? [];
+}
+
+export function isWaiting() {
+  return waiting().length > 0;
+}
+
+/** Put an answer behind those that wait. */
+export function keep(address, body) {
+  const others = waiting().filter((each) => each.body.key !== body.key);
+  localStorage.setItem(QUEUE, JSON.stringify([...others, { address, body }]));
+}
+
+/** Send what waits, in order. True when nothing is left; what the server declines for good is given up. */
+export async function sendWaiting() {
+  for (const each of waiting()) {
+    try {
+      await post(each.address, each.body);
+    } catch (failure) {
+      if (!(failure instanceof Refused) || failure.status === 401 || failure.status === 403 || failure.status >= 500) {
+        return false;
+      }
+    }
+    localStorage.setItem(QUEUE, JSON.stringify(waiting().filter((other) => other.body.key !== each.body.key)));
+  }
+  return true;
+}
+
+/** Try again, ever more slowly and at once when the browser says it is online, until nothing waits; then call `sent`. */
+export function retry(sent) {
+  let wait = 1000;
+  let timer = 0;
+  const go = async () => {
+    clearTimeout(timer);
+    if (await sendWaiting()) {
+      removeEventListener("online", go);
+      sent();
+    } else {
+      timer = setTimeout(go, wait);
+      wait = Math.min(2 * wait, LONGEST_WAIT);
+    }
+  };
+  addEventListener("online", go);
+  timer = setTimeout(go, wait);
+}

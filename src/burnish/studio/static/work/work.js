@@ -1,0 +1,263 @@
+// The work screen: one item after another, by keys or by hand; nothing is lost when the connection is.
+
+import { fieldsOf } from "./fields.js";
+import * as net from "./net.js";
+import { reading } from "./reading.js";
+import { askProblem, askReason, openSheet, showGuide, showKeys, showReply } from "./sheets.js";
+import { announce, say } from "./text.js";
+
+const SAVE_AFTER = 500; // ms after the last change
+const AT_ONCE = "burnish-at-once";
+const place = document.getElementById("place");
+const offline = document.getElementById("offline");
+const saved = document.getElementById("saved");
+const study = location.pathname.split("/")[2];
+let item = null; // what is on the screen; null when there is nothing left to do
+let busy = false;
+
+const title = () => document.getElementById("item-title").textContent;
+
+// --------------------------------------------------------------------------------------------------- an item
+
+function show(html) {
+  place.innerHTML = html;
+  load();
+  scrollTo(0, 0);
+  document.getElementById("item-title").focus({ preventScroll: true });
+}
+
+function load() {
+  const form = document.getElementById("task");
+  item?.over.abort(); // what the last item listened to on the page
+  if (!form) return void (item = null);
+  const told = JSON.parse(document.getElementById("told").textContent);
+  const own = `/tasks/${study}/items/${told.assignment}`;
+  const links = { difference: `${own}/difference`, differences: `${own}/differences` };
+  const made = { form, told, own, timer: 0, active: told.elapsed, since: performance.now(), sent: null, over: new AbortController() };
+  const { signal } = made.over;
+  made.reading = reading(form, { links, signal });
+  made.fields = fieldsOf(form, { told, links, signal, changed: () => changed(made), decided: (field) => decided(made, field) });
+  item = made;
+  const draft = net.keptDraft(told.assignment) ?? told.draft;
+  made.fields.restore(draft);
+  made.fields.enter(made.fields.missing() ?? made.fields.all[0]);
+  choose(made);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+  });
+  const atOnce = form.querySelector(".at-once");
+  atOnce.hidden = !form.classList.contains("docked");
+  form.querySelector("#at-once").checked = localStorage.getItem(AT_ONCE) === "yes";
+  atOnce.addEventListener("change", (event) => localStorage.setItem(AT_ONCE, event.target.checked ? "yes" : "no"));
+}
+
+/** Mark the side that a comparison prefers, also in words. */
+function choose(of) {
+  const pair = of.fields.all.find((field) => field.question.kind === "comparison")?.state();
+  of.form.querySelectorAll(".side").forEach((side, index) => {
+    const is = pair?.chosen === index;
+    side.classList.toggle("preferred", is);
+    side.querySelector(".chosen").hidden = !is;
+  });
+}
+
+function changed(of) {
+  if (of !== item) return;
+  choose(of);
+  complain("");
+  net.keepDraft(of.told.assignment, of.fields.draft());
+  saved.textContent = say("saving");
+  clearTimeout(of.timer);
+  of.timer = setTimeout(save, SAVE_AFTER, of);
+}
+
+async function save(of) {
+  const draft = of.fields.draft();
+  try {
+    await net.post(`${of.own}/draft`, draft);
+    if (of === item && JSON.stringify(net.keptDraft(of.told.assignment)) === JSON.stringify(draft)) {
+      net.dropDraft(of.told.assignment);
+      saved.textContent = say("saved");
+    }
+  } catch {
+    saved.textContent = say("kept");
+  }
+}
+
+/** A key or a tap has decided a question: where that is all there is to decide, and the person wants it so, send. */
+function decided(of, field) {
+  const last = of.fields.all.length === 1 && field.complete();
+  if (last && of.form.querySelector("#at-once").checked) send();
+}
+
+function complain(sentence) {
+  const problem = document.getElementById("problem");
+  if (problem) [problem.textContent, problem.hidden] = [sentence, !sentence];
+}
+
+// ------------------------------------------------------------------------------------------ what leaves the page
+
+function seconds(of) {
+  return Math.round(10 * (of.active + (document.hidden ? 0 : (performance.now() - of.since) / 1000))) / 10;
+}
+
+addEventListener("visibilitychange", () => {
+  if (!item) return;
+  if (document.hidden) item.active += (performance.now() - item.since) / 1000;
+  else item.since = performance.now();
+});
+
+/** The same answers keep their key, however often they are sent. */
+function payload(of) {
+  const answers = of.fields.answers();
+  const content = JSON.stringify(answers);
+  if (of.sent?.content !== content) {
+    of.sent = { content, body: { key: crypto.randomUUID?.() ?? randomKey(), seconds: seconds(of), answers } };
+  }
+  return of.sent.body;
+}
+
+function randomKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function send() {
+  const missing = item.fields.missing();
+  if (missing) {
+    item.fields.go(missing);
+    complain(say("missing", { question: missing.root.querySelector("legend").textContent.trim() }));
+    return;
+  }
+  await leave(item.own, payload(item), "sent");
+}
+
+async function skip() {
+  const reason = await askReason();
+  if (reason !== null) await leave(`${item.own}/skip`, { key: randomKey(), reason, note: "" }, "skipped");
+}
+
+/** Send what ends the work on an item and go on with what the server gives next. */
+async function leave(address, body, word) {
+  if (busy) return;
+  const of = item;
+  busy = true;
+  clearTimeout(of.timer);
+  of.form.setAttribute("aria-busy", "true");
+  try {
+    const reply = await net.post(address, body);
+    net.dropDraft(of.told.assignment);
+    saved.textContent = "";
+    if (reply.reply && (await showReply(reply.reply)) === "change") return void (await undo());
+    show(reply.html);
+    announce(say(word, { item: title() }));
+  } catch (failure) {
+    failed(failure, address, body, of);
+  } finally {
+    busy = false;
+    of.form.removeAttribute("aria-busy");
+  }
+}
+
+function failed(failure, address, body, of) {
+  if (!(failure instanceof net.Refused)) {
+    net.keep(address, body);
+    wait();
+  } else if (failure.status === 401 || failure.status === 403) {
+    net.keep(address, body);
+    complain(say("sign_in"));
+  } else if (failure.status === 410 || failure.status === 404) {
+    net.dropDraft(of.told.assignment);
+    location.reload(); // somebody else has the item by now; the server says what is next
+  } else {
+    complain(failure.message || say("failed"));
+  }
+}
+
+/** Nothing can be sent: say so, and go on by ourselves when that has changed. */
+function wait() {
+  offline.hidden = false;
+  item?.form.classList.add("waiting");
+  net.retry(async () => {
+    offline.hidden = true;
+    if (item) net.dropDraft(item.told.assignment);
+    saved.textContent = say("saved");
+    const page = new DOMParser().parseFromString(await net.get(location.pathname), "text/html");
+    show(page.getElementById("place").innerHTML);
+    announce(title());
+  });
+}
+
+async function undo() {
+  try {
+    const reply = await net.post(`/tasks/${study}/undo`, {});
+    if (!reply.html) return announce(say("nothing_to_undo"));
+    show(reply.html);
+    announce(say("undone", { item: title() }));
+  } catch (failure) {
+    complain(failure instanceof net.Refused ? failure.message || say("failed") : offline.textContent);
+  }
+}
+
+async function flag() {
+  const note = await askProblem();
+  if (note === null) return;
+  await net.post(`${item.own}/flag`, { note });
+  announce(say("flagged"));
+  saved.textContent = say("flagged");
+}
+
+// ------------------------------------------------------------------------------------------------------- keys
+
+const EVERYWHERE = [
+  ["↵", "key_send"],
+  ["Ctrl ↵", "key_send_always"],
+  ["[", "]", "key_next"],
+  ["z", "key_undo"],
+  ["s", "key_skip"],
+  ["f", "key_flag"],
+  ["h", "key_guide"],
+  ["?", "key_help"],
+];
+const doing = {
+  undo,
+  skip: () => item && skip(),
+  flag: () => item && flag(),
+  guide: () => showGuide(`/tasks/${study}/guide?part=1`),
+  help: () => showKeys([...(item ? [...item.fields.help(), ...item.reading.help] : []), ...EVERYWHERE]),
+  send: () => item && send(),
+  unfold: (button) => item.reading.unfold(button),
+};
+const keys = { z: "undo", s: "skip", f: "flag", h: "guide", "?": "help" };
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button) doing[button.dataset.do](button);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (openSheet() || event.isComposing || event.metaKey) return;
+  const writes = event.target.matches("textarea, select, input:not([type=radio], [type=checkbox])");
+  if (event.key === "Enter" && event.ctrlKey) return take(event, () => doing.send());
+  if (event.ctrlKey) return;
+  if (event.key === "Escape" && (writes || event.target.isContentEditable)) {
+    return take(event, () => (event.target.closest(".field") ?? document.getElementById("item-title")).focus());
+  }
+  if (writes) return;
+  const walks = event.key.startsWith("Arrow") && !event.altKey;
+  if (walks && (event.target.matches("input") || event.target.isContentEditable)) return; // the browser's own keys
+  if (item?.fields.key(event)) return void event.preventDefault();
+  if (event.altKey) return;
+  if (event.key === "Enter" && !event.target.closest("button, a, summary")) return take(event, () => doing.send());
+  if (event.key in keys) return take(event, () => doing[keys[event.key]]());
+  if (event.key === "[" || event.key === "]") return take(event, () => item?.fields.step(event.key === "]" ? 1 : -1));
+  if (item?.reading.key(event)) event.preventDefault();
+});
+
+function take(event, act) {
+  event.preventDefault();
+  act();
+}
+
+load();
+if (net.isWaiting()) wait();
