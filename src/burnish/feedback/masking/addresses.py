@@ -58,8 +58,9 @@ _MILITARY = re.compile(
 )
 _CUED = re.compile(  # behind what announces an address, whatever the street is called
     rf"""{_CUE}[\s,:：]{{0,3}}
-    (?P<at>(?:{_UNIT},?\s)? (?!\d+d\s){_NUMBER},?\s {_CAPITAL_WORD}(?:\s{_CAPITAL_WORD}){{0,3}}
-    (?:,?\s{_UNIT})? (?:,\s?{_TOWN}){{0,2}} (?:,?\s(?:{_ZIP}|\d{{4,5}}(?:-\d{{4}})?|[A-Z]{{2,3}}(?!\w)))?)""",
+    (?P<at>(?:{_UNIT},?\s)? (?!\d+d\s){_NUMBER},?\s {_CAPITAL_WORD}
+    (?:(?:\s{_CAPITAL_WORD}){{1,3}}|(?=,\s?{_TOWN})) (?:,?\s{_UNIT})? (?:,\s?{_TOWN}){{0,2}}
+    (?:,?\s(?:{_ZIP}|\d{{4,5}}(?:-\d{{4}})?|[A-Z]{{2,3}}(?!\w)))?)""",
     re.VERBOSE,
 )
 _NUMBERED_STREET = re.compile(rf"{_APART}\d{{1,4}}-\d{{1,4}}\s(?:Broadway|{_CAPITAL_WORD}\s{_STREET})\b")

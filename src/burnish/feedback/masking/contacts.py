@@ -11,17 +11,18 @@ from collections.abc import Iterator
 
 from burnish.feedback.masking.findings import Finding
 
-_AT = r"(?:\s?[(\[{<【\u3014]\s?(?:at|@)\s?[)\]}>】\u3015]\s?|艾特)"
-_DOT = r"(?:\s?\.\s?|\s?[(\[{<【\u3014]\s?(?:dot|\.|点)\s?[)\]}>】\u3015]\s?|\sdot\s|点)"
+_OPEN, _CLOSE = r"[(\[{<【\u3014\-_*|~]", r"[)\]}>】\u3015\-_*|~]"
+_AT = rf"(?:\s?{_OPEN}{{1,2}}\s?(?:at|@|艾特)\s?{_CLOSE}{{1,2}}\s?|\s?(?:艾特|小老鼠)\s?)"
+_DOT = rf"(?:\s?\.\s?|\s?{_OPEN}{{1,2}}\s?(?:dot|\.|点)\s?{_CLOSE}{{1,2}}\s?|\sdot\s|\s?点\s?)"
 _WORD = r"A-Za-z0-9\u00c0-\u1fff"  # with Greek, Cyrillic and what else has its own addresses; not Chinese
-_SAID_DOT = r"(?:\sdot\s|\s?[(\[{<【\u3014]\s?(?:dot|\.|点)\s?[)\]}>】\u3015]\s?)"
+_SAID_DOT = rf"(?:\s(?:dot|underscore|dash)\s|\s?{_OPEN}{{1,2}}\s?(?:dot|\.|点)\s?{_CLOSE}{{1,2}}\s?)"
 _LABEL = rf"[{_WORD}](?:[{_WORD}\-]{{0,62}}[{_WORD}])?"
 
 _EMAIL = re.compile(
     rf"(?<![{_WORD}._%+\-])(?:[{_WORD}][{_WORD}._%+'\-]{{0,63}})@(?:{_LABEL}\.){{1,5}}[A-Za-z\u00c0-\u1fff]{{2,24}}(?![{_WORD}])"
 )
 _SIGN = re.compile("@")
-_HIDDEN_SIGN = re.compile(r"@|\bat\b|艾特", re.IGNORECASE)
+_HIDDEN_SIGN = re.compile(r"@|(?<![A-Za-z])at(?![A-Za-z])|艾特|小老鼠", re.IGNORECASE)
 _USERINFO = re.compile(r"://[^\s/@]{1,128}:$")  # of an address that begins with a name and a password
 _ENDING = rf"[A-Za-z]{{2,10}}(?![{_WORD}])"
 _KNOWN_ENDING = rf"(?:com|org|net|edu|gov|io|ai|cn|uk|de|fr|jp|hk|tw|ca|ru|es|eu|au|br|in|ie)(?![{_WORD}])"
@@ -35,7 +36,7 @@ _HIDDEN_EMAIL = re.compile(
 )
 _BESIDE_AT = re.compile(  # "jo.h at example.com": what nobody would look at, or where mail is spoken of
     rf"(?<![{_WORD}._%+\-])(?:(?:e-?mail|mail|address|write|reach|contact|ping|邮箱|邮件)[^.\n]{{0,20}}?\s"
-    rf"([A-Za-z][\w.+\-]{{1,40}}\sat\s(?:{_LABEL}\.){{1,3}}{_KNOWN_ENDING})"
+    rf"([A-Za-z0-9][\w.+\-]{{1,40}}\sat\s(?:{_LABEL}\.){{1,3}}{_KNOWN_ENDING})"
     rf"|([A-Za-z][A-Za-z]*[._\d+\-][\w.+\-]{{0,40}}\sat\s(?:{_LABEL}\.){{1,3}}{_KNOWN_ENDING}))",
     re.IGNORECASE,
 )
@@ -58,6 +59,7 @@ _PHONES = (
     r"[2-9]\d{2}/[2-9]\d{2}[\-/]\d{4}(?!\d)",
     # China: mobile, landline, service numbers
     r"(?:86[ \-]?)?1[3-9]\d(?:[ .\-/\u00b7]{0,3}\d{4}){2}(?!\d)",
+    r"1[ .\-][3-9](?:[ .\-]\d){9}(?![ .\-]?\d)",
     r"[48]00[ \-]\d{3}[ \-]\d{4}(?!\d)",
     # elsewhere: a leading 0 and groups, or an area code in brackets
     r"\(0?\d{1,5}\)[ .\-/]{0,3}\d{2,8}(?:[ .\-]\d{2,5}){0,3}(?!\d)",
@@ -83,7 +85,10 @@ _NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|trip
 _READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{6,15}}\b", re.IGNORECASE)
 
 _IP_DOT = r"(?:\s?\.\s?|\u3002|\s?[\[({](?:\.|dot)[\])}]\s?|\sdot\s|点)"
-_IP4 = re.compile(rf"(?<![\w.])\d{{1,3}}(?:{_IP_DOT}\d{{1,3}}){{3}}(?!\w|\.\d)", re.ASCII | re.IGNORECASE)
+_IP4 = re.compile(
+    rf"(?<![\w.])\d{{1,3}}(?:{_IP_DOT}\d{{1,3}}){{3}}(?!\w|\.\d)|(?<=ip-)\d{{1,3}}(?:-\d{{1,3}}){{3}}(?![\w-])",
+    re.ASCII | re.I,
+)
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])", re.ASCII)
 _VERSION = re.compile(
     r"(?:\bv|version|release|build|firmware|section|chapter|clause|§|版本号?|版|第|章节?|条)\s?(?:is|:|：|为|是)?\s?$",
@@ -110,14 +115,28 @@ _NO_WORD = re.compile(r"@|[\d_]|\w\.\w")
 _BESIDE = re.compile(r"(?:微信|薇信|威信|[Vv]信|[Vv][Xx])号?\s?(?=[A-Za-z]\w*[\d_\-])([A-Za-z][\w\-]{5,19})", re.ASCII)
 
 
+_SHOUTED = re.compile(  # "jo AT example.com": capitals that no sentence has
+    rf"(?<![{_WORD}._%+\-])[A-Za-z0-9][\w.+\-]{{0,40}}\sAT\s(?:{_LABEL}(?:\.|\sDOT\s)){{1,3}}(?i:{_KNOWN_ENDING})"
+)
+_NOBODY = re.compile(
+    r"(?:you|me|us|him|her|them|it|look\w*|work\w*|shop\w*|buy|bought|order\w*|sold|found|is|are|was|here|there|price\w*|stuff|"
+    r"deals?|site|store|available|cheaper|one|people|someone|seen?|saw|visit\w*|listed|stay\w*)\s(?:at|@)\s",
+    re.IGNORECASE,
+)
+"""What stands before "at" in a sentence, and is no name of anybody."""
+
+
 def emails(text: str) -> Iterator[Finding]:
     """Addresses as they are written, and as they are hidden: "(at)", "[dot]", 艾特, 点."""
     for sign, pattern in ((_SIGN, _EMAIL), (_HIDDEN_SIGN, _HIDDEN_EMAIL)):
         for match in pattern.finditer(text) if sign.search(text) else ():
-            if not _USERINFO.search(text, max(0, match.start() - 140), match.start()):
+            before = _USERINFO.search(text, max(0, match.start() - 140), match.start())
+            if not before and not _NOBODY.match(match[0]):
                 yield Finding(match.start(), match.end(), "EMAIL")
-    for match in _BESIDE_AT.finditer(text) if _HIDDEN_SIGN.search(text) else ():
-        yield Finding(*match.span(match.lastindex or 0), "EMAIL")
+    for pattern in (_BESIDE_AT, _SHOUTED):
+        for match in pattern.finditer(text) if _HIDDEN_SIGN.search(text) else ():
+            if not _NOBODY.match(match[match.lastindex or 0]):
+                yield Finding(*match.span(match.lastindex or 0), "EMAIL")
 
 
 def phones(text: str) -> Iterator[Finding]:

@@ -76,7 +76,8 @@ _NATIONAL = tuple((re.compile(rf"{_ALONE}{pattern}{_DONE}", re.ASCII), check) fo
 
 _WORDS = (
     r"ssn|soc(?:ial)?\.?\s?sec\w*|(?:my|his|her|their) social|sin (?:number|no)|s\.i\.n|itin|nino?"
-    r"|national (?:id\w*|insurance|number|registration)|ni (?:number|no)|identit(?:y|à|é)|identification"
+    r"|national (?:id\w*|insurance|number|registration)|ni (?:number|no)"
+    r"|identi(?:ty|fication) (?:card|document|number|no|code)|(?:his|her|my|their|\w+s) identity|pi[eè]ce d'identité"
     r"|id[ \-]?(?:card|number|no|nr|code|#)|citizen(?:ship)? (?:id|number|card)|personal (?:id|number|code)"
     r"|tax(?:payer)?[ \-]?(?:id\w*|number|no|code|file|ref\w*)|insurance (?:number|no)|voter (?:id|card)"
     r"|health (?:card|number|insurance)|nhs|medicare|driver'?s? licen[cs]e|driving licen[cs]e"
@@ -96,6 +97,9 @@ _CHUNK = r"[A-Za-z]{0,6}\d[A-Za-z0-9]{0,24}"
 _NAMED_ID = re.compile(
     rf"(?:\b(?:(?i:{_WORDS})|{_CAPITALS})\b|(?i:{_OTHER_SCRIPTS}))[^\d\n]{{0,24}}?(?<![A-Za-z0-9])"
     rf"((?:[A-Z]{{1,4}}[ \-])?{_CHUNK}(?:[ .\-/]{{1,3}}{_CHUNK}|[ \-][A-Z]{{1,3}}\d{{0,3}}(?![A-Za-z0-9]))*)"
+)
+_YEARS = re.compile(
+    r"(?:19|20)\d{2}[ .\-/]{1,3}(?:19|20)?\d{2}(?:[ .\-/]\d{1,2})?|\d{1,2}[.\-/]\d{1,2}[.\-/](?:19|20)\d{2}", re.ASCII
 )
 _FEWEST, _MOST = 5, 20
 """Digits of a named id."""
@@ -120,7 +124,7 @@ def identities(text: str) -> Iterator[Finding]:
             if check is None or check(bare(match[0])):
                 yield Finding(match.start(), match.end(), "NATIONAL_ID")
     for match in _NAMED_ID.finditer(text):
-        if _FEWEST <= sum(map(str.isdigit, match[1])) <= _MOST:
+        if _FEWEST <= sum(map(str.isdigit, match[1])) <= _MOST and not _YEARS.fullmatch(match[1]):
             yield Finding(*match.span(1), "NATIONAL_ID")
     yield from (Finding(*match.span(1), "PASSPORT") for match in _PASSPORT.finditer(text))
 

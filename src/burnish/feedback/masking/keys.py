@@ -62,7 +62,8 @@ _NAMES = (
     r"pass(?:[ \-]?(?:word|wd|phrase|code))?|pwd?|pin(?:[ \-]?(?:code|number))?|secret|otp"
     r"|(?:api|app|access|auth|secret|private|client|master|account|subscription|shared|encryption|signing)[ _\-]?"
     r"(?:key|token|secret)"
-    r"|token|credentials?|(?:security|verification|access|door|gate|login|sms)[ \-]?code"
+    r"|token|credentials?|(?:wi-?fi|security|verification|access|door|gate|login|sms|entry|alarm|lock|safe)"
+    r"[ \-]?(?:code|key|combination)"
 )
 _CHINESE_NAMES = r"密码|口令|密钥|秘钥|密匙|令牌|验证码|校验码|动态码|提取码|解锁码|暗号"
 _SHORT = re.compile(r"pass|pwd?$|pin|otp|code|密码|口令|码|暗号", re.IGNORECASE)

@@ -12,17 +12,17 @@ from burnish.feedback.masking import checksums
 from burnish.feedback.masking.findings import Finding
 from burnish.feedback.masking.reading import bare
 
-_GROUPED = re.compile(r"(?<![A-Za-z0-9.+])\d(?:[ .\-/_,\u00b7\u2022]{0,2}\d){11,39}(?![A-Za-z0-9]|[.\-]\d)", re.ASCII)
+_GROUPED = re.compile(r"(?<![A-Za-z0-9.+])\d(?:[ .\-/_,\u00b7\u2022]{0,3}\d){11,39}(?![A-Za-z0-9]|[.\-]\d)", re.ASCII)
 _CARD_NAMED = re.compile(
     r"card|visa|maestro|master|debit|credit|\bcc\b|charge|\bpaid\b|\bpay\b|卡|付款|付的款|支付|刷", re.IGNORECASE
 )
 _NAMED_IBAN = re.compile(r"(?i:\biban\b)[:\s]{1,4}(?:is\s)?([A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8})(?![A-Za-z0-9])")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?\d{2}(?:[ .\-/_\u00b7]{0,2}[A-Za-z0-9]){11,30}")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?\d{2}(?:[ .\-/_\u00b7]{0,3}[A-Za-z0-9]){11,30}")
 
 _ACCOUNT = re.compile(
     r"(?:account (?:number|no\.?|#)|acct\.?(?: no\.?)?|routing number|sort code|bank account"
     r"|card (?:number|no\.?)|账号|帐号|账户|卡号)"
-    r"[^\d\n。]{0,16}?(\d(?:[ \-]?\d){5,20})(?!\w)",
+    r"[^\d\n。]{0,16}?(\d(?:[ \-]?\d){5,20})(?!\w)|\baccount\s(\d(?:[ \-]?\d){7,20})(?!\w)",
     re.IGNORECASE | re.ASCII,
 )
 _WALLET = re.compile(
@@ -65,7 +65,7 @@ def payments(text: str) -> Iterator[Finding]:
         if length := _iban_length(match[0]):
             yield Finding(match.start(), match.start() + length, "IBAN")
     yield from (Finding(*match.span(1), "IBAN") for match in _NAMED_IBAN.finditer(text))
-    yield from (Finding(*match.span(1), "ACCOUNT") for match in _ACCOUNT.finditer(text))
+    yield from (Finding(*match.span(match.lastindex or 0), "ACCOUNT") for match in _ACCOUNT.finditer(text))
     for match in _WALLET.finditer(text):
         if match[0][:2] in ("0x", "bc") or checksums.base58(match[0]):
             yield Finding(match.start(), match.end(), "WALLET")

@@ -11,14 +11,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\u180e\u200e\u200f")
+_INVISIBLE = frozenset("\ufe0f\u20e3\u00ad\u200b\u200c\u200d\u2060\ufeff\u180e\u200e\u200f")
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
 _SPACES = frozenset("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000")
 _NUMERALS = str.maketrans("零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖", "0012345678912" + "123456789")
-_SPELLED = re.compile(
-    r"[零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖](?:[ \-]?[零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]){6,}"
-)
-"""Seven numerals in a row are digits being read out; fewer may be a date or a word."""
+_DIGIT = "[0-9零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]"  # noqa: RUF001 -- the Chinese zero
+_SPELLED = re.compile(rf"{_DIGIT}(?:[ \-]?{_DIGIT}){{6,}}")
+"""Seven numerals in a row, or numerals among digits, are digits being read out; fewer may be a date or a word."""
 
 
 @dataclass(frozen=True, slots=True)
