@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification
 
 from burnish.errors import InputError
 from burnish.loop.recipe import BackboneSettings
-from burnish.models.reward_model import RewardModel, RewardModelConfig, by_length
+from burnish.models.reward_model import SHARED, RewardModel, RewardModelConfig, by_length
 
 CONFIG = RewardModelConfig(template="Review: {text}\nIt is very", layers=2, frozen=1, rank=2, heads=3, max_tokens=40)
 TEXTS = ["good", "the bad lamp is in the garden", "a", "", "the good and the bad, and then a good deal more of it all"]
@@ -151,6 +151,29 @@ def test_exactly_what_was_chosen_is_trained(tiny_folder, trains, expected):
         assert parameter.grad.abs().max() > 0, name
         assert parameter.dtype == torch.float32
     assert all(torch.equal(model.backbone.state_dict()[name], tensor) for name, tensor in frozen.items())
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_what_two_texts_begin_with_is_computed_once_and_changes_nothing(tiny_folder, frozen, monkeypatch):
+    model = made(tiny_folder, frozen=frozen, template="{prompt} -> {text}. So?", max_tokens=120)
+    prompt = "the good and the bad lamp in the garden, and then a good deal more"
+    inputs = model.activations([model.encode(text, prompt) for text in ("good", "the bad lamp", "good")] + [[5, 6, 7]])
+    ran = []
+    run = RewardModel._run
+    monkeypatch.setattr(RewardModel, "_run", lambda self, *given: ran.append(len(given[1])) or run(self, *given))
+    gradients = []
+    for together in (True, False):
+        groups = [inputs] if together else [[each] for each in inputs]
+        rewards = torch.cat([model.outputs(group).rewards_BK for group in groups])
+        rewards.tanh().square().sum().backward()
+        gradients.append(
+            {name: each.grad.clone() for name, each in model.parameters().items()} | {"r": rewards.detach()}
+        )
+        for each in model.parameters().values():
+            each.grad = None
+    assert ran[0] < sum(ran[1:]) - 2 * SHARED
+    for name, expected in gradients[1].items():
+        assert torch.allclose(gradients[0][name], expected, atol=1e-5), name
 
 
 def test_a_fresh_model_depends_on_its_seed_alone(tiny_folder):

@@ -8,7 +8,7 @@ K labels and fewer layers, so that `transformers` reads it as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,19 @@ from burnish.models.packing import Layout, lay
 from burnish.models.policy import DTYPES
 
 ROWS = 64
+SHARED = 12
+"""Texts that stand side by side and begin with so many equal tokens have their beginning computed once."""
+
+
+@dataclass(frozen=True)
+class Activations:
+    """A text after the frozen layers."""
+
+    ids: tuple[int, ...]
+    states_TH: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class RewardModelConfig:
 
 
 class RewardModel:
-    """The network; `outputs` takes a list of activations from `activations`."""
+    """The network; `outputs` takes a list of `activations`."""
 
     def __init__(self, backbone: Any, tokenizer: Any, config: RewardModelConfig, dtype: torch.dtype) -> None:
         self.config = config
@@ -155,26 +168,31 @@ class RewardModel:
         return [*ids[0][:room], *ids[1]] or [0]
 
     @torch.inference_mode()
-    def activations(self, encoded: Sequence[list[int]], advance: Any = None) -> list[Tensor]:
-        """Return (length, H) states after the frozen layers, one for each text; each batch calls `advance(rows)`."""
-        found: list[Tensor] = [torch.empty(0)] * len(encoded)
+    def activations(self, encoded: Sequence[list[int]], advance: Any = None) -> list[Activations]:
+        """Return each text's states after the frozen layers; each batch calls `advance(rows)`."""
+        found = [Activations((), torch.empty(0))] * len(encoded)
         for part in by_length(encoded, ROWS):
             ids = torch.tensor([token for i in part for token in encoded[i]])
             lengths = [len(encoded[i]) for i in part]
             states = self._run(range(self.config.frozen), self.decoder.embed(ids), lay([[n] for n in lengths]))
             for i, state in zip(part, torch.split(states, lengths), strict=True):
-                found[i] = state.clone()
+                found[i] = Activations(tuple(encoded[i]), state.clone())
             if advance:
                 advance(len(part))
         return found
 
-    def outputs(self, inputs: Sequence[Tensor], *, reference: bool = False) -> Outputs:
-        """Return rewards (B, K) for the texts whose activations these are."""
-        layout = lay([[len(each)] for each in inputs])
-        # a copy, because tensors made under inference mode cannot be saved for backward
-        states = torch.cat([each.clone() for each in inputs])
-        states = self._run(range(self.config.frozen, self.config.layers), states, layout)
-        last = states[layout.last_U].float()
+    def outputs(self, inputs: Sequence[Activations], *, reference: bool = False) -> Outputs:
+        """Return rewards (B, K) for the texts whose activations these are.
+
+        What a pair begins with alike, its prompt, is computed once: neither text sees what is the other's alone.
+        """
+        groups = list(_side_by_side(inputs))
+        layout = lay([[start, *(len(each) - start for each in texts)] for start, texts in groups])
+        # copies, because tensors made under inference mode cannot be saved for backward
+        parts = [part.clone() for start, texts in groups for part in _flat(start, texts)]
+        states = self._run(range(self.config.frozen, self.config.layers), torch.cat(parts), layout)
+        lengths = [length for start, texts in groups for length in _lengths(start, texts)]
+        last = states[torch.tensor(lengths).cumsum(0) - 1].float()
         return Outputs(rewards_BK=self.score(self.decoder.norm(last, self.norm.weight)))
 
     @torch.no_grad()
@@ -216,6 +234,39 @@ class RewardModel:
         (folder / "config.json").write_text(json.dumps(config, indent=1, default=str), "utf-8")
         (folder / "reward_model.json").write_text(json.dumps(asdict(self.config), indent=1), "utf-8")
         self.tokenizer.save_pretrained(str(folder))
+
+
+def _side_by_side(inputs: Sequence[Activations]) -> Iterator[tuple[int, list[Activations]]]:
+    """Yield (tokens shared, texts that stand side by side and share them); any other text comes alone, with 0."""
+    texts: list[Activations] = []
+    shared = 0
+    for each in inputs:
+        alike = _alike(texts[0].ids, each.ids, shared or len(texts[0])) if texts else 0
+        if alike >= SHARED:
+            texts.append(each)
+            shared = alike
+            continue
+        if texts:
+            yield shared, texts
+        texts, shared = [each], 0
+    if texts:
+        yield shared, texts
+
+
+def _alike(first: Sequence[int], second: Sequence[int], most: int) -> int:
+    """Return with how many equal tokens both begin, at most so many, and a token of each left over."""
+    most = min(most, len(first) - 1, len(second) - 1)
+    return next((place for place in range(most) if first[place] != second[place]), most)
+
+
+def _flat(shared: int, texts: Sequence[Activations]) -> Iterator[Tensor]:
+    """Yield the states in the order of the layout: what is shared with the first text's own part, then the others'."""
+    yield texts[0].states_TH
+    yield from (each.states_TH[shared:] for each in texts[1:])
+
+
+def _lengths(shared: int, texts: Sequence[Activations]) -> list[int]:
+    return [len(texts[0]), *(len(each) - shared for each in texts[1:])]
 
 
 def by_length(encoded: Sequence[Sequence[Any]], rows: int) -> list[list[int]]:
