@@ -23,9 +23,13 @@ _EMAIL = re.compile(
 )
 _SIGN = re.compile("@")
 _HIDDEN_SIGN = re.compile(r"@|(?<![A-Za-z])at(?![A-Za-z])|艾特|小老鼠", re.IGNORECASE)
-_USERINFO = re.compile(r"://[^\s/@]{1,128}:$")  # of an address that begins with a name and a password
+_USERINFO = re.compile(r"://[^\s/@]{0,128}:[^\s/@]{0,128}$")  # of an address that begins with a name and a password
 _ENDING = rf"[A-Za-z]{{2,10}}(?![{_WORD}])"
-_KNOWN_ENDING = rf"(?:com|org|net|edu|gov|io|ai|cn|uk|de|fr|jp|hk|tw|ca|ru|es|eu|au|br|in|ie)(?![{_WORD}])"
+_KNOWN_ENDING = (  # without those that are words of a sentence too (at, be, in, it, me, my, no, so, us ...)
+    r"(?:com|org|net|edu|gov|mil|info|biz|app|dev|shop|io|ai|co|cn|uk|de|fr|jp|hk|tw|ca|ru|es|eu|au|br|ie|cz|pl|nl|se|dk|fi|pt"
+    r"|gr|hu|ro|bg|hr|sk|si|lt|lv|ee|ch|kr|sg|nz|mx|ar|cl|pe|za|ng|ke|gh|eg|tr|il|ae|sa|pk|bd|lk|vn|th|ph|ua|kz|lu|mo|cc|tv)"
+    rf"(?![{_WORD}])"
+)
 _HIDDEN_EMAIL = re.compile(
     rf"(?<![{_WORD}._%+\-])(?:[A-Za-z][\w\-]{{0,30}}{_SAID_DOT}){{0,2}}[A-Za-z][{_WORD}._%+'\-]{{0,63}}(?:"
     rf"{_AT}{_LABEL}(?:{_DOT}{_LABEL}){{0,3}}{_DOT}{_ENDING}"
@@ -46,7 +50,9 @@ _CALL = (
     r"|\bcall(?:ed|ing)?\b|\bdial\w*|\bfax|whats?app|viber|\brang\b|\bring\b|\brufen?\b|appel|llam|chiam|\btext\b|\bsms\b"
     r"|nummer|num[ée]ro|hotline|landline|contact|reach(?:ed)?\b|answer(?:s|ed|ing)?\b|pick(?:s|ed)? up"
     r"|messages? (?:to|at)"
-    r"|registered|(?:my|his|her|our|their|your|shop|office|support|direct) (?:\w+ )?(?:number|line)|number is"
+    r"|registered|(?:my|his|her|our|their|your|shop|office|support|direct) (?:\w+ )?(?:number|line)|number is|number['\u2019]s"
+    r"|(?<!order )(?<!item )(?<!model )(?<!part )(?<!serial )(?<!invoice )(?<!case )(?<!ticket )"
+    r"(?<!tracking )number:"
     r"|номер|\bтел|電話|手機|携帯|电话|手机|手提|座机|热线|联系|致电|来电|拨打|请打|请拨|[打拨呼]|号码|短信|客服)"  # noqa: RUF001 -- Russian
 )
 _NO_ORDER = r"(?:(?!order|ticket|invoice|parcel|订单|单号|快递|编号)[^\d+\n。；])"
@@ -71,7 +77,7 @@ _PHONE = re.compile(rf"(?<![A-Za-z0-9_.\-/+#])(?:{'|'.join(_PHONES)}){_EXTENSION
 _NO_PHONE = re.compile(  # dates and times, amounts
     r"(?:0?[1-9]|[12]\d|3[01])[ .\-/](?:0?[1-9]|1[0-2])[ .\-/](?:19|20)?\d{2}"
     r"|0\d[ .\-/]\d{2}(?:[ .\-/]\d{2}){0,2}|0\.\d+"
-    r"|\([12]\d{3}\).*|(?:19|20)\d{2}[ .\-/]{1,3}\d{2,4}",
+    r"|0\d/\d{2}(?:\s\d+)?|\([12]\d{3}\).*|(?:19|20)\d{2}[ .\-/]{1,3}\d{2,4}",
     re.ASCII,
 )
 _GOODS = re.compile(
@@ -108,7 +114,7 @@ _APP = (
     r"|discord|twitter|facebook|tiktok|kakao(?:talk)?|threads))"
 )
 _MESSENGER = re.compile(
-    rf"{_APP}\s?(?:号码|号|id|handle|name|user(?:name)?)?\s?(?:[:：是为]|is)\s?(@?[A-Za-z][\w.\-]{{4,31}})",
+    rf"{_APP}\s?(?:号码|号|id|handle|name|user(?:name)?)?\s?(?:[:：是为]|is|(?=\s@))\s?(@?[A-Za-z][\w.\-]{{4,31}})",
     re.IGNORECASE,
 )
 _NO_WORD = re.compile(r"@|[\d_]|\w\.\w")

@@ -80,14 +80,14 @@ _WORDS = (
     r"|identi(?:ty|fication) (?:card|document|number|no|code)|(?:his|her|my|their|\w+s) identity|pi[eè]ce d'identité"
     r"|id[ \-]?(?:card|number|no|nr|code|#)|citizen(?:ship)? (?:id|number|card)|personal (?:id|number|code)"
     r"|tax(?:payer)?[ \-]?(?:id\w*|number|no|code|file|ref\w*)|insurance (?:number|no)|voter (?:id|card)"
-    r"|health (?:card|number|insurance)|nhs|medicare|driver'?s? licen[cs]e|driving licen[cs]e"
+    r"|health (?:card|number|insurance)|nhs|medicare|driver'?s? licen[cs]e|driving licen[cs]e|licen[cs]e (?:number|no)"
     # what they are called at home
     r"|steuer-?(?:id\w*|nummer)|\w*ausweis\w*|sozialversicherung\w*|svnr|ahv|avs|s[ée]cu(?:rité sociale)?|insee"
     r"|codice fiscale|carta d'identità|dni|cpf|curp|c[ée]dula|cui[lt]|aadh?aa?r|cnic|ktp|pesel|bsn|burgerservice\w*"
     r"|sofinummer|rijksregister\w*|insz|personnummer|samordning\w*|f[øo]dselsnummer|cpr|henkil[öo]tunnus|hetu|kennitala"
     r"|isikukood|asmens kodas|personas kods|rodn[éeá]\w*|rč|egn|jmbg|emšo|amka|tckn?|kimlik|nric|hkid|mykad"
 )
-_CAPITALS = "SIN|NIR|CF|NIE|NIF|RG|RFC|RUT|RUN|PAN|NIK|NISS|CNP|OIB|PPS|TFN|IRD"
+_CAPITALS = "DL|SIN|NIR|CF|NIE|NIF|RG|RFC|RUT|RUN|PAN|NIK|NISS|CNP|OIB|PPS|TFN|IRD"
 """Abbreviations that are words of everyday in small letters."""
 _OTHER_SCRIPTS = (
     "егн|инн|снилс|αμκα|주민|マイナンバー|個人番号"  # Bulgarian, Russian, Greek, Korean, Japanese

@@ -43,7 +43,9 @@ _PREFIXED = re.compile(
     r"(?<![A-Za-z0-9_\-/.])[A-Za-z]{2,12}(?:[_\-][A-Za-z0-9]{1,8}){0,2}[_\-](?=[A-Za-z_\-]{0,40}\d)(?=[0-9_\-]{0,20}[A-Za-z])"
     r"([A-Za-z0-9]{20,200}|[A-Za-z0-9_\-]{32,200})(?![A-Za-z0-9_])"
 )
-_RANDOM = re.compile(r"(?<![A-Za-z0-9_\-+/=.@])[A-Za-z0-9+/_\-]{24,512}={0,2}(?![A-Za-z0-9_\-+/=@])")
+_RANDOM = re.compile(
+    r"(?<![A-Za-z0-9_\-+/=.@])[A-Za-z0-9][A-Za-z0-9+/_.\-]{22,512}[A-Za-z0-9+/_\-]={0,2}(?![A-Za-z0-9_\-+/=@])"
+)
 _HEXADECIMAL = re.compile(r"(?<![A-Za-z0-9_\-])[0-9a-fA-F]{24,128}(?![A-Za-z0-9_\-])")
 _OF_KEYS = re.compile(
     r"key|token|secret|auth|password|credential|\bsid\b|api|access|appid|密钥|秘钥|令牌|口令|密码|签名|凭证",
@@ -55,7 +57,7 @@ _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s:,\-]{0,10000}?"
     r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY-----|$)"
 )
-_USERINFO = re.compile(r"(?<=://)[^\s/@:]{1,128}:[^\s/@]{1,256}(?=@)")
+_USERINFO = re.compile(r"(?<=://)[^\s/@:]{0,128}:[^\s/@]{1,256}(?=@)")
 _BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/\-]{16,4000}=*)", re.IGNORECASE)
 
 _NAMES = (
@@ -148,6 +150,7 @@ def _looks_random(value: str, *, short: bool) -> bool:
     kinds = [any(map(kind, inner)) for kind in (str.isdigit, str.islower, str.isupper, _is_mark)]
     return (
         (short and inner.isdigit() and 4 <= len(inner) <= 12)
+        or (short and len(inner) >= 6 and sum(map(str.isdigit, inner)) >= 2 and (kinds[1] or kinds[2]))
         or (kinds[0] and sum(kinds) >= 3 and len(inner) >= 6)
         or (len(inner) >= 16 and _mixes(inner, capitals=0))
     )

@@ -86,7 +86,10 @@ def _cards(found: str, named: bool) -> Iterator[tuple[int, int]]:
     ends = [n for n in range(1, len(places) + 1) if n == len(places) or places[n] != places[n - 1] + 1]
     done = 0
     for first in (0, *ends[:-1]):
-        for last in reversed([end for end in ends if first >= done and 12 <= end - first <= 19]):
+        fewest = 14 if first else 12  # behind other digits, only what is long; never the decimals of a number
+        if first < done or (first and found[places[first] - 1] == "."):
+            continue
+        for last in reversed([end for end in ends if fewest <= end - first <= 19]):
             number = digits[first:last]
             if checksums.card(number) or (named and checksums.luhn(number)):
                 yield places[first], places[last - 1] + 1
