@@ -82,6 +82,40 @@ def test_it_goes_on_from_a_stop_as_if_there_had_been_none(method, tiny_folder, p
         assert torch.equal(tensor, weights(cut, found)[key]), key
 
 
+def test_the_mean_of_the_last_looks_is_looked_at_and_kept_where_it_does_best(tiny_folder, pairs, tmp_path):
+    """Adapter and head alike."""
+    out, method = tmp_path / "run", "reward"
+    sets = ["look.average=2", "optimiser.learning_rate=0.01"]
+    report = go(method, tiny_folder, out, data=str(pairs), sets=sets)
+    assert [(look["step"], look["averaged"]) for look in report["looks"]] == [(0, 0), (2, 0), (4, 0), (4, 2)]
+    numbers = json.loads((out / "state" / "state-000004" / "state.json").read_text())
+    first, second, mean = (weights(out, look) for look in numbers["looks"][1:])
+    assert all(torch.allclose(mean[name], (first[name] + second[name]) / 2, atol=1e-7) for name in mean)
+    values = [look["value"] for look in report["looks"]]
+    assert report["checkpoint"] == numbers["looks"][values.index(min(values))]["checkpoint"]
+    assert go(method, tiny_folder, out, data=str(pairs), sets=sets, resume=True)["looks"] == report["looks"]
+
+
+def test_no_mean_is_taken_where_nothing_could_tell_whether_it_is_better(tiny_folder, pairs, tmp_path):
+    report = go("dpo", tiny_folder, tmp_path / "run", data=str(pairs), sets=["look.average=2", "look.share=0"])
+    assert [look["averaged"] for look in report["looks"]] == [0, 0, 0]
+    with pytest.raises(InputError, match=r"look.average: 2 .*AdaLoRA"):
+        go("dpo", tiny_folder, tmp_path / "other", sets=["look.average=2", "adapter.kind=adalora", "adapter.target_rank=2"])
+
+
+def test_memory_is_tried_before_the_first_step(tiny_folder, pairs, tmp_path, monkeypatch):
+    """By the heaviest slice of what is learned: nothing is written of a training that could not be (trap T40)."""
+    seen = []
+    monkeypatch.setattr("burnish.training.course.rehearse", lambda network, rows, needs, apart: seen.extend(rows))
+    monkeypatch.setattr(train._Run, "_advance", lambda run: pytest.fail("a step came first") if not seen else {})
+    monkeypatch.setattr(train._Run, "_look", lambda run: seen.append("look"))
+    monkeypatch.setattr(train._Run, "_report", lambda run, seconds: (run.path / train.REPORT).write_text("{}"))
+    monkeypatch.setattr(train._Run, "_is_over", lambda run: run._advance() == {})
+    go("dpo", tiny_folder, tmp_path / "run", data=str(pairs), sets=["walk.rows_per_slice=2"])
+    assert len(seen[:-1]) == 2
+    assert {row.prompt.text for row in seen[:-1]} <= {f"Say {n}." for n in range(10, 24)}
+
+
 def test_a_stop_file_saves_and_says_how_to_go_on(tiny_folder, pairs, tmp_path):
     out = tmp_path / "run"
     out.mkdir()

@@ -12,8 +12,8 @@ from burnish.judges.asking.backends import sampler_of
 from burnish.judges.asking.remembered import Remembered
 from burnish.judges.comparison import Comparison
 from burnish.loop import ready
-from burnish.models.headed import HEADS_FILE, HeadedPolicy
-from burnish.models.policy import Policy
+from burnish.loop.headed_folder import headed_in
+from burnish.models.headed import HEADS_FILE
 from burnish.models.reward_model import RewardModel
 from burnish.records import Judge, Reward
 from burnish.rewards.judged import mask_of
@@ -44,13 +44,6 @@ def judge_of(model: str) -> Judge:
 
 
 def _headed(folder: Path, dtype: str) -> Reward:
-    from safetensors.torch import load_file
-
     lineage = json.loads((folder / "burnish.json").read_text("utf-8"))
     base = ready.base_of(folder)
-    policy = Policy.load(base, name=str(lineage.get("parent", base.name)), dtype=dtype)
-    policy.load_tuned(folder)
-    heads = load_file(folder / HEADS_FILE)
-    network = HeadedPolicy(policy, heads={"reward": int(heads["reward.weight"].shape[0])}, speaks=False)
-    network.load_heads(folder)
-    return network
+    return headed_in(folder, base, name=str(lineage.get("parent", base.name)), dtype=dtype)

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import Tensor
+
 from burnish import __version__, files, memory, methods, progress
 from burnish.config import parse_toml
 from burnish.errors import InputError
@@ -21,9 +23,11 @@ from burnish.judges.asking.backends import sampler_of
 from burnish.loop import material as materials
 from burnish.loop import ready, savepoint
 from burnish.loop.folder import RunFolder
+from burnish.loop.headed_folder import headed_in
 from burnish.loop.log import TrainingLog
 from burnish.loop.rewards_by_name import judge_of, reward_of
 from burnish.loop.train_settings import Settings, finite
+from burnish.models.averaging import in_place_of, mean_of
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
 from burnish.plain import snapshot_hash, to_plain
@@ -61,6 +65,8 @@ class Look:
     checkpoint: str
     loss: float
     """Held-out loss; of what is drawn fresh, the negative mean reward."""
+    averaged: int = 0
+    """Looks whose weights' mean these weights are; 0: the weights of the step itself."""
 
 
 def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict[str, Any]:
@@ -128,6 +134,7 @@ class _Run:
                 if step == steps or (self.settings.run.look.every and step % self.settings.run.look.every == 0):
                     self._look()
                 self._save_or_stop(step % self.settings.run.save_every == 0, began)
+        self._look_at_average()
         self._save(began)
         self._report(time.monotonic() - began)
 
@@ -213,13 +220,37 @@ class _Run:
     def _look(self) -> None:
         memory.give_back()
         with self.course.steps.averaged():
-            loss = self.held.loss(self.course)
-            name = _fingerprint(self._network_of_course)
-            self._publish(self._network_of_course, name)
-        self.looks.append(Look(self.course.step, name, loss))
+            self._note(f"step {self.course.step}")
+
+    def _look_at_average(self) -> None:
+        """Look at the mean of the last looks' weights, where it is asked for and something is held out to judge it."""
+        count = self.settings.run.look.average
+        some = [look for look in self.looks if not look.averaged][-count:]
+        if count < 2 or len(some) < 2 or self.looks[-1].averaged:
+            return
+        if not math.isfinite(some[-1].loss):
+            progress.say("look.average: nothing is held out that could tell whether a mean is better; none is taken")
+            return
+        network = self._network_of_course
+        mean = mean_of([self._weights_of(look) for look in some])
+        with in_place_of(network.parameters(), mean):
+            self._note(f"mean of the last {len(some)} looks", averaged=len(some))
+
+    def _weights_of(self, look: Look) -> dict[str, Tensor]:
+        run, folder = self.settings.run, self.path / "checkpoints" / look.checkpoint
+        base = ready.model_folder(run.model, self.path / "model")
+        network = headed_in(folder, base, name=run.model, dtype=run.dtype)
+        return {name: parameter.detach() for name, parameter in network.parameters().items()}
+
+    def _note(self, what: str, *, averaged: int = 0) -> None:
+        """Look at the network as it is, and publish it."""
+        loss = self.held.loss(self.course)
+        name = _fingerprint(self._network_of_course)
+        self._publish(self._network_of_course, name)
+        self.looks.append(Look(self.course.step, name, loss, averaged))
         if math.isfinite(loss):
-            what = "held-out reward" if self.needs.fresh else "held-out loss"
-            progress.say(f"step {self.course.step}: {what} {-loss if self.needs.fresh else loss:.4f}")
+            of = "held-out reward" if self.needs.fresh else "held-out loss"
+            progress.say(f"{what}: {of} {-loss if self.needs.fresh else loss:.4f}")
 
     def _is_over(self) -> bool:
         """Return whether nothing got better for `patience` looks."""
@@ -276,7 +307,7 @@ class _Run:
         if "policy" in tensors:
             self._policy.load_state(tensors["policy"])
         self.looks = [
-            Look(e["step"], e["checkpoint"], math.nan if e["loss"] is None else e["loss"]) for e in numbers["looks"]
+            Look(**{**each, "loss": math.nan if each["loss"] is None else each["loss"]}) for each in numbers["looks"]
         ]
         if self.partner:
             self.partner.load_state(tensors["partner"], numbers["partner"])
@@ -289,12 +320,15 @@ class _Run:
             "schema": 1, "method": run.method, "model": run.model, "seed": run.seed, "steps": self.course.step,
             "best_step": best.step, "checkpoint": best.checkpoint, "seconds": {"total": seconds},
             "measure": "held-out reward, higher is better" if self.needs.fresh else "held-out loss, lower is better",
-            "looks": [{"step": each.step, "value": finite(sign * each.loss)} for each in self.looks],
+            "looks": [
+                {"step": each.step, "value": finite(sign * each.loss), "averaged": each.averaged} for each in self.looks
+            ],
             "held_out": len(self.held.prompts) or len(self.held.examples),
             "learned_from": {"examples": len(self.course.examples), "prompts": len(self.course.material.prompts)},
         }  # fmt: skip
         files.write_atomic(self.path / REPORT, json.dumps(said, indent=1))
-        progress.say(f"best at step {best.step}: {self.path / 'checkpoints' / best.checkpoint}")
+        where = f"the mean of {best.averaged} looks is best" if best.averaged else f"best at step {best.step}"
+        progress.say(f"{where}: {self.path / 'checkpoints' / best.checkpoint}")
 
 
 @dataclass(frozen=True)

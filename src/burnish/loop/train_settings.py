@@ -29,9 +29,11 @@ class LookSettings:
     """Examples or prompts looked at, at most."""
     patience: int = 3
     """Looks without anything better after which training stops early; 0 goes on to the end."""
+    average: int = 0
+    """Last looks whose weights' mean is looked at when training ends, and saved where it does best; 0 tries none."""
 
     def __post_init__(self) -> None:
-        for name in ("every", "patience"):
+        for name in ("every", "patience", "average"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name}: {getattr(self, name)} is negative. Use 0 for never.")
         if self.most < 1:
@@ -67,6 +69,11 @@ class TrainSettings:
         for name in ("max_tokens", "save_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up.")
+        if self.look.average and self.adapter.kind == "adalora":
+            raise InputError(
+                f"look.average: {self.look.average} asks for a mean of checkpoints, and AdaLoRA's have other ranks each. "
+                "Use 0, or another adapter.kind."
+            )
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ every > 1 rollouts are made after every so many tokens, and the tokens before th
 with more noise, and so many times cheaper. The price: rollouts * tokens / every completions for each one learned from.
 
 Use it to compare with: on text it is beaten by maximum likelihood with a lower temperature (Caccia et al. 2018, arXiv
-1811.02549). It fails as all adversarial training of text does: the generator says the few things that fool (watch
-`entropy`), and against a perfect discriminator D is 0 everywhere and nothing is learned (watch `taken_for_real`). Start
-from a model that has learned the text by likelihood.
+1811.02549); where the true generator is known it moves along likelihood's curve, not below it (`benchmarks/seqgan.py`).
+It fails as all adversarial training of text does: the generator says the few things that fool (watch `entropy`), and
+against a perfect discriminator D is 0 everywhere and nothing is learned (watch `taken_for_real`). Start from a model
+that has learned the text by likelihood.
 """
 
 from __future__ import annotations

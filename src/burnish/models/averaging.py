@@ -2,6 +2,7 @@
 
     Average           exponential moving average of the trained parameters    Polyak & Juditsky 1992
     mean_of           weighted mean of checkpoints of one model                model soups, arXiv 2203.05482
+    in_place_of       either of them, for as long as it is looked at
 
 The mean of LoRA's matrices is not the mean of their products: checkpoints of one run are near enough for it, those of
 different seeds are not; merge the adapters first and take the mean of the models.
@@ -54,15 +55,11 @@ class Average:
     def swapped(self) -> Iterator[None]:
         """Inside, the parameters are their averages: to look at, to save. Afterwards they are what they were, to the
         bit; nothing that was done to them inside is kept."""
-        trained = {name: parameter.data for name, parameter in self.parameters.items()}
-        for name, parameter in self.parameters.items():
-            parameter.data = self.averages[name].to(parameter.dtype, copy=True)
         self.inside = True
         try:
-            yield
+            with in_place_of(self.parameters, self.averages):
+                yield
         finally:
-            for name, parameter in self.parameters.items():
-                parameter.data = trained[name]
             self.inside = False
 
     def state(self) -> dict[str, Tensor]:
@@ -78,6 +75,22 @@ class Average:
             raise InputError(f"average: what was saved does not fit these parameters ({other.lstrip('#')} differs).")
         self.averages = {name: saved[f"#{name}"].to(each.dtype, copy=True) for name, each in self.averages.items()}
         self.count = int(saved[COUNT])
+
+
+@contextlib.contextmanager
+def in_place_of(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, each parameter is a copy of its value; afterwards it is what it was, to the bit.
+
+    Parameters point at other tensors meanwhile, so a graph that holds them is still good afterwards.
+    """
+    trained = {name: parameter.data for name, parameter in parameters.items()}
+    for name, parameter in parameters.items():
+        parameter.data = values[name].to(parameter.dtype, copy=True)
+    try:
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.data = trained[name]
 
 
 def _wide(parameter: Tensor) -> Tensor:
