@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi import FastAPI
@@ -11,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from burnish.store import Store
 from burnish.store.accounts import Account
-from burnish.studio import passwords
+from burnish.studio import attempts, passwords
 from burnish.studio.context import now_ms
 
 HOUR_MS = 3_600_000
@@ -105,3 +107,147 @@ def test_language_and_colours_are_remembered(client_as: Callable[..., TestClient
     page = client.get("/sign-in").text
     assert 'lang="zh" data-theme="dark"' in page
     assert client.post("/appearance", data={**form, "theme": "pink"}).status_code == 403  # no longer their own mark
+
+
+# -------------------------------------------------------------------------------------------------------- brute force
+
+
+def mark_of(client: TestClient) -> None:
+    client.headers["X-CSRF"] = csrf_on(client)
+
+
+def test_ten_wrong_passwords_close_the_account_for_a_while_even_to_the_right_one(
+    app: FastAPI, ana: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time_ms = now_ms()
+    monkeypatch.setattr(attempts, "now_ms", lambda: time_ms)
+    clients = [TestClient(app, client=(f"10.0.0.{number}", 1), follow_redirects=False) for number in range(12)]
+    for client in clients:
+        mark_of(client)
+    tries = [client.post("/sign-in", data={"name": "ana", "password": "guess"}) for client in clients[:10]]
+    assert {each.status_code for each in tries} == {401}
+    locked = clients[10].post("/sign-in", data={"name": " ANA", "password": PASSWORD})
+    assert locked.status_code == 429
+    assert 0 < int(locked.headers["retry-after"]) <= 15 * 60
+    assert clients[10].post("/sign-in", data={"name": "bob", "password": PASSWORD}).status_code == 401
+    time_ms += 15 * 60_000
+    assert clients[11].post("/sign-in", data={"name": "ana", "password": PASSWORD}).status_code == 303
+
+
+def test_ten_wrong_names_from_one_address_close_it_and_a_neighbour_in_ipv6_is_the_same_address(
+    app: FastAPI, ana: Account
+) -> None:
+    tries = []
+    for number in range(11):
+        client = TestClient(app, client=(f"2001:db8::{number:x}", 1), follow_redirects=False)
+        mark_of(client)
+        tries.append(client.post("/sign-in", data={"name": f"name{number}", "password": "guess"}).status_code)
+    assert tries == [401] * 10 + [429]
+    elsewhere = TestClient(app, client=("2001:db8:0:1::1", 1), follow_redirects=False)
+    assert sign_in(elsewhere).status_code == 303
+
+
+def test_many_guesses_at_once_are_not_more_guesses(app: FastAPI, ana: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr(passwords, "matches", lambda password, stored: bool(looked_at.append(password)))
+    client = TestClient(app, follow_redirects=False)
+    mark_of(client)
+
+    def guess(number: int) -> int:
+        return client.post("/sign-in", data={"name": "ana", "password": f"guess {number}"}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(guess, range(40)))
+    assert (len(looked_at), statuses.count(401), statuses.count(429)) == (10, 10, 30)
+
+
+def test_right_passwords_do_not_count(stranger: TestClient, ana: Account) -> None:
+    for _ in range(15):
+        stranger.cookies.clear()
+        assert sign_in(stranger).status_code == 303
+
+
+def test_a_name_that_is_nobodys_costs_as_much_as_one_that_is(
+    stranger: TestClient, store: Store, ana: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also an account without a password, and a closed one: one hash each, at the same cost."""
+    store.accounts.add("invited", "annotator", now_ms=now_ms())
+    closed = store.accounts.add("closed", "annotator", password=passwords.hashed(PASSWORD), now_ms=now_ms())
+    store.accounts.set_closed(closed.number, True, now_ms=now_ms())
+    costs: list[tuple[int, int, int]] = []
+    scrypt = hashlib.scrypt
+
+    def counted(password: bytes, *, n: int, r: int, p: int, **more: int) -> bytes:
+        costs.append((n, r, p))
+        return scrypt(password, n=n, r=r, p=p, **more)
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    for name in ("ana", "nobody", "invited", "closed"):
+        assert sign_in(stranger, name, "not this one").status_code == 401
+    assert sign_in(stranger, "closed", PASSWORD).status_code == 401
+    assert (len(costs), len(set(costs))) == (5, 1)
+
+
+# ------------------------------------------------------------------------------------------------------------ sessions
+
+
+def test_a_key_that_was_planted_is_never_taken_over(stranger: TestClient, store: Store, ana: Account) -> None:
+    stranger.cookies.set("burnish_session", "planted", domain="testserver.local")
+    assert sign_in(stranger).status_code == 303
+    key = stranger.cookies.get("burnish_session", domain="testserver.local")
+    assert key != "planted"
+    assert store.sessions.account("planted", now_ms=now_ms(), idle_ms=HOUR_MS) is None
+    again = sign_in_again(stranger)
+    assert again != key
+    assert store.sessions.account(key or "", now_ms=now_ms(), idle_ms=HOUR_MS) is None  # it was replaced
+
+
+def sign_in_again(client: TestClient) -> str | None:
+    mark = re.search(r'name="csrf" content="([0-9a-f]{64})"', client.get("/me").text)
+    assert mark
+    client.post("/sign-in", data={"csrf": mark.group(1), "name": "ana", "password": PASSWORD})
+    return client.cookies.get("burnish_session", domain="testserver.local")
+
+
+@pytest.mark.parametrize("change", ["sign out", "role", "password", "closed", "deleted", "reset link"])
+def test_an_old_key_is_refused_on_the_next_request(
+    client_as: Callable[..., TestClient], store: Store, ana: Account, change: str
+) -> None:
+    store.accounts.add("otto", "owner", password=passwords.hashed(PASSWORD), now_ms=now_ms())
+    client = client_as("ana", role="owner")
+    assert client.get("/me").status_code == 200
+    accounts = store.accounts
+    if change == "sign out":
+        client_copy = client_as("ana", role="owner")
+        client_copy.cookies.set("burnish_session", client.cookies["burnish_session"])
+        client_copy.headers["X-CSRF"] = client.headers["X-CSRF"]
+        client_copy.post("/sign-out")
+    elif change == "role":
+        accounts.set_role(ana.number, "annotator", now_ms=now_ms())
+    elif change == "password":
+        accounts.set_password(ana.number, passwords.hashed("another one here"), now_ms=now_ms())
+    elif change == "closed":
+        accounts.set_closed(ana.number, True, now_ms=now_ms())
+    elif change == "deleted":
+        accounts.delete(ana.number, now_ms=now_ms())
+    else:
+        key = accounts.invite("owner", account=ana.number, now_ms=now_ms(), lasts_ms=HOUR_MS)
+        accounts.accept(key, "", passwords.hashed("another one here"), now_ms=now_ms())
+    assert client.get("/me").status_code == 401
+
+
+def test_a_session_ends_when_it_is_not_used_and_after_a_week_however_much_it_is(store: Store, ana: Account) -> None:
+    key = store.sessions.start(ana.number, now_ms=0)
+    assert store.sessions.account(key, now_ms=HOUR_MS - 1, idle_ms=HOUR_MS)
+    assert store.sessions.account(key, now_ms=3 * HOUR_MS, idle_ms=HOUR_MS) is None
+    key = store.sessions.start(ana.number, now_ms=0)
+    for day in range(1, 7):
+        assert store.sessions.account(key, now_ms=day * 24 * HOUR_MS, idle_ms=25 * HOUR_MS)
+    assert store.sessions.account(key, now_ms=7 * 24 * HOUR_MS, idle_ms=25 * HOUR_MS) is None
+
+
+def test_two_different_session_cookies_are_none(client_as: Callable[..., TestClient], ana: Account) -> None:
+    client = client_as("ana", role="owner")
+    key = client.cookies.pop("burnish_session")
+    for cookies, status in ((f"burnish_session={key}", 200), (f"burnish_session={key}; burnish_session=planted", 401)):
+        assert client.get("/me", headers={"Cookie": cookies}).status_code == status
