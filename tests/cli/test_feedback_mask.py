@@ -4,6 +4,7 @@ import pytest
 
 from burnish.cli.main import main
 from burnish.store import open_store
+from burnish.store.judge_cache import JudgeCache
 
 ROW = {"prompt": "Mail jane@example.com", "completion": "Call 212-555-0147.", "rating": 4, "scale": [1, 5]}
 
@@ -59,11 +60,17 @@ def test_a_person_is_found_by_their_name_though_it_was_masked(run, here):
     assert (status, out.splitlines()[0]) == (0, "1 record erased; a tombstone stays for each.")
 
 
-def test_deleting_reminds_of_what_judges_may_have_quoted(run, here):
-    run("import", "rows.jsonl")
-    (here / "burnish-judges.db").touch()
+def test_deleting_reaches_what_judges_answered_about_the_words(run, here):
+    theirs, others = "Ask Ana, 212-555-0147. She mends lamps on Mondays.", "Somebody else asked about a toaster."
+    (here / "written.jsonl").write_text(json.dumps({**ROW, "author": "ana@example.org", "correction": theirs}) + "\n")
+    run("import", "written.jsonl")
+    with JudgeCache("burnish-judges.db") as cache:
+        cache.put({"a": '"Mondays it is"', "b": '"toast"'}, {"a": [f"Judge:\n{theirs}\nThanks."], "b": [others]})
     out = run("delete", "--author", "ana@example.org", "--yes")[1]
-    assert "burnish-judges.db may quote their words" in out
+    assert "1 answer of judges about their words left burnish-judges.db." in out
+    with JudgeCache("burnish-judges.db") as cache:
+        assert cache.get(["a", "b"]) == {"b": '"toast"'}
+    assert b"Mondays" not in (here / "burnish-judges.db").read_bytes()
 
 
 def test_a_store_is_masked_into_another(run, here):

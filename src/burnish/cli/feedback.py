@@ -116,6 +116,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete.add_argument("--author-kind", choices=("human", "ai", "rule"), default="human", help="default: human")
     delete.add_argument("--yes", action="store_true", help="do not ask first")
     delete.add_argument("--key-file", metavar="FILE", help="find an author whose name `import --mask` masked")
+    cache = feedback_judge.DEFAULT_CACHE
+    delete.add_argument(
+        "--cache", default=cache, metavar="FILE", help=f"judges' answers that forget with it (default {cache})"
+    )
     _output(delete)
 
 
@@ -249,12 +253,27 @@ def _delete(args: argparse.Namespace) -> int:
             else:
                 erased = store.erase(args.id)
             bar.advance(erased.records)
+    answers = _forget_answers(args.cache, erased)
     if args.json:
         lineage = {"snapshots": list(erased.snapshots), "checkpoints": list(erased.checkpoints)}
-        _print_json({"tombstones": erased.records, **lineage, "purged": erased.purged, "texts_kept": erased.texts_kept})
+        told = {"purged": erased.purged, "texts_kept": erased.texts_kept, "judge_answers": answers}
+        _print_json({"tombstones": erased.records, **lineage, **told})
     else:
         _print_erasure(erased)
+        if answers:
+            print(f"{counted(answers, 'answer')} of judges about their words left {args.cache}.")
     return 0
+
+
+def _forget_answers(cache: str, erased: Erasure) -> int:
+    """Delete from the judges' cache what was answered about erased words, as they were and as a judge saw them."""
+    from burnish.feedback.masking import Masker
+    from burnish.store.judge_cache import forget
+
+    if not os.path.exists(cache):
+        return 0
+    masker = Masker(bytes(32))  # the placeholders differ from the judge's; what stands between them is the same
+    return forget(cache, [*erased.words, *(masker.text(each) for each in erased.words)])
 
 
 def _whom(store: Store, author: str, author_kind: str) -> str:
@@ -298,8 +317,6 @@ def _print_erasure(erased: Erasure) -> None:
             print(f"  {each}")
     if erased.checkpoints:
         print("Weights cannot forget: train these checkpoints again from what is left.")
-    if os.path.exists(feedback_judge.DEFAULT_CACHE):
-        print(f"{feedback_judge.DEFAULT_CACHE} may quote their words: delete it too.")
     if not erased.purged:
         print("Another process still reads an older state; the file's bytes go when the store is next opened.")
 

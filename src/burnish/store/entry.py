@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from burnish.errors import InputError
@@ -65,6 +65,9 @@ class Erasure:
     when the store is next opened or erased from."""
     texts_kept: int = 0
     """Completions that read as a text of theirs and stay, because what somebody else said speaks of them."""
+    words: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """What was erased, for caches beside the store to forget it too (`burnish.store.judge_cache`): never kept, shown or
+    compared."""
 
 
 @dataclass(frozen=True, slots=True)

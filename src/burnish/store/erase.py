@@ -51,6 +51,8 @@ class _Record:
     shown: frozenset[str]
     texts: frozenset[str]
     """The texts in it that its author wrote: corrections, or ids of completions that hold them."""
+    words: tuple[str, ...]
+    """All that it said."""
 
     def wrote(self, completion_id: str, completion_text: str) -> bool:
         """Return whether a completion is this author's own: it stands in the value and was not shown to them."""
@@ -142,18 +144,31 @@ def _erase(database: Database, choose: Callable[[Connection], list[str]]) -> Era
             _note_purge(connection)
     if not own.records:
         return Erasure(0)
-    return Erasure(len(own.records), hashes, models, purge(database), len(own.kept))
+    said = tuple(dict.fromkeys(each for record in own.records for each in record.words))
+    return Erasure(len(own.records), hashes, models, purge(database), len(own.kept), said)
 
 
 def _records(connection: Connection, names: Iterable[str]) -> Iterator[_Record]:
     query = (
-        select(feedback.c.seq, feedback.c.id, prompts.c.id, feedback.c.completion_ids, words.c.value)
+        select(feedback.c.seq, feedback.c.id, prompts.c.id, feedback.c.completion_ids, words.c.value, words.c.comment)
         .join_from(feedback, prompts)
         .join(words, words.c.seq == feedback.c.seq)
     )
     for some in chunks(names, MOST_IDS):
-        for seq, name, prompt_id, shown, value in connection.execute(query.where(feedback.c.id.in_(some))):
-            yield _Record(seq, name, prompt_id, frozenset(json.loads(shown)), frozenset(_texts_in(json.loads(value))))
+        for seq, name, prompt_id, shown, body, comment in connection.execute(query.where(feedback.c.id.in_(some))):
+            value = json.loads(body)
+            said = tuple(each for each in (comment, *_strings_in(value)) if each.strip())
+            yield _Record(seq, name, prompt_id, frozenset(json.loads(shown)), frozenset(_texts_in(value)), said)
+
+
+def _strings_in(value: object) -> Iterator[str]:
+    """Yield every text of a JSON value, but for the names of its fields."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for each in value.values() for text in _strings_in(each))
+    elif isinstance(value, list):
+        yield from (text for each in value for text in _strings_in(each))
 
 
 def _texts_in(value: Mapping[str, Any]) -> Iterator[str]:
@@ -304,7 +319,7 @@ def purge_if_pending(database: Database) -> None:
 def purge(database: Database) -> bool:
     """Remove erased bytes from the files and return whether that worked; False while others read an older state."""
     try:
-        done = _purge_sqlite(database) if database.is_sqlite else _purge_postgres(database)
+        done = purge_sqlite(database) if database.is_sqlite else _purge_postgres(database)
         if done:
             with database.writing() as connection:
                 connection.execute(delete(state).where(state.c.key == PURGE_PENDING))
@@ -313,7 +328,7 @@ def purge(database: Database) -> bool:
     return done
 
 
-def _purge_sqlite(database: Database) -> bool:
+def purge_sqlite(database: Database) -> bool:
     """Rewrite the file, because b-tree balancing leaves copies in the gaps of pages, and empty the write-ahead log."""
     with database.writers.connect() as connection, database.explaining():
         driver: Any = connection.connection.dbapi_connection

@@ -18,7 +18,9 @@ class Dict(dict):
     def get(self, keys):
         return {key: self[key] for key in keys if key in self}
 
-    put = dict.update
+    def put(self, answers, asked):
+        assert set(answers) <= set(asked)
+        self.update(answers)
 
 
 def test_an_unreadable_reply_is_told_once_with_the_reason_and_may_be_mended(asker):

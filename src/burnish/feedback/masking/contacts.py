@@ -50,7 +50,8 @@ _CALL = (
     r"|\bcall(?:ed|ing)?\b|\bdial\w*|\bfax|whats?app|viber|\brang\b|\bring\b|\brufen?\b|appel|llam|chiam|\btext\b|\bsms\b"
     r"|nummer|num[ée]ro|hotline|landline|contact|reach(?:ed)?\b|answer(?:s|ed|ing)?\b|pick(?:s|ed)? up"
     r"|messages? (?:to|at)"
-    r"|registered|(?:my|his|her|our|their|your|shop|office|support|direct) (?:\w+ )?(?:number|line)|number is|number['\u2019]s"
+    r"|registered|(?:my|his|her|our|their|your|shop|office|support|direct) (?:\w+ )?(?:number|line)|number is"
+    r"|number['\u2019]s"
     r"|(?<!order )(?<!item )(?<!model )(?<!part )(?<!serial )(?<!invoice )(?<!case )(?<!ticket )"
     r"(?<!tracking )number:"
     r"|номер|\bтел|電話|手機|携帯|电话|手机|手提|座机|热线|联系|致电|来电|拨打|请打|请拨|[打拨呼]|号码|短信|客服)"  # noqa: RUF001 -- Russian

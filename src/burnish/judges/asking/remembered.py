@@ -24,7 +24,8 @@ class Memory(Protocol):
     """Keeps answers by key (`burnish.store.judge_cache.JudgeCache`, or a dict in a test)."""
 
     def get(self, keys: Collection[str]) -> Mapping[str, str]: ...
-    def put(self, answers: Mapping[str, str]) -> None: ...
+    def put(self, answers: Mapping[str, str], asked: Mapping[str, Sequence[str]]) -> None:
+        """Keep answers. `asked`: the texts of each question, by which an answer is found again to be forgotten."""
 
 
 @dataclass
@@ -98,13 +99,18 @@ class Remembered:
         if missing:
             found = dict(zip(missing, ask(list(missing.values())), strict=True))
             written = {key: text for key, answer in found.items() if (text := write(answer)) is not None}
-            self.memory.put(written)
+            self.memory.put(written, {key: _texts(missing[key]) for key in written})
             known.update(found)
         return [known[key] for key in keys]
 
 
 def _messages(prompt: Prompt) -> list[list[str]]:
     return [[message.role, message.content] for message in prompt.messages]
+
+
+def _texts(prompt: Prompt) -> list[str]:
+    """What was said to the model, but for our standing instruction."""
+    return [message.content for message in prompt.messages if message.role != "system"]
 
 
 def _unrecorded() -> Failure:
