@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeAlias
 
 from burnish.feedback import kinds, similar
 from burnish.feedback.answers import DECIDES, Answer, answers_of, newest
@@ -20,6 +20,11 @@ from burnish.feedback.overview import can_agree
 from burnish.maths.intervals import wilson
 from burnish.records import Completion, Interval, Prompt, content_id
 from burnish.store import Entry
+
+Texts: TypeAlias = tuple[str, str, tuple[str, ...]]
+"""Kind, aspect, ids of the completions in a fixed order."""
+Asked: TypeAlias = tuple[str, Texts]
+"""A question's name in its study, and what it asks."""
 
 PRIOR_PAIRS = 1.0
 """Pairs of people, as far apart as is usual for the kind, that every question is taken to have had before."""
@@ -87,13 +92,21 @@ class Item:
 
 def items(entries: Iterable[Entry]) -> list[Item]:
     """Return every item with people's answers, the most disputed first; equals in a fixed order."""
-    grouped: dict[tuple[str, Hashable], dict[Hashable, list[Answer]]] = defaultdict(lambda: defaultdict(list))
+    grouped: dict[tuple[str, Hashable], dict[Asked, list[Answer]]] = defaultdict(lambda: defaultdict(list))
+    judged: dict[Texts, list[Answer]] = defaultdict(list)
     for entry in entries:
         for answer in answers_of(entry):
-            said = answer.feedback
-            if said.metadata.get("gold") is not True and said.kind in kinds.names():
-                question = said.kind, said.aspect, said.metadata.get("question", ""), tuple(sorted(said.completion_ids))
-                grouped[said.run, said.metadata.get("item", question[3])][question].append(answer)
+            said, asked = answer.feedback, _asked(answer)
+            if said.metadata.get("gold") is True or said.kind not in kinds.names():
+                continue
+            if said.author.kind == "human":
+                item = grouped[said.run, said.metadata.get("item", asked[2])]
+                item[said.metadata.get("question", ""), asked].append(answer)
+            else:
+                judged[asked].append(answer)
+    for questions in grouped.values():
+        for (_, asked), answers in questions.items():
+            answers += judged.get(asked, ())  # a judge speaks of texts, whichever study shows them
     found = [_item(run, name, asked) for (run, name), asked in grouped.items()]
     heard = [item for item in found if item.people]
     usual = _usual(heard)
@@ -120,7 +133,12 @@ def distance(one: Answer, two: Answer) -> float | None:
     return float(sum(gaps if module.METRIC == "interval" else (gap > 0 for gap in gaps)) / len(gaps))
 
 
-def _item(run: str, name: Hashable, asked: dict[Hashable, list[Answer]]) -> Item:
+def _asked(answer: Answer) -> Texts:
+    said = answer.feedback
+    return said.kind, said.aspect, tuple(sorted(said.completion_ids))
+
+
+def _item(run: str, name: Hashable, asked: dict[Asked, list[Answer]]) -> Item:
     questions = tuple(_question(given) for given in asked.values())
     item = list(name) if isinstance(name, tuple) else name
     prompt = next(iter(asked.values()))[0].prompt

@@ -59,7 +59,8 @@ class Plot:
             self.parts.append(_text(WIDTH - self.right, self.height - 3, label, "label", "end"))
 
     def y_axis(self, ticks: Iterable[tuple[float, str]], label: str = "") -> None:
-        """Draw faint lines across at the marks, and what they measure above."""
+        """Draw faint lines across at the marks, and what they measure above. Comes first: the label needs room."""
+        self.top = 26 if label else self.top
         for value, words in ticks:
             place = self.at(self.x[0], value)[1]
             self.parts.append(_line(self.left, place, WIDTH - self.right, place, "grid"))

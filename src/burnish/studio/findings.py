@@ -18,9 +18,8 @@ from burnish.feedback.people import People, people
 from burnish.feedback.words.topics import Topic, topics
 from burnish.records import Feedback, Interval
 from burnish.store import Entry, Store
+from burnish.store.read import STUDY_RUN
 
-RUN = "studio:"
-"""What `run` of an answer given in the studio begins with; the study's name follows."""
 LEAST_COMMENTS = 10
 COMMENTS_A_TOPIC = 8
 MOST_TOPICS = 6
@@ -79,7 +78,7 @@ def entries_of(store: Store, study: str | None) -> list[Entry]:
     """Return the entries that hold answers of a study, with these alone and the judges'; of None all there are."""
     if study is None:
         return [entry for entry in store.entries() if entry.feedback]
-    return list(_of_run(store.entries(), f"{RUN}{study}"))
+    return list(_of_run(store.entries(), f"{STUDY_RUN}{study}"))
 
 
 def without_decisions(entry: Entry) -> Entry:
@@ -97,6 +96,8 @@ def _of_run(entries: Iterable[Entry], run: str) -> Iterator[Entry]:
 
 def _belongs(record: Feedback, run: str, shown: set[str]) -> bool:
     """Whether a record is an answer of the study, or what a judge said of the same texts."""
+    if record.metadata.get("role") == "training":
+        return False  # the right answer was shown with it
     return record.run == run or (record.author.kind == "ai" and shown.issuperset(record.completion_ids))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from burnish.records import Checkpoint
 from burnish.store import SnapshotInfo, Store
-from burnish.studio.findings import RUN
+from burnish.store.read import STUDY_RUN
 from burnish.studio.run_folders import Run
 
 
@@ -49,7 +49,7 @@ def _learned(
     by_study: Counter[str] = Counter()
     people: Counter[str] = Counter()
     for (run, author), count in behind.items():
-        by_study[run.removeprefix(RUN) if run.startswith(RUN) else ""] += count
+        by_study[run.removeprefix(STUDY_RUN) if run.startswith(STUDY_RUN) else ""] += count
         people[author] += count
     return Learned(
         checkpoint, snapshots.get(checkpoint.snapshot), dict(by_study), dict(people), reported.get(checkpoint.id)

@@ -181,7 +181,7 @@ class _Answer:
             self.started = True
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)  # a route may say more: a run's report is shown as a stranger's page
             headers.setdefault("Cache-Control", "no-cache" if self._is_static else "no-store")
             secure = "; Secure" if self._settings.secure_cookies else ""
             if secure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from burnish.studio.routes import appearance, health, me, people, play, sign_in, tasks, work
+from burnish.studio.routes import appearance, health, me, people, play, results, review, runs, sign_in, tasks, work
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,

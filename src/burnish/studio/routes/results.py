@@ -1,0 +1,136 @@
+"""Dashboards: answers to what a study lead asks, and which model learned from which votes. For reviewers and owners.
+
+Figures come from `Background`: a page shows what was computed last and when, and is never kept waiting for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from burnish.evaluation import formats
+from burnish.studio import dashboard, figures, lineage, run_folders
+from burnish.studio.background import Background, Latest
+from burnish.studio.context import Studio, studio_of
+from burnish.studio.findings import Findings, entries_of, findings
+from burnish.studio.session import Reviewer
+
+router = APIRouter()
+
+ALL = "all"
+"""In addresses: everything in the store, whatever study it belongs to. No study can be called so (it has a path of its
+own, `/results/studies/NAME`)."""
+MOST_RUNS = 5
+"""Runs, the newest, whose reward is set beside people's ratings."""
+DRAWING: Mapping[str, Any] = {"draw": figures, "fmt": formats, "board": dashboard}
+"""What templates draw and write numbers with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A study in the list."""
+
+    name: str
+    title: str
+    answers: int
+    people: int
+    last: str
+
+
+@router.get("/results")
+def listing(request: Request, who: Reviewer) -> Response:
+    """Everything that was answered, by study."""
+    studio = studio_of(request)
+    return studio.pages.render(request, "results/list.html.jinja", tab="feedback", studies=_listed(studio), **DRAWING)
+
+
+@router.get("/results/all")
+def everything(request: Request, who: Reviewer) -> Response:
+    """The dashboard of all that is in the store."""
+    return _dashboard(request, None)
+
+
+@router.get("/results/studies/{name}")
+def study(request: Request, who: Reviewer, name: str) -> Response:
+    """The dashboard of one study."""
+    return _dashboard(request, name)
+
+
+@router.get("/results/models")
+def models(request: Request, who: Reviewer) -> Response:
+    """Which model learned from which votes, and what changed."""
+    studio = studio_of(request)
+    learned = lineage.lineage(studio.store, run_folders.runs(studio.settings.runs))
+    values: dict[str, Any] = {"learned": learned, "folder": studio.settings.runs, "command": learn_command(studio)}
+    return studio.pages.render(request, "results/models.html.jinja", tab="models", **values, **DRAWING)
+
+
+def latest(studio: Studio, name: str | None) -> Latest | None:
+    """Return what was last found out about a study (None: about everything), and have it brought up to date."""
+    compute = partial(_compute, studio, name)
+    return background_of(studio).latest(f"findings {name or ''}", studio.store.revision(), compute)
+
+
+def background_of(studio: Studio) -> Background:
+    """Return the one worker of this process."""
+    found: Background = studio.services.setdefault("background", Background())
+    return found
+
+
+def titles(studio: Studio) -> dict[str, str]:
+    """Return the titles of all studies by name: those of this studio, and those that answers speak of."""
+    from burnish.studio.assign import study_of
+
+    own = {row.name: study_of(studio, row).title for row in studio.store.studies.listing()}
+    answered = {name: name for name in studio.store.by_study()}
+    return {**answered, **own}
+
+
+def learn_command(studio: Studio) -> str:
+    """Return the command that learns from this store."""
+    return f"burnish run reviews --feedback {studio.store.url}"
+
+
+def _compute(studio: Studio, name: str | None) -> Findings:
+    newest = run_folders.runs(studio.settings.runs)[:MOST_RUNS]
+    return findings(entries_of(studio.store, name), {run.name: run.scored() for run in newest})
+
+
+def _dashboard(request: Request, name: str | None) -> Response:
+    studio = studio_of(request)
+    known = titles(studio)
+    if name is not None and name not in known:
+        raise HTTPException(404)
+    revision = studio.store.revision()
+    found = latest(studio, name)
+    runs = run_folders.runs(studio.settings.runs)
+    learned = [each for each in lineage.lineage(studio.store, runs) if name is None or each.by_study.get(name)]
+    values: dict[str, Any] = {
+        "name": name,
+        "title": known.get(name or "", ""),
+        "found": found,
+        "f": found.value if found else None,
+        "outdated": found is not None and found.revision != revision,
+        "progress": _progress(studio, name),
+        "learned": learned,
+        "carded": next((run for run in runs if run.reward_cards), None),
+        "command": learn_command(studio),
+    }
+    is_part = request.headers.get("hx-request") == "true"
+    template = "results/figures.html.jinja" if is_part else "results/dashboard.html.jinja"
+    return studio.pages.render(request, template, tab="feedback", **values, **DRAWING)
+
+
+def _progress(studio: Studio, name: str | None) -> Mapping[str, int] | None:
+    if name is None or studio.store.studies.get(name) is None:
+        return None
+    return studio.store.studies.progress(name)
+
+
+def _listed(studio: Studio) -> list[Listed]:
+    counts = studio.store.by_study()
+    return [Listed(name, title, *counts.get(name, (0, 0, ""))) for name, title in titles(studio).items()]

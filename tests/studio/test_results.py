@@ -1,0 +1,148 @@
+"""Dashboards: they answer with figures where there are some, say what is missing where there are none."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from tests.studio import answered
+
+from burnish.records import Checkpoint, Score
+from burnish.store import Store
+from burnish.studio.findings import entries_of, findings
+from burnish.studio.routes.results import background_of
+from burnish.studio.settings import StudioSettings
+
+ClientAs = Callable[..., TestClient]
+QUESTIONS = ("far", "agree", "help", "hard", "about", "reward", "judge", "learned")
+
+
+def page_of(client: TestClient, app: FastAPI, address: str) -> str:
+    """The page once its figures are there."""
+    assert client.get(address).status_code == 200
+    background_of(app.state.studio).wait()
+    answer = client.get(address)
+    assert answer.status_code == 200
+    return html.unescape(re.sub(r"\s+", " ", answer.text))
+
+
+def section(page: str, name: str) -> str:
+    return re.split(rf'<section id="{name}"', page)[1].partition("</section>")[0]
+
+
+def test_an_annotator_is_shown_no_results(client_as: ClientAs) -> None:
+    for address in ("/results", "/results/all", "/results/models", "/results/runs", "/review"):
+        assert client_as("ana").get(address).status_code == 403
+
+
+def test_an_empty_store_says_what_is_missing_and_shows_no_figure(client_as: ClientAs, app: FastAPI) -> None:
+    client = client_as("rev", role="reviewer")
+    assert "Nobody has answered anything yet" in client.get("/results").text
+    page = page_of(client, app, "/results/all")
+    for name in QUESTIONS:
+        part = section(page, name)
+        assert 'class="empty"' in part
+        assert "<svg" not in part
+    assert "alpha 0" not in page
+    assert "No checkpoint has learned" in client.get("/results/models").text
+    assert "There is no run" in client.get("/results/runs").text
+
+
+def test_every_question_is_answered_with_a_picture(client_as: ClientAs, app: FastAPI, store: Store) -> None:
+    answered.fill(store)
+    client = client_as("rev", role="reviewer")
+    assert "films" in client.get("/results").text
+    page = page_of(client, app, "/results/studies/films")
+    for name in ("far", "agree", "help", "hard", "about", "judge"):
+        part = section(page, name)
+        assert "<svg" in part, name
+        assert 'class="empty"' not in part, name
+    assert "210 answers by 3 people on 30 items" in section(page, "far")
+    assert "1 of 3 people may need a word: cy" in section(page, "help")
+    assert "the opposite of others" in section(page, "help")
+    assert "People differ on 100% of the items" in section(page, "hard")
+    assert "30 of them wait" in section(page, "hard")
+    assert "“judge” names people's choice 100% of the time" in section(page, "judge")
+
+
+def test_what_people_wrote_is_shown_as_written(client_as: ClientAs, app: FastAPI, store: Store) -> None:
+    answered.fill(store, 3)
+    client = client_as("rev", role="reviewer")
+    page_of(client, app, "/results/studies/films")
+    raw = client.get("/results/studies/films").text
+    assert "<script>alert" not in raw
+    assert "style=" not in raw
+    assert "&lt;script&gt;alert" in raw
+
+
+def test_a_page_says_of_which_time_its_figures_are(client_as: ClientAs, app: FastAPI, store: Store) -> None:
+    answered.fill(store, 3)
+    client = client_as("rev", role="reviewer")
+    first = client.get("/results/all").text
+    assert "being computed" in first
+    assert 'hx-trigger="every 1s"' in first
+    assert "As of 20" in page_of(client, app, "/results/all")
+    background_of(app.state.studio)._rest_until["findings "] = float("inf")
+    answered.fill(store, 4)
+    outdated = client.get("/results/all", headers={"HX-Request": "true"}).text
+    assert "New answers came since" in outdated
+    assert "<html" not in outdated
+
+
+def test_chinese_readers_are_answered_in_chinese(client_as: ClientAs, app: FastAPI, store: Store) -> None:
+    answered.fill(store)
+    client = client_as("rev", role="reviewer")
+    client.cookies.set("burnish_language", "zh")
+    page = page_of(client, app, "/results/studies/films")
+    assert "3 人对 30 个条目给出了 210 个回答" in page
+    assert "How " not in re.sub(r"<[^>]*>", "", page)
+
+
+def test_an_unknown_study_is_not_found(client_as: ClientAs) -> None:
+    client = client_as("rev", role="reviewer")
+    assert client.get("/results/studies/nothing").status_code == 404
+    assert client.get("/results/studies/..%2Fall").status_code == 404
+
+
+def test_votes_snapshot_checkpoint_and_report_stand_together(
+    client_as: ClientAs, app: FastAPI, store: Store, settings: StudioSettings
+) -> None:
+    answered.fill(store, 4)
+    entry = next(iter(store.entries()))
+    ids = tuple(each.id for each in entry.feedback if each.author.kind == "human")
+    snapshot = store.save_snapshot([Score(entry.prompt, entry.completions[0], 1.0, feedback_ids=ids)])
+    store.record_checkpoint(Checkpoint("k_1", "checkpoints/k_1", "adapter", "tiny", "grpo", snapshot=snapshot))
+    answered.run_folder(Path(settings.runs), **answered.REPORT)
+    client = client_as("rev", role="reviewer")
+    page = html.unescape(client.get("/results/models").text)
+    for told in ("k_1", f"{len(ids)} answers by 3 people", "from study “films”", "grpo from tiny", "run “reviews-0”"):
+        assert told in page
+    assert "rose by 0.31" in page
+    assert "+0.20 to +0.40" in page
+    assert "One checkpoint learned from these answers: k_1" in page_of(client, app, "/results/studies/films")
+
+
+def test_a_reward_is_set_beside_people_on_texts_that_both_judged(store: Store) -> None:
+    answered.fill(store)
+    entries = entries_of(store, "films")
+    texts = {each.completions[0].text: float(number % 5) for number, each in enumerate(entries)}
+    found = findings(entries, {"run": texts, "other": {"unknown text": 1.0}})
+    assert set(found.rewards) == {"run"}
+    told = found.rewards["run"]
+    assert len(told.points) == 30
+    assert told.correlation is not None
+    assert told.correlation.low > 0
+
+
+def test_the_worked_answers_of_training_count_for_nothing(store: Store) -> None:
+    answered.fill(store, 2)
+    entry = next(iter(store.entries()))
+    training = answered.answer(
+        "t", "rating", entry.completions[:1], {"rating": 1, "scale": [1, 5]}, "dot", metadata={"role": "training"}
+    )
+    store.submit(type(entry)(entry.prompt, entry.completions[:1], (training,)))
+    assert "dot" not in {each.author.id for each in findings(entries_of(store, "films"), {}).people.people}
