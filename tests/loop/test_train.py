@@ -11,7 +11,8 @@ from burnish.errors import InputError, StoppedOnRequest
 from burnish.loop import material, train
 from burnish.loop.train_settings import settings_of
 from burnish.models.headed import HEADS_FILE
-from burnish.records import Demonstration, Preference
+from burnish.models.policy import Policy
+from burnish.records import Demonstration, Preference, Prompt
 
 SETS = ["course.steps=4", "look.every=2", "save_every=1", "optimiser.warmup_steps=1", "sampling.max_new_tokens=6",
         "course.prompts_per_step=2", "course.group=2", "adapter.rank=4"]  # fmt: skip
@@ -100,7 +101,12 @@ def test_no_mean_is_taken_where_nothing_could_tell_whether_it_is_better(tiny_fol
     report = go("dpo", tiny_folder, tmp_path / "run", data=str(pairs), sets=["look.average=2", "look.share=0"])
     assert [look["averaged"] for look in report["looks"]] == [0, 0, 0]
     with pytest.raises(InputError, match=r"look.average: 2 .*AdaLoRA"):
-        go("dpo", tiny_folder, tmp_path / "other", sets=["look.average=2", "adapter.kind=adalora", "adapter.target_rank=2"])
+        go(
+            "dpo",
+            tiny_folder,
+            tmp_path / "other",
+            sets=["look.average=2", "adapter.kind=adalora", "adapter.target_rank=2"],
+        )
 
 
 def test_memory_is_tried_before_the_first_step(tiny_folder, pairs, tmp_path, monkeypatch):
@@ -137,6 +143,22 @@ def test_a_reward_that_was_trained_scores_the_next_training(tiny_folder, pairs, 
 
 
 # ----------------------------------------------------------------------------------------------------- what is wrong
+
+
+def test_a_checkpoint_that_learned_a_condition_is_sampled_under_it(tiny_folder, tmp_path):
+    """Trained behind control tokens, it is asked behind the good one by whoever loads it, and in further training."""
+    rated = tmp_path / "rated.jsonl"
+    rows = [{"prompt": f"Say {n}.", "completion": f"the {n}", "rating": 1 + n % 5, "scale": [1, 5]} for n in range(12)]
+    rated.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = go("conditional", tiny_folder, tmp_path / "run", data=str(rated))
+    folder = tmp_path / "run" / "checkpoints" / report["checkpoint"]
+    policy = Policy.load(tiny_folder)
+    bare, prompt = policy.encode(Prompt.of("<|good|>Say 1.")), Prompt.of("Say 1.")
+    policy.load_tuned(folder)
+    assert policy.encode(prompt) == bare
+    more = go("grpo", folder, tmp_path / "more", reward="length:2-9", data=str(rated))
+    lineage = tmp_path / "more" / "checkpoints" / more["checkpoint"] / "burnish.json"
+    assert json.loads(lineage.read_text())["config"]["asked"] == "<|good|>{asked}"
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(tiny_folder, pairs, tmp_path):

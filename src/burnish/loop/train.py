@@ -27,6 +27,7 @@ from burnish.loop.headed_folder import headed_in
 from burnish.loop.log import TrainingLog
 from burnish.loop.rewards_by_name import judge_of, reward_of
 from burnish.loop.train_settings import Settings, finite
+from burnish.models import asking
 from burnish.models.averaging import in_place_of, mean_of
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
@@ -193,6 +194,8 @@ class _Run:
         run, wanted = self.settings.run, needs or self.needs
         folder = ready.model_folder(run.model, self.path / "model")
         policy = Policy.load(folder, name=run.model, dtype=run.dtype)
+        if hasattr(self.module, "ask"):  # its examples have the words already
+            policy.asking = ""
         policy.adapt(replace(run.adapter, steps=self._optimiser_steps()), seed=seed_of(run.seed, "adapter"))
         sampling = Sampling(temperature=run.sampling.temperature, max_new_tokens=run.sampling.max_new_tokens)
         return HeadedPolicy(
@@ -270,7 +273,7 @@ class _Run:
         run = self.settings.run
         lineage = Checkpoint(
             id=name, path=f"checkpoints/{name}", kind="adapter" if self.needs.policy else "reward", parent=run.model,
-            method=run.method, config={"model": run.model, run.method: asdict(self.settings.method)},
+            method=run.method, config={"model": run.model, run.method: asdict(self.settings.method), **self._asked()},
             snapshot=snapshot_hash(self.signals) if self.signals else "", code_version=__version__,
             sources=tuple(filter(None, (self.options.data, self.options.reward, self.options.task))),
             seed=run.seed, step=self.course.step, sampling=self.course.sampling,
@@ -278,6 +281,18 @@ class _Run:
         with files.publish(target) as temporary:
             network.save(temporary)
             (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
+
+    def _asked(self) -> dict[str, str]:
+        """Return how the checkpoint wants to be asked, for its lineage: as its method taught it, else as its model was.
+
+        A reward is never asked, it reads.
+        """
+        if not self.needs.policy:
+            return {}
+        template = self._policy.asking
+        if hasattr(self.module, "ask"):
+            template = self.module.ask(Prompt.of(asking.ASKED), self.settings.method).text
+        return {"asked": template} if template else {}
 
     # ------------------------------------------------------------------------------------------------------- going on
 

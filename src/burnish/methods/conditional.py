@@ -11,7 +11,8 @@ What is unusual: the threshold is a quantile of the scores of each aspect rather
 bad both occur whatever the scale; nothing is thrown away, the bad texts teach the language and what to avoid.
 
 Use it on raw texts or answers with scores, from the first step of training on. It fails when the scores are mostly
-noise (both tokens then mean the same), and when a prompt is asked without `ask`: the tokens do nothing by themselves.
+noise (both tokens then mean the same), and where the checkpoint is asked without its token, by a server that does not
+read its `burnish.json`: the tokens do nothing by themselves.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from burnish.errors import InputError
+from burnish.models import asking
 from burnish.models.small import registry as registry  # so that the Auto classes know our own small models
 
 
@@ -16,8 +17,8 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
     """Write the model of `base` with what the adapter does put into its weights into `target`, in float32.
 
     float32, so that the sum loses nothing: a small update vanishes in a bfloat16 weight. The tokenizer is the
-    adapter's own where it brought one. Raises InputError when the adapter does not fit the model, and for a prefix,
-    which is no part of any weight.
+    adapter's own where it brought one, and how the adapter wants to be asked goes along. Raises InputError when the
+    adapter does not fit the model, and for a prefix, which is no part of any weight.
     """
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype="float32")
     try:
@@ -32,3 +33,5 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
     adapted.merge_and_unload().save_pretrained(str(target), safe_serialization=True)
     own = adapter / "tokenizer_config.json"
     AutoTokenizer.from_pretrained(adapter if own.exists() else base, local_files_only=True).save_pretrained(str(target))
+    if template := asking.template_in(adapter) or asking.template_in(base):
+        asking.keep(template, target)

@@ -24,7 +24,7 @@ from transformers.utils import logging
 from burnish import progress
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
-from burnish.models import adapters, general, rank_budget, tuned_folder
+from burnish.models import adapters, asking, general, rank_budget, tuned_folder
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
@@ -66,6 +66,8 @@ class Policy:
         """What the weights were, where they are trained themselves."""
         self.budget: RankBudget | None = None
         """AdaLoRA's."""
+        self.asking = self.asking_tuned = ""
+        """How the model wants to be asked (`models.asking`), and how with what is trained on it; empty: as it is."""
         self._decoder: tuple[Any, str | None, Decoder | None] | None = None
         self._packed: PackedProducts | None = None
 
@@ -122,7 +124,9 @@ class Policy:
         # dropout would make recomputed log-probs differ from the sampler's (trap T20)
         model.eval()
         model.requires_grad_(False)
-        return cls(model, tokenizer, name=name or folder.name, dtype=kind)
+        policy = cls(model, tokenizer, name=name or folder.name, dtype=kind)
+        policy.asking = asking.template_in(folder)
+        return policy
 
     def add_lora(self, *, rank: int, alpha: float, seed: int) -> None:
         """Put a fresh LoRA adapter on every linear layer but the output (B = 0: the first ratio is 1, the first KL 0).
@@ -162,6 +166,7 @@ class Policy:
         else:
             self.adapt(config)
             self.load_state(tuned_folder.read(folder, config, set(self.parameters())))
+        self.asking_tuned = asking.template_in(folder)
 
     def _must_be_bare(self) -> None:
         if self.tuning is not None:
@@ -190,11 +195,13 @@ class Policy:
             finally:
                 self.model.eval()
 
-    def encode(self, prompt: Prompt) -> list[int]:
+    def encode(self, prompt: Prompt, *, adapter: bool = True) -> list[int]:
         """Return the token ids of the templated prompt, ready for the answer; the template adds every special token.
 
-        Raw text, where nothing is asked, begins with one token: the tokenizer's first, else its end.
+        Raw text, where nothing is asked, begins with one token: the tokenizer's first, else its end. A model that wants
+        to be asked in a way of its own is; adapter: whether what was trained on it is to answer.
         """
+        prompt = asking.asked(prompt, (self.asking_tuned if adapter else "") or self.asking)
         if not prompt.messages:
             first = self.tokenizer.bos_token_id
             return [int(self.tokenizer.eos_token_id if first is None else first)]

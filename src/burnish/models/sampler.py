@@ -35,7 +35,7 @@ class EngineSampler:
         self, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = "", round: int = 0
     ) -> list[list[Completion]]:
         """Return n completions for each prompt, with the sampler's own log-probs at the sampling temperature."""
-        encoded = [tuple(self.policy.encode(prompt)) for prompt in prompts]
+        encoded = [tuple(self.policy.encode(prompt, adapter=self.adapter)) for prompt in prompts]
         wanted = [(i, k) for i in range(len(prompts)) for k in range(n)]
         found = self._drawn(encoded, prompts, wanted, sampling, n, seed)
         flat = iter(
@@ -55,7 +55,9 @@ class EngineSampler:
         seed: int = 0,
     ) -> list[list[Completion]]:
         """Return n whole completions for each prompt that begin with the prefix's token ids; without log-probs."""
-        encoded = [(*self.policy.encode(p), *prefix) for p, prefix in zip(prompts, prefixes, strict=True)]
+        encoded = [
+            (*self.policy.encode(p, adapter=self.adapter), *prefix) for p, prefix in zip(prompts, prefixes, strict=True)
+        ]
         wanted = [(i, k) for i in range(len(prompts)) for k in range(n)]
         rows: list[Completion] = [Completion("", "")] * len(wanted)
         rooms = [sampling.max_new_tokens - len(prefix) for prefix in prefixes]
@@ -98,7 +100,7 @@ class EngineSampler:
         self, prompt: Prompt, sampling: Sampling, *, seed: int = 0, run: str = "", index: int = 0
     ) -> Iterator[str | Completion]:
         """Yield the text of one completion piece by piece, then the completion itself, as `sample` returns it."""
-        encoded = tuple(self.policy.encode(prompt))
+        encoded = tuple(self.policy.encode(prompt, adapter=self.adapter))
         engine = self._engine([encoded], 1, sampling)
         name = self.policy.adapter_name if self.adapter else None
         engine.submit(Request(encoded, sampling, seed_of(seed, prompt.id, index), name))
