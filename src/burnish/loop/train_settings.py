@@ -71,7 +71,7 @@ class TrainSettings:
                 raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up.")
         if self.look.average and self.adapter.kind == "adalora":
             raise InputError(
-                f"look.average: {self.look.average} asks for a mean of checkpoints, and AdaLoRA's differ in their ranks."
+                f"look.average: {self.look.average} asks for a mean of looks, and AdaLoRA's differ in their ranks."
                 " Use 0, or another adapter.kind."
             )
 
