@@ -42,7 +42,7 @@ def begin(store: Store, study: Study, items: int = 4, known: tuple[NewItem, ...]
         new.append(NewItem(prompt.id, tuple(each.id for each in pair)))
     store.studies.save(study.name, to_toml(study), overlap=study.overlap, by="ana", now_ms=NOW)
     store.studies.add_items(study.name, [*new, *known], overlap=study.overlap)
-    store.studies.set_state(study.name, "open")
+    store.studies.set_state(study.name, "open", now_ms=NOW)
     return Studio(store, StudioSettings(), Pages(), {})
 
 

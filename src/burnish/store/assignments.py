@@ -18,7 +18,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from burnish.errors import InputError
 from burnish.records import canonical_json, seed_of
-from burnish.store import picking
+from burnish.store import picking, webhooks
 from burnish.store.engine import Database
 from burnish.store.entry import Entry, Receipt
 from burnish.store.insert import Inserts, Work
@@ -181,6 +181,9 @@ class Assignments:
             answer = _Answer(key, digest, canonical_json(ids), canonical_json(dict(said)))
             _end(connection, now, "answered", now_ms, answer, right)
             _note(connection, now, "answer", canonical_json({"key": key, "round": now.round + 1}), now_ms)
+            if now.role != "training":
+                _tell(connection, "answer", now, now_ms, feedback_ids=ids)
+                _tell_if_complete(connection, now, now_ms)
             return outcome
 
         return self._turns.run(act)
@@ -192,6 +195,7 @@ class Assignments:
             held = _need_open(connection, name, person, now_ms)
             _end(connection, held, "skipped", now_ms)
             _note(connection, held, "skip", canonical_json({"reason": reason, "note": note}), now_ms)
+            _tell(connection, "skip", held, now_ms, reason=reason)
 
         self._turns.run(act)
 
@@ -204,6 +208,7 @@ class Assignments:
             mark = mark.where(study_items.c.study == _study(connection, held.study))
             connection.execute(mark.values(flagged=study_items.c.flagged + 1))
             _note(connection, held, "flag", canonical_json({"note": note}), now_ms)
+            _tell(connection, "flag", held, now_ms)
 
         self._turns.run(act)
 
@@ -294,6 +299,23 @@ def _note(connection: Connection, held: Held, kind: str, body: str, now_ms: int)
     row: dict[str, Any] = {"seq": _next(connection, study_events.c.seq), "study": _study(connection, held.study)}
     row |= {"assignment": held.seq, "person": held.person, "kind": kind, "body": body, "time_ms": now_ms}
     connection.execute(insert(study_events), row)
+
+
+def _tell(connection: Connection, event: webhooks.Event, held: Held, now_ms: int, **details: Any) -> None:
+    """Have webhooks told, by names and ids alone: what somebody said they may ask for with a token."""
+    about = {"item": held.item, "assignment": held.id, "person": held.person}
+    webhooks.queue(connection, event, held.study, now_ms, **about, **details)
+
+
+def _tell_if_complete(connection: Connection, held: Held, now_ms: int) -> None:
+    """Have webhooks told of an item that has all its answers since just now."""
+    if held.round:
+        return
+    query = select(study_items.c.places, study_items.c.answered).join_from(study_items, studies)
+    query = query.where(study_items.c.id == held.item, studies.c.name == held.study)
+    places, answered = connection.execute(query).one()
+    if places and answered == places:
+        webhooks.queue(connection, "complete", held.study, now_ms, item=held.item)
 
 
 # ------------------------------------------------------------------------------------------------- giving, taking back

@@ -26,6 +26,7 @@ from burnish.store.sessions import Sessions
 from burnish.store.studies import Studies
 from burnish.store.turns import Turns
 from burnish.store.validation import Checked, checked
+from burnish.store.webhooks import Webhooks
 from burnish.store.writer import GroupWriter
 
 DEFAULT_URL = "sqlite:///burnish.db"
@@ -65,6 +66,7 @@ class Store:
         self._turns = Turns(database)
         self.studies = Studies(database, self._turns)
         self.assignments = Assignments(database, self._turns, self._inserts)
+        self.webhooks = Webhooks(database, self._turns)
 
     @property
     def url(self) -> str:

@@ -6,6 +6,7 @@ What the text of a study means is the business of `burnish.studio.study`; here i
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, case, func, insert, literal, sele
 
 from burnish.errors import InputError
 from burnish.records import canonical_json, content_id, seed_of
+from burnish.store import webhooks
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.insert import Insert
 from burnish.store.studies_schema import assignments, studies, study_items, study_people, study_versions
@@ -131,12 +133,13 @@ class Studies:
             rows = connection.execute(query.where(table.c.study == _need(connection, name).seq))
             return [(row[0], row[1], row[2]) for row in rows]
 
-    def set_state(self, name: str, state: State) -> None:
+    def set_state(self, name: str, state: State, *, now_ms: int | None = None) -> None:
         """Open, pause or close a study."""
 
         def act(connection: Connection) -> None:
             seq = _need(connection, name).seq
             connection.execute(update(studies).where(studies.c.seq == seq).values(state=state))
+            webhooks.queue(connection, "state", name, now_ms or time.time_ns() // 1_000_000, state=state)
 
         self._turns.run(act)
 
@@ -174,8 +177,8 @@ class Studies:
         self._turns.run(act)
 
     def progress(self, name: str) -> Mapping[str, int]:
-        """Return counts: items, complete (enough answers), answered_once, set_aside (skipped too often), flagged, people,
-        open (assignments that somebody holds)."""
+        """Return counts: items, complete (enough answers), answered_once, set_aside (skipped too often), flagged,
+        people, open (assignments that somebody holds)."""
         table = study_items
         with self._database.reading() as connection:
             seq = _need(connection, name).seq

@@ -17,6 +17,7 @@ from burnish.feedback import fields, kinds
 from burnish.records import Author, Feedback
 from burnish.store.assignments import Held
 from burnish.store.entry import WITHDRAWN
+from burnish.studio.hints import as_stored
 from burnish.studio.study import ABOUT_ALL, Question, Study
 
 LONGEST_VISIT = 24 * 3600.0
@@ -138,16 +139,12 @@ def moment(now_ms: int) -> str:
 def as_expected(study: Study, answers: Mapping[str, Any], expected: Mapping[str, Any], held: Held) -> bool:
     """Whether an answer to training or gold says what was expected: each field that is named there is equal.
 
-    Expected answers speak of completions in the item's own order, so places are turned into it first.
+    Expected answers number completions in the item's own order, so what was given is turned into it first.
     """
     for question in study.questions:
         if question.name not in expected:
             continue
-        wanted, given = expected[question.name], answers.get(question.name)
-        if question.kind in ABOUT_ALL:
-            given = _in_own_order(given, held.shown)
-        elif isinstance(given, list) and len(given) == len(held.shown):
-            given = [given[held.shown.index(place)] for place in range(len(given))]
+        wanted, given = expected[question.name], as_stored(question, answers.get(question.name), held)
         if not _agrees(given, wanted):
             return False
     return True
@@ -299,20 +296,6 @@ def _mapping(where: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise AnswerError(where, f"{fields.shown(value)} is not an object.")
     return value
-
-
-def _in_own_order(given: object, shown: Sequence[int]) -> object:
-    """Return an answer about all completions with their numbers in the item's own order."""
-    if not isinstance(given, Mapping):
-        return given
-    turned = dict(given)
-    for name in ("chosen", "best", "worst"):
-        if name in turned:
-            turned[name] = shown[turned[name]]
-    if "ranking" in turned:
-        groups = [group if isinstance(group, list) else [group] for group in turned["ranking"]]
-        turned["ranking"] = [sorted(shown[place] for place in group) for group in groups]
-    return turned
 
 
 def _agrees(given: object, wanted: object) -> bool:

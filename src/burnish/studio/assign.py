@@ -21,6 +21,7 @@ from burnish.store.studies import StudyRow
 from burnish.studio import answers
 from burnish.studio.answers import AnswerError
 from burnish.studio.context import Studio
+from burnish.studio.hints import as_shown, judged
 from burnish.studio.session import Person
 from burnish.studio.study import Study
 from burnish.studio.study_file import from_toml
@@ -86,7 +87,7 @@ class TrainingResult:
     right: bool
     reason: str
     expected: Mapping[str, Any] = field(default_factory=dict)
-    """By question, completions numbered in the item's own order."""
+    """By question, completions numbered in the order shown."""
     trained: int = 0
     training: int = 0
     right_so_far: int = 0
@@ -238,10 +239,12 @@ def training_result(studio: Studio, who: Person, assignment_id: str) -> Training
         return None
     row, study = _study(studio, who, held.study)
     standing = studio.store.assignments.standing(held.study, who.name)
+    asked = study_at(studio, held.study, held.version)
+    expected = {q.name: as_shown(q, held.expected[q.name], held) for q in asked.questions if q.name in held.expected}
     return TrainingResult(
-        right=answers.as_expected(study_at(studio, held.study, held.version), held.draft, held.expected, held),
+        right=answers.as_expected(asked, held.draft, held.expected, held),
         reason=str(held.expected.get("reason", "")),
-        expected={name: each for name, each in held.expected.items() if name != "reason"},
+        expected=expected,
         trained=standing.trained,
         training=row.training,
         right_so_far=standing.trained_right,
@@ -353,7 +356,7 @@ def _task(studio: Studio, who: Person, held: Held) -> Task:
         total=row.training if training else _total(row, study),
         given_ms=held.given_ms,
         due_ms=held.due_ms,
-        hint=None,
+        hint=judged(studio.store, study, held) if study.hints and held.round else None,
         is_training=training,
         version=held.version,
     )

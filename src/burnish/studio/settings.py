@@ -31,6 +31,8 @@ class StudioSettings:
     """That while, and how far back failures count."""
     invite_hours: float = 72.0
     """How long a link that invites somebody works."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts inside this network that webhooks may tell, also by plain HTTP; all others must be public ones."""
     runs: str = "runs"
     """Folder that holds the run folders to be looked at."""
     models: tuple[str, ...] = ()

@@ -38,5 +38,5 @@ def install(store: Store, name: str = EXAMPLES[0], *, now_ms: int, by: str = "bu
     with resources.as_file(resources.files(__name__) / study.source.path) as path:
         made = sources.add(store, study, sources.from_lines(read_objects(path), study))
     assert not made.problems, made.problems[0]
-    store.studies.set_state(name, "open")
+    store.studies.set_state(name, "open", now_ms=now_ms)
     return name

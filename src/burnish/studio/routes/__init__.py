@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from burnish.studio.routes import appearance, health, me, people, play, results, review, runs, sign_in, tasks, work
+from burnish.studio.routes import (
+    api_data,
+    api_studies,
+    api_work,
+    appearance,
+    design,
+    health,
+    me,
+    people,
+    play,
+    results,
+    review,
+    runs,
+    sign_in,
+    studies,
+    tasks,
+    work,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -18,4 +35,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     review.router,
     tasks.router,
     work.router,
+    design.router,
+    studies.router,
+    api_work.router,
+    api_studies.router,
+    api_data.router,
 )

@@ -1,0 +1,54 @@
+"""A study put into the store, changed and opened: what the designer's pages and the API both call."""
+
+from __future__ import annotations
+
+from burnish.errors import InputError
+from burnish.store.studies import StudyRow
+from burnish.studio.context import Studio, now_ms
+from burnish.studio.session import Person
+from burnish.studio.study import Study
+from burnish.studio.study_file import to_toml
+
+RESERVED = frozenset({"new", "preview", "example"})
+
+
+class MissingStudyError(InputError):
+    """There is no study of this name."""
+
+
+def save(studio: Studio, who: Person, study: Study, *, name: str = "") -> int:
+    """Return the version under which a study now stands.
+
+    `name`: the study that is being changed; empty for a new one. Raises InputError for a new one whose name is taken,
+    and for a changed name.
+    """
+    if study.name in RESERVED:
+        raise InputError(f"name: {study.name!r} is the address of a page here. Choose another.")
+    there = studio.store.studies.get(study.name)
+    if name and study.name != name:
+        raise InputError(f"name: {study.name!r}: the name stays with the answers; this study is {name!r}.")
+    if not name and there is not None:
+        raise InputError(f"name: {study.name!r} is the name of another study. Choose another.")
+    version = studio.store.studies.save(study.name, to_toml(study), overlap=study.overlap, by=who.name, now_ms=now_ms())
+    if there is None or there.version != version:
+        studio.store.audit.record(now_ms(), who.number, "save study", f"study:{study.name}", version=version)
+    return version
+
+
+def set_state(studio: Studio, who: Person, name: str, state: str) -> None:
+    """Open, pause or close a study. Raises InputError for one without items, and for a state it cannot go to."""
+    row = need(studio, name)
+    if state not in ("open", "paused", "closed"):
+        raise InputError(f"state: {state!r} is none of open, paused and closed.")
+    if state == "open" and not row.items:
+        raise InputError("state: this study has no items yet. Bring some, then open it.")
+    studio.store.studies.set_state(name, state, now_ms=now_ms())  # type: ignore[arg-type]
+    studio.store.audit.record(now_ms(), who.number, "set study", f"study:{name}", state=state)
+
+
+def need(studio: Studio, name: str) -> StudyRow:
+    """Return a study's row. Raises MissingStudyError for none."""
+    row = studio.store.studies.get(name)
+    if row is None:
+        raise MissingStudyError(f"study {name!r}: there is none of this name.")
+    return row

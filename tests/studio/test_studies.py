@@ -1,0 +1,164 @@
+"""The owner's pages: examples, the designer, items, export, the planner; and that they are the owner's alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+
+from burnish.store import Store
+from burnish.studio import designer, examples
+from burnish.studio.lint import lint
+from burnish.studio.study import Question, Study
+from burnish.studio.study_file import from_toml, to_toml
+
+ClientAs = Callable[..., TestClient]
+PAIRS = [{"prompt": f"Say hello {n}.", "completions": [f"Hello {n}!", f"Go away {n}."]} for n in range(3)]
+
+
+def lines(rows: list[dict[str, object]]) -> str:
+    return "\n".join(json.dumps(row) for row in rows)
+
+
+def made(client: TestClient, **changes: str) -> str:
+    """Make a study by its form and return its name."""
+    form = dict(designer.sheet_of(designer.BLANK).fields) | {"name": "hello", "title": "Hello"} | changes
+    answer = client.post("/studies/new", data={"action": "save", **form})
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"].partition("?")[0].removeprefix("/studies/")
+
+
+def upload(client: TestClient, name: str, text: str) -> str:
+    csrf = client.headers["X-CSRF"]
+    return client.post(f"/studies/{name}/items", data={"csrf": csrf}, files={"file": ("items.jsonl", text)}).text
+
+
+def test_an_example_is_opened_with_its_items_and_can_be_answered(client_as: ClientAs, store: Store) -> None:
+    owner = client_as("olga", role="owner")
+    assert all(examples.load(name).title in owner.get("/studies").text for name in examples.EXAMPLES)
+    assert owner.post("/studies/example", data={"name": "plain-words"}).headers["location"] == "/studies/plain-words"
+    row = store.studies.get("plain-words")
+    assert row is not None
+    assert (row.state, row.items) == ("open", 20)
+    assert owner.post("/api/work/plain-words/next").json()["prompt"][0]["content"].startswith("Say this in plain words")
+
+
+@pytest.mark.parametrize("name", examples.EXAMPLES)
+def test_every_example_is_whole_and_its_wording_passes_its_own_lint(name: str, store: Store) -> None:
+    study = examples.load(name)
+    assert lint(study) == []
+    assert from_toml(to_toml(study)) == study
+    examples.install(store, name, now_ms=1)
+    assert examples.install(store, name, now_ms=2) == name  # a second time changes nothing
+    items = store.studies.items(name)
+    assert len(items) >= 10
+    assert {each.role for each in items} == {"item", "anchor"}
+
+
+def test_a_study_is_made_filled_opened_and_taken_out(client_as: ClientAs, store: Store) -> None:
+    owner = client_as("olga", role="owner")
+    name = made(owner)
+    assert "no items yet" in owner.post(f"/studies/{name}/state", data={"state": "open"}).text
+    page = upload(owner, name, lines(PAIRS) + "\nnot json\n" + lines(PAIRS[:1]))
+    assert "3 items are new, 1 were there already, 1 could not be taken" in page
+    assert owner.post(f"/studies/{name}/state", data={"state": "open"}).status_code == 303
+    ana = client_as("ana")
+    task = ana.post(f"/api/work/{name}/next").json()
+    sent = {"key": "0123456789", "answers": {"better": {"chosen": 1}}}
+    assert ana.post(f"/api/assignments/{task['assignment']}/answer", json=sent).status_code == 200
+    row = json.loads(owner.get(f"/studies/{name}/export.jsonl").text)
+    assert (row["chosen"], row["author"], row["run"]) == (task["completions"][1], "ana", "studio:hello")
+    table = owner.get(f"/studies/{name}/export.csv").text.splitlines()
+    assert len(table) == 2
+    for part in ("", "/edit", "/toml", "/preview", "/plan"):
+        assert owner.get(f"/studies/{name}{part}").status_code == 200, part
+
+
+def test_a_table_holds_no_formula_of_somebody_elses(client_as: ClientAs) -> None:
+    owner = client_as("olga", role="owner")
+    name = made(owner)
+    evil = {"prompt": '=HYPERLINK("http://x")', "completions": ["@SUM(1)", "-1+1"]}
+    upload(owner, name, lines([evil]))
+    owner.post(f"/studies/{name}/state", data={"state": "open"})
+    task = owner.post(f"/api/work/{name}/next").json()
+    said = {"key": "0123456789", "answers": {"better": {"chosen": 0, "comment": "+1+1"}}}
+    assert owner.post(f"/api/assignments/{task['assignment']}/answer", json=said).status_code == 200
+    table = owner.get(f"/studies/{name}/export.csv").text
+    assert not re.search(r'(^|,)"?[=+@-]', table, re.MULTILINE)
+
+
+def test_the_form_adds_moves_and_removes_questions_without_saving(client_as: ClientAs, store: Store) -> None:
+    owner = client_as("olga", role="owner")
+    form = dict(designer.sheet_of(designer.BLANK).fields)
+    added = designer.acted(form | {"action": "add"})
+    assert added.questions == 2
+    moved = designer.acted(dict(added.fields) | {"action": "up:1"})
+    assert (moved["q0_kind"], moved["q1_kind"]) == ("rating", "comparison")
+    assert designer.acted(dict(moved.fields) | {"action": "remove:0"}).questions == 1
+    assert "Question 2" in owner.post("/studies/new", data={**form, "action": "add"}).text
+    assert store.studies.listing() == []
+
+
+def test_what_is_wrong_with_a_form_is_told_and_nothing_is_lost(client_as: ClientAs) -> None:
+    owner = client_as("olga", role="owner")
+    form = dict(designer.sheet_of(designer.BLANK).fields) | {"name": "Not A Name", "guidelines": "keep <b>me</b>"}
+    answer = owner.post("/studies/new", data={"action": "save", **form})
+    assert answer.status_code == 422
+    assert "is not 1 to 60 of a-z" in answer.text
+    assert "keep &lt;b&gt;me&lt;/b&gt;" in answer.text
+
+
+def test_a_change_is_a_new_version_and_keeps_what_the_form_does_not_show(client_as: ClientAs, store: Store) -> None:
+    owner = client_as("olga", role="owner")
+    owner.post("/studies/example", data={"name": "plain-words"})
+    form = dict(designer.sheet_of(examples.load("plain-words")).fields) | {"overlap": "3"}
+    assert owner.post("/studies/plain-words/edit", data={"action": "save", **form}).status_code == 303
+    study = from_toml(store.studies.body("plain-words"))
+    assert (study.overlap, study.examples) == (3, examples.load("plain-words").examples)
+    assert {item.places for item in store.studies.items("plain-words", role="item")} == {3}
+    assert [version for version, _, _ in store.studies.versions("plain-words")] == [1, 2]
+
+
+def test_the_check_shows_the_screen_and_what_the_wording_does_wrong(client_as: ClientAs) -> None:
+    owner = client_as("olga", role="owner")
+    study = Study("s", "S", (Question("q", "rating", "Is it true and well written?"),), overlap=1)
+    page = owner.post("/studies/preview", data={"toml": to_toml(study)}).text
+    assert "may join two questions in one" in page
+    assert "has no meaning written beside it" in page
+    assert "nobody can tell how far people agree" in page
+    assert "is no TOML" in owner.post("/studies/preview", data={"toml": "= ="}).text
+
+
+@pytest.mark.parametrize("path", ["", "/new", "/new/toml", "/plain-words", "/plain-words/edit", "/plain-words/plan"])
+def test_studies_are_the_owners_alone(client_as: ClientAs, store: Store, path: str) -> None:
+    examples.install(store, now_ms=1)
+    assert client_as("ana").get(f"/studies{path}").status_code == 403
+    assert client_as("rob", role="reviewer").get(f"/studies{path}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("question", "rule"),
+    [
+        (Question("q", "rating", "Is it true and kind?", anchors=((1, "no"), (5, "yes"))), "double_barrelled"),
+        (Question("q", "thumb", "Don't you think it is right?"), "leading"),
+        (Question("q", "thumb", "Is it not wrong?"), "negated"),
+        (Question("q", "thumb", "Quality"), "vague"),
+        (Question("q", "thumb", "Is it true?", cannot_judge=False), "no_way_out"),
+        (Question("q", "comment", "Why?"), "forced_words"),
+        (Question("q", "rating", "How kind is it?", anchors=((1, "good"), (5, "excellent"))), "unbalanced"),
+        (Question("q", "rating", "How kind is it?", anchors=((1, "rude"),)), "no_anchor"),
+        (Question("q", "span", "What is wrong?"), "no_labels"),
+        (Question("q", "rubric", "Check it.", criteria=(("a", "It is short and true."),)), "double_criterion"),
+        (Question("q", "thumb", "这个回答准确并且礼貌吗？"), "double_barrelled"),
+    ],
+)
+def test_the_lint_finds_what_is_wrong(question: Question, rule: str) -> None:
+    assert rule in [each.rule for each in lint(Study("s", "S", (question,)))]
+
+
+def test_the_lint_leaves_a_good_question_alone() -> None:
+    good = Question("q", "rating", "How well does it follow the instruction?", anchors=((1, "poor"), (5, "excellent")))
+    assert [each.rule for each in lint(Study("s", "S", (good,))) if each.question] == []
