@@ -79,9 +79,10 @@ export function ranking(root, { told, changed }) {
     return say("place", { letter, place: group + 1, places: all.length }) + tied;
   }
 
-  function done(index) {
+  /** Show what was done to a card, and go on to the next one that has no place yet. */
+  function done(index, next = -1) {
     show();
-    focus(cards[index]);
+    focus(cards[next < 0 ? index : next]);
     announce(cards[index].getAttribute("aria-label"));
     changed();
   }
@@ -143,7 +144,10 @@ export function ranking(root, { told, changed }) {
       const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
       if (event.altKey && step) move(index, step);
       else if (event.key === "=") tie(index);
-      else if (!event.altKey && !event.shiftKey && digit(event) > 0 && digit(event) <= cards.length) places[index] = digit(event);
+      else if (!event.altKey && !event.shiftKey && digit(event) > 0 && digit(event) <= cards.length) {
+        places[index] = digit(event);
+        return done(index, cards.findIndex((_, other) => places[other] === null)), true;
+      }
       else if (step && !event.altKey) {
         const next = focused() ? list.children[[...list.children].indexOf(card) + step] : card;
         if (next) focus(next);

@@ -43,9 +43,7 @@ export function span(root, { surface, changed }) {
   }
 
   function show() {
-    const caret = surface.holdsCaret();
     surface.draw();
-    if (caret) surface.enter();
     list.replaceChildren(...marks.map(row));
     root.querySelector("[data-none]").hidden = marks.length > 0;
     for (const button of severities) {

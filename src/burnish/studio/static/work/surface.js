@@ -16,15 +16,18 @@ export function surface(side, text, label, signal) {
     return before.toString().length;
   };
 
-  document.addEventListener("selectionchange", () => {
+  /** Look at what is selected now; what was selected here stays known when the selection goes elsewhere. */
+  function look() {
     const selection = getSelection();
     if (!selection.rangeCount || !page.contains(selection.anchorNode) || !page.contains(selection.focusNode)) return;
     const range = selection.getRangeAt(0);
     const [start, end] = [offset(range.startContainer, range.startOffset), offset(range.endContainer, range.endOffset)];
     pending = start < end ? trimmed(text, start, end) : null;
-  }, { signal });
+  }
+  document.addEventListener("selectionchange", look, { signal });
 
   function draw() {
+    const caret = page.contentEditable === "true" ? offset(getSelection().focusNode, getSelection().focusOffset) : -1;
     const marks = owners.flatMap((owner) => owner());
     const cuts = [...new Set([0, text.length, ...marks.flatMap((mark) => [mark.start, mark.end])])].sort((a, b) => a - b);
     const parts = cuts.slice(0, -1).map((start, index) => {
@@ -40,6 +43,15 @@ export function surface(side, text, label, signal) {
       return part;
     });
     page.replaceChildren(...parts);
+    if (caret >= 0) put(caret);
+  }
+
+  /** Put the caret behind so many characters. */
+  function put(caret) {
+    const walk = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
+    let left = caret;
+    while (walk.nextNode() && left > walk.currentNode.length) left -= walk.currentNode.length;
+    getSelection().collapse(walk.currentNode, Math.min(left, walk.currentNode.length ?? 0));
   }
 
   // A caret without a mouse: the text becomes editable for the browser, which then moves and selects as everywhere, and
@@ -66,14 +78,17 @@ export function surface(side, text, label, signal) {
 
   return {
     text,
-    taken: () => pending,
+    taken() {
+      look(); // the event may come later than the key
+      return pending;
+    },
     forget() {
       pending = null;
+      if (page.contains(getSelection().anchorNode)) getSelection().collapseToEnd();
     },
     add: (owner) => owners.push(owner),
     draw,
     enter,
-    holdsCaret: () => page.contentEditable === "true",
   };
 }
 
