@@ -5,9 +5,9 @@
     python benchmarks/round_trip.py reviews --whole       the real model, the recipe's own settings
 
 In an empty folder it starts `burnish studio`, opens the printed link in Chromium, makes an account, answers ten items
-of the study that comes along by keys alone, runs `burnish run RECIPE --feedback sqlite:///burnish.db` in the same folder
-while the studio goes on, and looks at the results. Prints what was found and how long each part took. Exits with 1 when
-what was learned from is not exactly what was answered, or when ten answers are called enough.
+of the study that comes along by keys alone, runs `burnish run RECIPE --feedback sqlite:///burnish.db` beside it, and
+looks at the results. Prints what was found and how long each part took. Exits with 1 when what was learned from is not
+exactly what was answered, or when ten answers are called enough.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def travel(folder: Path, recipe: str, sets: tuple[str, ...], browser: Browser, *
         with journey.part("dashboard"):
             journey.facts["on the page"] = shown(page, report)
         page.close()
-    journey.facts |= found(folder, report)
+    journey.facts |= found(f"sqlite:///{folder}/burnish.db", report)
     return journey
 
 
@@ -114,8 +114,7 @@ def begin_study(page: Page) -> None:
     """From the list of tasks to the first item."""
     page.goto("/")
     page.locator("ul.tasks a.primary").first.click()
-    page.wait_for_selector("form.begin")
-    page.keyboard.press("Enter")
+    page.locator("form.begin button.primary").press("Enter")
     page.wait_for_selector("#task")
     page.wait_for_load_state()  # keys pressed before the script is there are nobody's
 
@@ -157,11 +156,11 @@ def shown(page: Page, report: dict[str, Any]) -> list[str]:
     return [name for name, is_there in facts.items() if is_there]
 
 
-def found(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
+def found(url: str, report: dict[str, Any]) -> dict[str, Any]:
     """Return what the store and the report say of each other."""
     from burnish.store import open_store
 
-    with open_store(f"sqlite:///{folder}/burnish.db", create=False) as store:
+    with open_store(url, create=False) as store:
         stored = {record.id: record for entry in store.entries() for record in entry.feedback}
         checkpoint = next(each for each in store.checkpoints() if each.id == report["checkpoint"])
         signals = store.load_snapshot(checkpoint.snapshot)
