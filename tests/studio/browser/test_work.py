@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from playwright.sync_api import Page, expect
+from tests.studio.browser import material
 
 from burnish.records import Feedback
 from burnish.store import Store
-from tests.studio.browser import material
 
 WEIGHT_KB = 300
 

@@ -14,12 +14,15 @@ const saved = document.getElementById("saved");
 const study = location.pathname.split("/")[2];
 let item = null; // what is on the screen; null when there is nothing left to do
 let busy = false;
+let waiting = false; // for the connection, with an answer that is not sent yet
 
 const title = () => document.getElementById("item-title").textContent;
 
 // --------------------------------------------------------------------------------------------------- an item
 
 function show(html) {
+  item?.over.abort(); // what the last item listened to on the page
+  item = null; // and what its fields say while they go is no change
   place.innerHTML = html;
   load();
   scrollTo(0, 0);
@@ -28,8 +31,7 @@ function show(html) {
 
 function load() {
   const form = document.getElementById("task");
-  item?.over.abort(); // what the last item listened to on the page
-  if (!form) return void (item = null);
+  if (!form) return;
   const told = JSON.parse(document.getElementById("told").textContent);
   const own = `/tasks/${study}/items/${told.assignment}`;
   const links = { difference: `${own}/difference`, differences: `${own}/differences` };
@@ -176,9 +178,12 @@ function failed(failure, address, body, of) {
 
 /** Nothing can be sent: say so, and go on by ourselves when that has changed. */
 function wait() {
+  if (waiting) return;
+  waiting = true;
   offline.hidden = false;
   item?.form.classList.add("waiting");
   net.retry(async () => {
+    waiting = false;
     offline.hidden = true;
     if (item) net.dropDraft(item.told.assignment);
     saved.textContent = say("saved");

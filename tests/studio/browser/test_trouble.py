@@ -1,0 +1,104 @@
+"""What may go wrong while somebody works: the connection, a mistake, a text that means harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+from tests.studio.browser import hostile, material
+from tests.studio.browser.test_work import answers, at_item, press
+
+from burnish.records import Prompt
+from burnish.store import Store
+from burnish.studio.context import now_ms
+from burnish.studio.study import Example
+
+
+def test_an_answer_given_offline_is_kept_and_sent_once(
+    open_page: Callable[..., Page], store: Store, watch: Any
+) -> None:
+    material.begin(store, material.a_study(material.PAIR, material.COMMENT), material.pairs(2))
+    watch.expected.append("Failed to fetch")
+    page = open_page("ana")
+    page.goto("/tasks/replies/work")
+    page.context.set_offline(True)
+    press(page, "a c")
+    page.keyboard.type("Kinder.")
+    press(page, "Control+Enter")
+    expect(page.locator("#offline")).to_be_visible()
+    at_item(page, "Item 1 of 2")
+    press(page, "Control+Enter Control+Enter")  # impatience
+    assert answers(store) == []
+    page.context.set_offline(False)
+    at_item(page, "Item 2 of 2")
+    expect(page.locator("#offline")).to_be_hidden()
+    assert sorted(each.kind for each in answers(store)) == ["comment", "comparison"]
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key !== 'burnish-unsent')") == []
+    assert page.evaluate("localStorage.getItem('burnish-unsent')") == "[]"
+
+
+def test_a_draft_survives_reloading_and_skipping_asks_why(open_page: Callable[..., Page], store: Store) -> None:
+    material.begin(store, material.a_study(material.RATING, material.COMMENT), material.singles(2))
+    page = open_page("ana", width=360, height=640, touch=True)
+    page.goto("/tasks/replies/work")
+    press(page, "2 c")
+    page.keyboard.type("Half of it")
+    page.reload()
+    expect(page.get_by_label("2", exact=True)).to_be_checked()
+    expect(page.locator(".comment textarea")).to_have_value("Half of it")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Skip").tap()
+    page.get_by_role("button", name="Broken text").tap()
+    at_item(page, "Item 2 of 2")
+    assert answers(store) == []
+    page.get_by_role("button", name="Send").tap()
+    expect(page.locator("#problem")).to_have_text("Please answer first: How helpful is it?")
+
+
+def test_hostile_texts_are_shown_as_written_and_do_nothing(open_page: Callable[..., Page], store: Store) -> None:
+    texts = hostile.TEXTS
+    assert len(set(texts)) >= 200
+    title = texts[0]
+    about = {"name": "hostile", "title": title, "guidelines": "\n\n".join(texts[:60]), "consent": texts[1]}
+    example = Example(texts[2], tuple(texts[3:6]), {"order": {"ranking": [0, 1, 2]}}, texts[6])
+    asked = material.Question("order", "ranking", texts[7], help=texts[8])
+    remark = material.Question("why", "comment", texts[9], labels=tuple(texts[10:13]), required=False)
+    size = 20
+    items = [(Prompt.of(texts[start]), texts[start : start + size]) for start in range(0, len(texts), size)]
+    items = [(prompt, some) for prompt, some in items if len(some) > 1]
+    study = material.a_study(asked, remark, examples=(example,), skip_reasons=(texts[13], texts[14]), **about)
+    material.begin(store, study, items)
+    account = store.accounts.add("ana", "annotator", now_ms=now_ms())
+    store.accounts.consent(account.number, study.name, study.consent, now_ms=now_ms())
+    page = open_page("ana")
+    page.goto("/")
+    expect(page.locator("h2")).to_have_text(title)
+    page.goto("/tasks/hostile/guide")
+    nothing_ran(page)
+    page.goto("/tasks/hostile/work")
+    seen: set[str] = set()
+    for _ in items:
+        shown = page.locator(".side .written").evaluate_all("all => all.map((each) => each.textContent)")
+        seen.update(shown)
+        press(page, "r")
+        nothing_ran(page)
+        at = page.locator("#item-title").text_content()
+        press(page, "s 1")
+        expect(page.locator("#item-title")).not_to_have_text(at or "")
+    assert [text for text in texts if text not in seen and text not in {prompt.text for prompt, _ in items}] == []
+
+
+def nothing_ran(page: Page) -> None:
+    """No script of a text's ran, and nothing that could run one stands in the page. Dialogs and requests: `watch`."""
+    assert page.evaluate("window.pwned") is None
+    made = page.evaluate(
+        """() => [...document.querySelectorAll('main *')].filter((each) =>
+            ['IFRAME', 'OBJECT', 'EMBED', 'BASE', 'META', 'LINK', 'STYLE', 'IMG', 'VIDEO', 'AUDIO', 'SVG', 'MATH',
+             'FRAME', 'APPLET', 'MARQUEE'].includes(each.tagName.toUpperCase())
+            || (each.tagName === 'SCRIPT' && each.type !== 'application/json')
+            || [...each.attributes].some((one) => /^on|^style$|^srcdoc$/i.test(one.name))
+            || /^\\s*(javascript|data|vbscript):/i.test(each.getAttribute('href') ?? ''))
+            .map((each) => each.outerHTML.slice(0, 200))"""
+    )
+    assert made == []
