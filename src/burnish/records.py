@@ -331,6 +331,8 @@ class Critique:
     revision: str | None = None
     weight: float = 1.0
     feedback_ids: tuple[str, ...] = ()
+    praises: bool = False
+    """It finds the completion good and asks for no change."""
 
 
 Signal: TypeAlias = Demonstration | Preference | Score | Critique

@@ -100,3 +100,58 @@ def test_comments_are_read_for_respects_of_ones_own():
 
 def test_the_aspect_its_author_named_is_what_the_comment_speaks_of():
     assert set(scores({"comment": "This is terrible.", "aspect": "tone"})) == {"tone"}
+
+
+def test_praise_is_told_apart_from_what_asks_for_a_change():
+    praise, complaint = critiques({"comment": "Great, keep it like this."}, {"comment": "The second date is wrong."})
+    assert praise.praises
+    assert not complaint.praises
+
+
+MENDED = TEXT.replace("1876", "1889")
+
+
+def test_a_comment_with_a_correction_in_one_line_is_one_critique_with_its_revision():
+    (critique,) = critiques({"comment": "The date is wrong.", "correction": MENDED, "id": "r1"})
+    assert (critique.text, critique.revision) == ("The date is wrong.", MENDED)
+    assert set(critique.feedback_ids) == {"r1", "r1/comment"}
+    assert "1876" in {TEXT[span.start : span.end] for span in critique.spans}
+
+
+def test_a_remark_beside_a_correction_is_its_critique():
+    (critique,) = critiques({"kind": "correction", "comment": "The date is wrong.", "correction": MENDED, "id": "r1"})
+    assert (critique.text, critique.revision, critique.feedback_ids) == ("The date is wrong.", MENDED, ("r1",))
+
+
+def test_praise_with_a_correction_asks_for_that_correction():
+    (critique,) = critiques({"comment": "Great, I love it.", "correction": MENDED})
+    assert (critique.praises, critique.revision) == (False, MENDED)
+
+
+def test_one_persons_comment_and_correction_in_two_lines_are_one_critique():
+    ana = {"author": "ana"}
+    (critique,) = critiques({"comment": "The date is wrong.", **ana}, {"correction": MENDED, **ana})
+    assert critique.revision == MENDED
+
+
+def test_another_persons_correction_is_a_critique_of_its_own():
+    said, mended = critiques({"comment": "Too dry.", "author": "ana"}, {"correction": MENDED, "author": "bo"})
+    assert (said.text, said.revision) == ("Too dry.", None)
+    assert (mended.text, mended.revision) == ("“1876” should be “1889”.", MENDED)
+
+
+def test_two_comments_of_one_person_do_not_both_claim_the_correction():
+    ana = {"author": "ana"}
+    found = critiques({"comment": "Too dry.", **ana}, {"comment": "Dates!", **ana}, {"correction": MENDED, **ana})
+    assert sorted(each.revision is not None for each in found) == [False, False, True]
+
+
+def test_without_comments_a_correction_speaks_for_itself():
+    rows = entries({"comment": "The date is wrong.", "correction": MENDED})
+    found = signals_from(rows, SignalConfig(kinds=("correction",)))
+    assert [each.text for each in found if isinstance(each, Critique)] == ["“1876” should be “1889”."]
+
+
+def test_nothing_else_that_a_correction_says_is_lost_beside_a_comment():
+    whole = signals_from(entries({"comment": "The date is wrong.", "correction": MENDED}))
+    assert {type(each).__name__ for each in whole} >= {"Critique", "Demonstration", "Preference"}

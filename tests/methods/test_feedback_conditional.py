@@ -47,6 +47,12 @@ def test_a_revision_earns_the_wish():
     assert len(rows(revised, config=replace(CONFIG, revisions="leave_out"))) == 1
 
 
+def test_praise_is_a_condition_like_any_other():
+    praise = Critique(PROMPT, given(PROMPT, "A pear."), "Great, keep it like this.", praises=True)
+    (example,) = feedback_conditional.prepare([praise], feedback_conditional.Config(), Tools())
+    assert "Great, keep it like this." in example.rows[0].prompt.messages[-1].content
+
+
 def test_a_comment_without_words_is_counted_and_none_at_all_is_an_error():
     tools = Tools()
     with pytest.raises(InputError, match="no comment to learn from"):

@@ -119,6 +119,16 @@ def test_a_person_s_own_revision_needs_no_writer():
     assert example.rows[0].completion == given(PROMPT, "A pear, rich in vitamins.")
 
 
+def test_praise_asks_for_no_refinement_and_is_counted():
+    praise = replace(CRITIQUE, text="Great, keep it like this.", praises=True)
+    texts, made = chosen([praise, CRITIQUE], "A pear: vitamins.")
+    assert texts == ["A pear: vitamins."]
+    assert len(made.sampler.asked) == 1
+    assert made.left_out["praise, which asks for no change"] == 1
+    with pytest.raises(InputError, match="1 x praise"):
+        ilf.prepare([praise], ilf.Config(), Tools())
+
+
 def test_the_same_comment_twice_and_revisions_between_keep_their_places():
     other = replace(CRITIQUE, revision="Revised.")
     assert chosen([CRITIQUE, other, CRITIQUE], "vitamins")[0] == ["vitamins", "Revised.", "vitamins"]

@@ -76,8 +76,11 @@ def _add_implied(current: dict[str, list[Answer]]) -> None:
 
 
 def _gather(current: dict[str, list[Answer]], config: SignalConfig) -> None:
-    """Let a kind take what other kinds' answers hold of it: remarks made beside ratings are comments too."""
-    for kind in config.kinds:
+    """Let a kind take what other kinds' answers hold of it: remarks made beside ratings are comments too.
+
+    In alphabetical order: comments have taken their remarks when corrections ask which of them were put in words.
+    """
+    for kind in sorted(config.kinds):
         if (gathered := getattr(kinds.load(kind), "gathered", None)) and (found := gathered(current)):
             current[kind] = found
 

@@ -11,6 +11,7 @@ similarity by which Scheurer et al. 2022, arXiv 2204.14146, choose; asking anew 
 
 What is unusual: a revision that a person wrote (`Critique.revision`) is taken as it is, and every refinement that could
 not be used is counted by its reason in `tools.left_out`: empty, cut off, unchanged, unscored, the comment still true.
+So is a comment that only praises (`Critique.praises`): it asks for no other answer.
 
 Use it when people say in words what is wrong and the model can follow instructions well enough to mend it. It fails
 with a small model (the refinement repeats the answer, or the comment), and when the writer claims to have heeded what
@@ -74,7 +75,10 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
 
     Raises InputError when none did, or when a comment has no revision and there is no sampler to write one.
     """
-    critiques = [signal for signal in signals if isinstance(signal, Critique)]
+    given_critiques = [signal for signal in signals if isinstance(signal, Critique)]
+    critiques = [each for each in given_critiques if not each.praises]
+    if praise := len(given_critiques) - len(critiques):
+        tools.left_out["praise, which asks for no change"] += praise
     found = []
     for critique, refinements in zip(critiques, _refinements(critiques, config, tools), strict=True):
         if refinements:

@@ -4,9 +4,11 @@ Value: `{"comment": "too long"}`. In a row that names another kind (`"kind": "ra
 answer and is kept with it, in the record's own `comment`; as a signal it counts like any other comment.
 
 Every comment becomes a critique: its words, with the parts of the completion they speak of, marked by aspect and with a
-signed severity. Where its polarity is sure enough it becomes scores too, for the whole and for each aspect it speaks
-of. What the words are worth is fitted to the grades that the same people gave beside their comments
-(`burnish.feedback.words.grades`); whoever gave a grade has said the whole outright, so their comment adds aspects only.
+signed severity; with the text as it should read, where its author gave that too (`correction`); and told apart where it
+only praises, so that nobody is asked to mend what was liked. Where its polarity is sure enough it becomes scores too,
+for the whole and for each aspect it speaks of. What the words are worth is fitted to the grades that the same people
+gave beside their comments (`burnish.feedback.words.grades`); whoever gave a grade has said the whole outright, so their
+comment adds aspects only.
 """
 
 from __future__ import annotations
@@ -18,8 +20,11 @@ from typing import Any
 
 from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig, rescale
+from burnish.feedback.corrections import align, marks
+from burnish.feedback.worded import last_version, mended_beside
 from burnish.feedback.words import grades
 from burnish.feedback.words.aspects import Aspects
+from burnish.feedback.words.praise import only_praises
 from burnish.feedback.words.reading import Estimate, Reading, read
 from burnish.records import Critique, Score, Span
 
@@ -30,6 +35,8 @@ SURE = 0.67
 """Standard deviations that a value must lie from 0 to become a score: three in four that the sign is right."""
 ORDINARY = 1.5
 """Value of an ordinary complaint ("it is wrong"): a span of that value has severity -1."""
+OWN_REVISION = "own_revision"
+"""In a gathered comment's metadata: the id of its author's correction given with it, and the text as it should read."""
 LEAST_KNOWN = 0.05
 """A comment says at least this much beside what was known before, in units of the prior's precision."""
 _WORDS: tuple[float, float] = (-4.0, 4.0)
@@ -75,9 +82,11 @@ def gathered(current: Mapping[str, Sequence[Answer]]) -> list[Answer]:
         for answer in current.get(kind, ())
         if (key := _who_on_what(answer))
     }
+    comments = [*remarks, *current.get("comment", ())]
+    mended = mended_beside(comments, current.get("correction", ()))
     return [
-        _with_grade(answer, graded.get(_who_on_what(answer) or ()))
-        for answer in (*remarks, *current.get("comment", ()))
+        _with_grade(_with_revision(answer, mended.get(answer.feedback.id)), graded.get(_who_on_what(answer) or ()))
+        for answer in comments
     ]
 
 
@@ -91,17 +100,7 @@ def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
 
 def critiques_of(found: Sequence[tuple[Answer, Reading]]) -> list[Critique]:
     """One critique for each comment with its reading, whoever read it: the rules, or a model (`words.asked`)."""
-    return [
-        Critique(
-            prompt=answer.prompt,
-            completion=answer.completions[0],
-            text=answer.feedback.value["comment"],
-            aspect=answer.feedback.aspect or _only_aspect(reading),
-            spans=_spans(reading),
-            feedback_ids=(answer.feedback.id,),
-        )
-        for answer, reading in found
-    ]
+    return [_critique(answer, reading) for answer, reading in found]
 
 
 def scores_of(found: Sequence[tuple[Answer, Reading]], config: SignalConfig) -> list[Score]:
@@ -120,6 +119,25 @@ def scores_of(found: Sequence[tuple[Answer, Reading]], config: SignalConfig) -> 
             if abs(estimate.value) >= SURE * math.sqrt(estimate.variance):
                 said.setdefault((answer.completions[0].id, aspect), []).append(_Worth(answer, reading, estimate))
     return [_score(aspect, worths, config) for (_, aspect), worths in said.items()]
+
+
+def _critique(answer: Answer, reading: Reading) -> Critique:
+    original = answer.completions[0]
+    ids, spans, revision = (answer.feedback.id,), _spans(reading), None
+    if beside := answer.feedback.metadata.get(OWN_REVISION):
+        named, revision = beside
+        changed = marks(align(original.text, revision))
+        ids, spans = tuple(dict.fromkeys((*ids, named))), tuple(dict.fromkeys((*spans, *changed)))
+    return Critique(
+        prompt=answer.prompt,
+        completion=original,
+        text=answer.feedback.value["comment"],
+        aspect=answer.feedback.aspect or _only_aspect(reading),
+        spans=spans,
+        revision=revision,
+        feedback_ids=ids,
+        praises=revision is None and only_praises(reading),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- to one score
@@ -236,3 +254,12 @@ def _with_grade(answer: Answer, grade: float | None) -> Answer:
     if grade is None:
         return answer
     return replace(answer, feedback=replace(answer.feedback, metadata={**answer.feedback.metadata, OWN_GRADE: grade}))
+
+
+def _with_revision(answer: Answer, correction: Answer | None) -> Answer:
+    if correction is None:
+        return answer
+    beside = [correction.feedback.id, last_version(correction.feedback.value)]
+    return replace(
+        answer, feedback=replace(answer.feedback, metadata={**answer.feedback.metadata, OWN_REVISION: beside})
+    )

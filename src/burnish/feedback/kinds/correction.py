@@ -19,9 +19,12 @@ from burnish.errors import InputError
 from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig
 from burnish.feedback.corrections import Alignment, Operation, align, marks
+from burnish.feedback.worded import mended_beside, versions
 from burnish.records import Completion, Critique, Demonstration
 
 FIELDS = ("completion", "correction")
+IN_WORDS = "in_words"
+"""In a gathered correction's metadata: its author said beside it what to change, and that critique has the revision."""
 
 
 def recognise(row: Mapping[str, Any]) -> bool:
@@ -50,7 +53,7 @@ def to_row(value: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
 
 
 def summary(value: Mapping[str, Any]) -> str:
-    return f"should read: {_versions(value)[-1]}"
+    return f"should read: {versions(value)[-1]}"
 
 
 def wording(answer: Answer) -> str:
@@ -65,11 +68,12 @@ def to_demonstrations(answers: Sequence[Answer], config: SignalConfig) -> list[D
 def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critique]:
     """What was changed, in words and as spans of the original, with the text as it should read.
 
-    Where the author said in words what to change, there is a critique already (`burnish.feedback.kinds.suggestion`).
+    Where the author said in words what to change, there is a critique already: a comment given with the correction
+    (`burnish.feedback.kinds.comment`), or a suggestion (`burnish.feedback.kinds.suggestion`).
     """
     made = []
     for answer in answers:
-        if "suggested" in answer.feedback.value:
+        if "suggested" in answer.feedback.value or IN_WORDS in answer.feedback.metadata:
             continue
         alignment = align(answer.completions[0].text, corrected(answer).text)
         made.append(
@@ -86,14 +90,26 @@ def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critiq
     return made
 
 
+def gathered(current: Mapping[str, Sequence[Answer]]) -> list[Answer]:
+    """All corrections, those marked whose author said in words what to change."""
+    given = current.get("correction", ())
+    in_words = {each.feedback.id for each in mended_beside(current.get("comment", ()), given).values()}
+    return [
+        replace(each, feedback=replace(each.feedback, metadata={**each.feedback.metadata, IN_WORDS: True}))
+        if each.feedback.id in in_words
+        else each
+        for each in given
+    ]
+
+
 def corrected(answer: Answer) -> Completion:
     """The text as it should read."""
-    return Completion(answer.prompt.id, _versions(answer.feedback.value)[-1])
+    return Completion(answer.prompt.id, versions(answer.feedback.value)[-1])
 
 
 def also(answer: Answer) -> list[Answer]:
     """A comparison for each version, which it wins against the one before; counted with what was compared outright."""
-    texts = [Completion(answer.prompt.id, text) for text in _versions(answer.feedback.value)]
+    texts = [Completion(answer.prompt.id, text) for text in versions(answer.feedback.value)]
     return [_won(answer, after, before) for before, after in pairwise([answer.completions[0], *texts])]
 
 
@@ -119,11 +135,6 @@ def _won(answer: Answer, after: Completion, before: Completion) -> Answer:
     return Answer(
         answer.prompt, (after, before), replace(answer.feedback, kind="comparison", value=value, completion_ids=ids)
     )
-
-
-def _versions(value: Mapping[str, Any]) -> list[str]:
-    given = value["correction"]
-    return [given] if isinstance(given, str) else list(given)
 
 
 def _need_change(before: object, after: str, field: str, of: str) -> None:

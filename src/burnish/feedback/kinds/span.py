@@ -75,6 +75,7 @@ def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critiq
             aspect=answer.feedback.aspect,
             spans=tuple(signed(span) for span in answer.feedback.value["spans"]),
             feedback_ids=(answer.feedback.id,),
+            praises=all(sign(span["label"]) > 0 for span in answer.feedback.value["spans"]),
         )
         for answer in answers
     ]
