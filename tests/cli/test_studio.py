@@ -81,3 +81,18 @@ def test_a_store_that_cannot_be_opened_is_told(tmp_path: Path, capsys: pytest.Ca
 def test_only_names_that_were_given_are_answered_to() -> None:
     assert studio._names("0.0.0.0", ["Studio.example.org"]) == ("127.0.0.1", "localhost", "[::1]", "studio.example.org")
     assert studio._names("::1", []) == ("127.0.0.1", "localhost", "[::1]")
+
+
+@pytest.mark.parametrize(("language", "name"), [("zh_CN.UTF-8", "da-bai-hua"), ("C", "plain-words")])
+def test_a_store_that_nobody_owns_yet_has_something_to_answer(
+    language: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", language)
+    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        for _ in range(2):
+            studio.open_example(store)
+        assert [(each.name, each.state) for each in store.studies.listing()] == [(name, "open")]
+    with open_store(f"sqlite:///{tmp_path}/owned.db") as store:
+        store.accounts.add("ana", "owner", password="scrypt$...", now_ms=1)
+        studio.open_example(store)
+        assert store.studies.listing() == []

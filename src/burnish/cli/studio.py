@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from burnish.studio import StudioSettings, create_app
 
     with listening(args.host, args.port) as listener, open_store(args.db) as store:
+        open_example(store)
         port = listener.getsockname()[1]
         settings = StudioSettings(
             hosts=_names(args.host, args.name),
@@ -89,6 +91,16 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("stopped; everything is in the store.", flush=True)
     return 0
+
+
+def open_example(store: Store) -> None:
+    """Put the example study into a store that nobody owns yet, so that there is something to answer at once."""
+    from burnish.studio import examples
+    from burnish.studio.context import now_ms
+
+    if not store.accounts.has_owner() and not store.studies.listing():
+        spoken = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+        examples.install(store, now_ms=now_ms(), language=spoken[:2])
 
 
 def greeting(store: Store, settings: StudioSettings, address: str, *, owner_link: bool = False) -> str:
