@@ -46,6 +46,7 @@ def entries(
     *,
     kinds: Collection[str] | None,
     prompt_ids: Collection[str] | None,
+    run: str | None,
     include_superseded: bool,
 ) -> Iterator[Entry]:
     """Yield one entry a prompt, oldest prompt first, all out of one state of the store; see `Store.entries`."""
@@ -54,19 +55,23 @@ def entries(
         wanted.append(CURRENT)
     if kinds is not None:
         wanted.append(feedback.c.kind.in_({kinds} if isinstance(kinds, str) else set(kinds)))
+    if run is not None:
+        wanted.append(feedback.c.run == run)
     with database.reading() as connection:
-        for asked in _prompts(connection, prompt_ids):
+        for asked in _prompts(connection, prompt_ids, run):
             shown = _completions(connection, list(asked))
             said = _feedback(connection, list(asked), wanted)
             for name, prompt in asked.items():
                 there = shown.get(name, {})
                 records = [each for each in said.get(name, ()) if all(one in there for one in each.completion_ids)]
-                if records or kinds is None:
+                if records or (kinds is None and run is None):
                     yield Entry(prompt, tuple(there.values()), tuple(records))
 
 
-def _prompts(connection: Connection, ids: Collection[str] | None) -> Iterator[dict[str, Prompt]]:
+def _prompts(connection: Connection, ids: Collection[str] | None, run: str | None) -> Iterator[dict[str, Prompt]]:
     query = select(prompts.c.seq, *row_of(prompts)).order_by(prompts.c.seq)
+    if run is not None:
+        query = query.where(exists().where(feedback.c.prompt == prompts.c.seq, feedback.c.run == run))
     if ids is not None:
         for some in chunks(dict.fromkeys(ids), PROMPTS_AT_ONCE):
             rows = connection.execute(query.where(prompts.c.id.in_(some))).all()

@@ -168,15 +168,19 @@ class Store:
         *,
         kinds: Collection[str] | None = None,
         prompt_ids: Collection[str] | None = None,
+        run: str | None = None,
         include_superseded: bool = False,
     ) -> Iterator[Entry]:
         """Yield one entry for each prompt with all its completions and feedback, oldest prompt first.
 
         All entries show one state of the store, whatever is written meanwhile. Erased words are left out, and so is
-        feedback on an erased completion. With `kinds`, only prompts that have such feedback come, with that feedback.
+        feedback on an erased completion. With `kinds` or `run` (what feedback says it was given in), only prompts that
+        have such feedback come, with that feedback.
         One prompt's records are in memory at a time: a corpus of raw texts (nothing asked) is one prompt.
         """
-        return read.entries(self._database, kinds=kinds, prompt_ids=prompt_ids, include_superseded=include_superseded)
+        return read.entries(
+            self._database, kinds=kinds, prompt_ids=prompt_ids, run=run, include_superseded=include_superseded
+        )
 
     def prompt(self, prompt_id: str) -> Prompt | None:
         """Return the prompt of this id, None when unknown."""

@@ -18,19 +18,11 @@ from burnish.store import Store
 
 COLUMNS = ("study", "item", "question", "kind", "author", "time", "prompt", "completions", "value", "comment")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
-_AT_ONCE = 5000  # items looked up in one go
 
 
 def answers(store: Store, study: str) -> Iterator[Answer]:
-    """Yield the current answers of a study, by prompt; each prompt's are in memory at a time."""
-    run = f"studio:{study}"
-    asked: dict[str, None] = {}
-    after = 0
-    while items := store.studies.items(study, after=after, limit=_AT_ONCE):
-        after = items[-1].seq
-        asked.update(dict.fromkeys(item.prompt_id for item in items if item.answered))
-    for entry in store.entries(prompt_ids=asked):
-        yield from (answer for answer in answers_of(entry) if answer.feedback.run == run)
+    """Return the current answers of a study, by prompt; each prompt's are in memory at a time."""
+    return (answer for entry in store.entries(run=f"studio:{study}") for answer in answers_of(entry))
 
 
 def jsonl(store: Store, study: str = "") -> Iterator[str]:
