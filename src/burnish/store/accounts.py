@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from burnish.errors import InputError, nearest
-from burnish.store import audit
+from burnish.store import audit, erase
 from burnish.store.accounts_schema import accounts, consents, invites, sessions, tokens
 from burnish.store.engine import Database
 from burnish.store.schema import feedback
@@ -189,10 +189,11 @@ class Accounts:
             _end_rights(connection, number, now_ms)
             audit.append(connection, now_ms, actor, "close" if closed else "reopen", f"account:{number}")
 
-    def delete(self, number: int, *, now_ms: int, actor: int | None = None, **details: Any) -> None:
+    def delete(self, number: int, *, now_ms: int, actor: int | None = None) -> None:
         """Delete an account with its sessions, links, tokens and consents; the log keeps its number only.
 
-        What they said is erased by `Store.erase_author`. Raises `LastOwnerError` for the only owner.
+        What they said is erased by `Store.erase_author`, which takes the account's bytes along.
+        Raises `LastOwnerError` for the only owner.
         """
         with self._database.writing() as connection:
             was = _existing(connection, number)
@@ -200,8 +201,9 @@ class Accounts:
                 connection.execute(delete(table).where(table.c.account == number))
             _withdraw_invites(connection, number)
             connection.execute(delete(accounts).where(accounts.c.number == number))
+            erase.note_purge(connection)
             _keep_an_owner(connection, was)
-            audit.append(connection, now_ms, actor, "delete", f"account:{number}", **details)
+            audit.append(connection, now_ms, actor, "delete", f"account:{number}")
 
     # ------------------------------------------------------------------------------------------------------------ links
 

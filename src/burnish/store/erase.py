@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 
 from burnish.errors import BusyError, InputError
 from burnish.store import snapshots as saved
+from burnish.store import traces
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.entry import Erasure, ids_beside
 from burnish.store.schema import (
@@ -33,10 +34,15 @@ from burnish.store.schema import (
     state,
     words,
 )
+from burnish.store.studies_schema import assignments, deliveries, study_events
 
 AUTHORED = "correction"
 """The part of a value, of whatever kind, in which its author's own text stands: one, or a list. Nothing else in a value
 counts as a text they wrote: a label or a comment may say by chance what a completion says."""
+_WITH_WORDS = (
+    words, completions, feedback, snapshot_signals, snapshot_texts, snapshot_feedback, assignments, study_events,
+    deliveries,
+)  # fmt: skip
 PURGE_PENDING = "purge_pending"
 _PURGE_SECONDS = 2.0  # how long to wait for readers of an older state before leaving the bytes to a later purge
 
@@ -96,7 +102,15 @@ def erase_author(database: Database, author_id: str, author_kind: str) -> Erasur
         )
         return list(connection.execute(query).scalars())
 
+    if author_kind == "human":
+        _forget_traces(database, author_id)
     return _erase(database, choose)
+
+
+def _forget_traces(database: Database, person: str) -> None:
+    with database.writing() as connection:
+        if traces.forget(connection, person):
+            note_purge(connection)
 
 
 def erase_record(database: Database, feedback_id: str) -> Erasure:
@@ -114,7 +128,9 @@ def erase_record(database: Database, feedback_id: str) -> Erasure:
             ask = {name for row in rows for name in row if name is not None} - versions
             ask = ask or _beside(connection, versions) - versions
         query = select(feedback.c.id).where(feedback.c.id.in_(versions), feedback.c.erased_ms.is_(None))
-        return list(connection.execute(query).scalars())
+        alive = list(connection.execute(query).scalars())
+        traces.forget_answers(connection, alive)
+        return alive
 
     return _erase(database, choose)
 
@@ -141,9 +157,9 @@ def _erase(database: Database, choose: Callable[[Connection], list[str]]) -> Era
             written = _erase_completions(connection, own)
             hashes = _empty_snapshots(connection, own, written)
             models = _trained_on(connection, hashes)
-            _note_purge(connection)
+            note_purge(connection)
     if not own.records:
-        return Erasure(0)
+        return Erasure(0, purged=purge_if_pending(database))
     said = tuple(dict.fromkeys(each for record in own.records for each in record.words))
     return Erasure(len(own.records), hashes, models, purge(database), len(own.kept), said)
 
@@ -303,17 +319,17 @@ def _trained_on(connection: Connection, hashes: tuple[str, ...]) -> tuple[str, .
 # --------------------------------------------------------------------------------------------------------- the bytes
 
 
-def _note_purge(connection: Connection) -> None:
+def note_purge(connection: Connection) -> None:
+    """Have the bytes of what is deleted in this transaction removed by the next purge."""
     connection.execute(delete(state).where(state.c.key == PURGE_PENDING))
     connection.execute(insert(state), {"key": PURGE_PENDING, "value": "1"})
 
 
-def purge_if_pending(database: Database) -> None:
-    """Finish an erasure whose bytes could not be removed then, because of readers or a kill."""
+def purge_if_pending(database: Database) -> bool:
+    """Finish an erasure whose bytes could not be removed then, because of readers or a kill; False if still not."""
     with database.reading() as connection:
         pending = connection.execute(select(state.c.key).where(state.c.key == PURGE_PENDING)).first()
-    if pending:
-        purge(database)
+    return purge(database) if pending else True
 
 
 def purge(database: Database) -> bool:
@@ -345,6 +361,6 @@ def _purge_postgres(database: Database) -> bool:
     """Rewrite the tables that held words; the server's own log and back-ups are its operator's."""
     with database.writers.connect() as plain:
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
-        for table in (words, completions, feedback, snapshot_signals, snapshot_texts, snapshot_feedback):
+        for table in _WITH_WORDS:
             connection.execute(text(f"VACUUM (FULL) {table.name}"))
     return True

@@ -1,4 +1,4 @@
-"""A person's data leave: the account first, so that nothing is added meanwhile, then their words, then their traces."""
+"""A person's data leave: the account first, so that nothing is added meanwhile, then their words and their traces."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def depart(studio: Studio, number: int, name: str, *, actor: int) -> Erasure:
     Raises `LastOwnerError` for the only owner, before anything is gone.
     """
     store = studio.store
-    store.accounts.set_closed(number, True, now_ms=now_ms(), actor=actor)
-    erasure = store.erase_author(name)
+    store.accounts.delete(number, now_ms=now_ms(), actor=actor)
+    erasure = store.erase_author(name)  # after the account, whose bytes it takes out of the file as well
     touched = {"records": erasure.records, "snapshots": erasure.snapshots, "checkpoints": erasure.checkpoints}
-    store.accounts.delete(number, now_ms=now_ms(), actor=actor, **touched)
+    store.audit.record(now_ms(), actor, "erase", f"account:{number}", **touched)
     return erasure

@@ -1,0 +1,74 @@
+"""Whoever leaves takes along all they typed, finished or not: not a byte of it is left in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.studio.test_assign import NOW, answer, begin
+
+from burnish.store import Store
+from burnish.studio import assign
+from burnish.studio.departure import depart
+from burnish.studio.session import Person
+from burnish.studio.study import Question, Study
+
+WORDS = Question("why", "comment", "What is wrong with it?", required=False)
+
+
+def file_of(store: Store) -> bytes:
+    path = Path(store.url.removeprefix("sqlite:///"))
+    return b"".join(each.read_bytes() for each in path.parent.glob(f"{path.name}*"))
+
+
+@pytest.fixture
+def ana(store: Store) -> Person:
+    account = store.accounts.add("anabel", "annotator", now_ms=NOW)
+    return Person("anabel", "annotator", "en", "auto", "", account.number)
+
+
+def typed(store: Store, ana: Person) -> list[str]:
+    """Have her answer one item, skip one, flag and begin a third; return the ids of what she said."""
+    studio = begin(store, Study("study", "A study", (WORDS,)))
+    task = assign.next_task(studio, ana, "study", NOW)
+    assert task
+    assign.save_draft(studio, ana, task.assignment, {"why": {"comment": "hippopotamus drafted"}}, NOW)
+    said = [{"comment": "hippopotamus answered"}, {"comment": "hippopotamus again"}]
+    receipts = assign.submit(studio, ana, task.assignment, answer(task, why=said), NOW)
+    task = assign.next_task(studio, ana, "study", NOW)
+    assert task
+    assign.skip(studio, ana, task.assignment, "other", "hippopotamus skipped", NOW)
+    task = assign.next_task(studio, ana, "study", NOW)
+    assert task
+    assign.flag(studio, ana, task.assignment, "hippopotamus flagged", NOW)
+    assign.save_draft(studio, ana, task.assignment, {"why": {"comment": "hippopotamus begun"}}, NOW)
+    return [each.feedback_id for each in receipts]
+
+
+def test_nothing_typed_and_no_name_is_left(store: Store, ana: Person) -> None:
+    ids = typed(store, ana)
+    assert file_of(store).count(b"hippopotamus") >= 5
+    erasure = depart(begin(store, Study("other", "Another", (WORDS,))), ana.number, ana.name, actor=ana.number)
+    assert (erasure.records, erasure.purged) == (len(ids), True)
+    raw = file_of(store)
+    assert (raw.count(b"hippopotamus"), raw.count(b"anabel")) == (0, 0)
+    assert store.studies.progress("study")["answered_once"] == 1  # the count stands, whoever it was
+    assert store.audit.verify().seq > 0
+
+
+def test_a_person_who_only_began_is_forgotten_too(store: Store, ana: Person) -> None:
+    studio = begin(store, Study("study", "A study", (WORDS,)))
+    task = assign.next_task(studio, ana, "study", NOW)
+    assert task
+    assign.save_draft(studio, ana, task.assignment, {"why": {"comment": "hippopotamus"}}, NOW)
+    assert depart(studio, ana.number, ana.name, actor=ana.number).purged
+    raw = file_of(store)
+    assert (raw.count(b"hippopotamus"), raw.count(b"anabel")) == (0, 0)
+
+
+def test_one_erased_answer_leaves_no_draft_of_it(store: Store, ana: Person) -> None:
+    for one in typed(store, ana):
+        store.erase(one)
+    raw = file_of(store)
+    assert raw.count(b"hippopotamus answered") + raw.count(b"hippopotamus drafted") == 0
+    assert b"hippopotamus begun" in raw  # another item, which she has not given up
