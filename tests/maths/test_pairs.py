@@ -26,7 +26,7 @@ def test_labels_and_weights_of_pairs_and_what_they_are_without_any():
     bare = Batch(PAIRS.completion_mask_BT, PAIRS.group_B)
     assert pairs.probability(PAIRS).tolist() == pytest.approx([0.9, 0.5])
     assert pairs.weights(PAIRS).tolist() == [1, 3]  # the first column, once a pair
-    assert pairs.total_weight(PAIRS) == 4
+    assert pairs.with_weight(PAIRS).scalars["weight"] == 4
     assert pairs.probability(bare).tolist() == pairs.weights(bare).tolist() == [1, 1]
 
 

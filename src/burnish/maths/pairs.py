@@ -6,6 +6,8 @@ either way, p loss(chosen, rejected) + (1 - p) loss(rejected, chosen), which is 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -32,9 +34,14 @@ def weights(batch: Batch) -> Tensor:
     return batch.weights_BK[0::2, 0].double()
 
 
-def total_weight(batch: Batch) -> float:
-    """Return the sum of the pairs' weights: what `targets` puts into scalars["weight"] for the whole window."""
-    return float(weights(batch).sum())
+def with_weight(batch: Batch) -> Batch:
+    """Return the batch with the window's denominator, scalars["weight"]: the sum of its pairs' weights."""
+    return replace(batch, scalars={**batch.scalars, "weight": float(weights(batch).sum())})
+
+
+def sides(values_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the values of the chosen and of the rejected ones, (N,) each."""
+    return values_B[0::2], values_B[1::2]
 
 
 def expected(stated_N: Tensor, reverse_N: Tensor, probability_N: Tensor) -> Tensor:

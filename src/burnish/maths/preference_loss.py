@@ -16,15 +16,18 @@ Smoothing = Literal["conservative", "robust"]
 def soft_bradley_terry(
     chosen_NK: Tensor, rejected_NK: Tensor, probability_N: Tensor, margin_N: Tensor | float = 0.0
 ) -> Tensor:
-    """Return the cross-entropy between the stated probability and sigma(chosen - rejected), (N, K), in nats.
+    """Return the cross-entropy between the stated probability and sigma(chosen - rejected), in nats.
+
+    (N, K) of K heads, or (N,) of rewards that a policy implies.
 
     loss = -p log sigma(d - m) - (1 - p) log sigma(-d - m), d = r(chosen) - r(rejected): Bradley-Terry (1952) with a
     soft label (Christiano et al. 2017, arXiv 1706.03741, equation 1). p = 1 is the usual hard label. m is the lead that
     whoever is preferred should have (Llama 2, arXiv 2307.09288, equation 2), 0 for none.
     """
     difference_NK = chosen_NK - rejected_NK
-    p_N1 = probability_N[:, None].to(difference_NK.dtype)
-    lead = margin_N if isinstance(margin_N, float) else margin_N[:, None].to(difference_NK.dtype)
+    pairs_N1 = (-1, *[1] * (difference_NK.ndim - 1))
+    p_N1 = probability_N.view(pairs_N1).to(difference_NK.dtype)
+    lead = margin_N.view(pairs_N1).to(difference_NK.dtype) if isinstance(margin_N, Tensor) else margin_N
     return -p_N1 * F.logsigmoid(difference_NK - lead) - (1 - p_N1) * F.logsigmoid(-difference_NK - lead)
 
 

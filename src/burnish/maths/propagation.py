@@ -230,14 +230,19 @@ class Model:
 
 
 def careful(slope_K: Floats) -> float:
-    """Slope of the person behind a vote drawn in proportion to what it tells: sum a^2 / sum |a|."""
-    return max(float(slope_K @ slope_K) / max(float(np.abs(slope_K).sum()), 1e-12), 1e-3)
+    """Mean |slope| over votes weighed by what they tell of the scores, the information a^2: sum |a|^3 / sum a^2.
+
+    Weighed by |a| instead, the noise in guessers' slopes pulled it down by a tenth, and with it every score: 90%
+    intervals then held 87% of the truth (`benchmarks/people.py scores`; with a^2 they hold 90%).
+    """
+    size_K = np.abs(slope_K)
+    return max(float((size_K**3).sum()) / max(float(size_K @ size_K), 1e-12), 1e-3)
 
 
 def careful_slopes(slope_K: Floats) -> Floats:
-    """Derivatives of `careful` by each slope."""
-    total = float(np.abs(slope_K).sum())
-    return np.asarray((2 * slope_K - np.sign(slope_K) * careful(slope_K)) / max(total, 1e-12))
+    """Derivatives of `careful` by each slope: (3 a |a| - 2 a u) / sum a^2."""
+    total = max(float(slope_K @ slope_K), 1e-12)
+    return np.asarray(slope_K * (3 * np.abs(slope_K) - 2 * careful(slope_K)) / total)
 
 
 def _spread_out(square_K22: Floats) -> Floats:

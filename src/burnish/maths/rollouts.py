@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from burnish.maths.batch import Batch, Outputs
-from burnish.maths.policy_loss import masked, masked_sum
+from burnish.maths.policy_loss import Normaliser, masked, masked_sum, per_completion
 from burnish.maths.returns import at_last
 
 Place = Literal["reward", "loss"]
@@ -102,6 +102,18 @@ def with_counts(batch: Batch) -> Batch:
     mask_BT = batch.completion_mask_BT
     counts = {"tokens": float(mask_BT.sum()), "completions": float(mask_BT.any(-1).sum())}
     return replace(batch, scalars={**batch.scalars, **counts})
+
+
+def shares(token_BT: Tensor, batch: Batch, normaliser: Normaliser) -> Tensor:
+    """Return each completion's share of the window's loss, (B,), by the window's own counts (`with_counts`)."""
+    return per_completion(
+        token_BT,
+        batch.completion_mask_BT,
+        normaliser=normaliser,
+        window_tokens=int(batch.scalars["tokens"]),
+        window_completions=int(batch.scalars["completions"]),
+        constant=int(batch.scalars["max_new_tokens"]),
+    )
 
 
 def per_row(values_BT: Tensor, mask_BT: Tensor, *, mean: bool = True) -> Tensor:

@@ -30,7 +30,7 @@ from types import ModuleType
 from burnish.errors import InputError, nearest
 from burnish.maths.batch import Says
 
-__all__ = ["Needs", "Says", "load", "names", "within"]
+__all__ = ["Needs", "Says", "above", "load", "names", "within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,18 @@ def load(name: str) -> ModuleType:
 def within(config: object, **ranges: tuple[float, float]) -> None:
     """Raise InputError for the first of these settings of a config that is no finite number in [low, high].
 
-    An infinite end asks for any number on that side.
+    An infinite end asks for any number on that side. The remedy told is the tested setting, the field's default.
     """
     for name, (low, high) in ranges.items():
         value = getattr(config, name)
         if not (math.isfinite(value) and low <= value <= high):
             wanted = f"from {low:g} up" if high == math.inf else f"in [{low:g}, {high:g}]"
-            raise InputError(f"{name}: {value} is not a number {wanted}.")
+            raise InputError(f"{name}: {value} is not a number {wanted}. Use {getattr(type(config), name)}.")
+
+
+def above(config: object, **bounds: float) -> None:
+    """Raise InputError for the first of these settings of a config that is no finite number above its bound."""
+    for name, low in bounds.items():
+        value = getattr(config, name)
+        if not (math.isfinite(value) and value > low):
+            raise InputError(f"{name}: {value} is not a number above {low:g}. Use {getattr(type(config), name)}.")

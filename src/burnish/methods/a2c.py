@@ -30,7 +30,7 @@ from burnish.errors import InputError
 from burnish.maths import returns, rollouts
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind, kl_of
-from burnish.maths.policy_loss import Normaliser, clipped_value_loss, masked, per_completion
+from burnish.maths.policy_loss import Normaliser, clipped_value_loss, masked
 from burnish.methods import Needs, within
 
 METRICS: Mapping[str, str] = {
@@ -117,14 +117,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     if config.kl_in == "loss" and (kl_BT := kl_of(outputs, logprobs_BT, config.kl)) is not None:
         token_BT = token_BT + rollouts.coefficient(batch, config.beta) * kl_BT
     value_BT = clipped_value_loss(values_BT, values_BT, batch.returns_BT, 0.0)
-    share_B = per_completion(
-        token_BT + config.value_weight * value_BT,
-        mask_BT,
-        normaliser=config.normaliser,
-        window_tokens=int(batch.scalars["tokens"]),
-        window_completions=int(batch.scalars["completions"]),
-        constant=int(batch.scalars["max_new_tokens"]),
-    )
+    share_B = rollouts.shares(token_BT + config.value_weight * value_BT, batch, config.normaliser)
     metrics = {
         **rollouts.paid_metric(batch),
         **rollouts.value_metrics(batch, values_BT),

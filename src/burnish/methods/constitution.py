@@ -19,7 +19,6 @@ nothing and whose revisions add apologies; look at `samples.jsonl`, and let a st
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, given, needed, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, dpo, sft, within
+from burnish.methods import Needs, above, dpo, sft, within
 from burnish.records import (
     Critique,
     Demonstration,
@@ -99,8 +98,7 @@ class Config:
         if self.rounds < 1:
             raise InputError(f"rounds: {self.rounds} is not a whole number from 1 up. Use 2.")
         within(self, temperature=(0, 100))
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
+        above(self, beta=0)
 
 
 def needs(config: Config) -> Needs:

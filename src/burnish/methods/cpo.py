@@ -21,18 +21,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from burnish.errors import InputError
 from burnish.examples import Example, Tools, pairs_of
 from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import mean_nll, token_mean
 from burnish.maths.policy_loss import masked_sum
 from burnish.maths.preference_loss import soft_bradley_terry
-from burnish.methods import Needs
+from burnish.methods import Needs, above, within
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -54,10 +53,8 @@ class Config:
     """Weight of the imitation of the chosen one, from 0 up; 1 in the paper."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
-        if not (math.isfinite(self.alpha) and self.alpha >= 0):
-            raise InputError(f"alpha: {self.alpha} is not a number from 0 up. Use 1.")
+        above(self, beta=0)
+        within(self, alpha=(0, math.inf))
 
 
 def needs(config: Config) -> Needs:
@@ -72,7 +69,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]: the sum over pairs. Pure, no gradient."""
-    return replace(batch, scalars={**batch.scalars, "weight": pairs.total_weight(batch)})
+    return pairs.with_weight(batch)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -86,11 +83,11 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     assert outputs.logprobs_BT is not None
     mask_BT = batch.completion_mask_BT
     reward_B = config.beta * masked_sum(outputs.logprobs_BT, mask_BT)
-    chosen_N, rejected_N = reward_B[0::2], reward_B[1::2]
+    chosen_N, rejected_N = pairs.sides(reward_B)
     probability_N = pairs.probability(batch)
-    compared_N = soft_bradley_terry(chosen_N[:, None], rejected_N[:, None], probability_N)[:, 0]
+    compared_N = soft_bradley_terry(chosen_N, rejected_N, probability_N)
     nll_B = -token_mean(outputs.logprobs_BT, mask_BT)
-    loss_N = compared_N + config.alpha * pairs.expected(nll_B[0::2], nll_B[1::2], probability_N)
+    loss_N = compared_N + config.alpha * pairs.expected(*pairs.sides(nll_B), probability_N)
     nll_N = mean_nll(outputs.logprobs_BT, mask_BT)[0::2]
     metrics = pairs.metrics(chosen_N, rejected_N, probability_N)
     return pairs.shares(loss_N, batch), {**metrics, "nll": nll_N.repeat_interleave(2)}

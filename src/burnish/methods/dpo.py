@@ -20,9 +20,8 @@ fall below 0 while `pair_accuracy` rises), and when chosen ones are longer (it l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -32,7 +31,7 @@ from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.policy_loss import masked_sum
 from burnish.maths.preference_loss import Smoothing, implicit_reward, smoothed, soft_bradley_terry
-from burnish.methods import Needs
+from burnish.methods import Needs, above
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -55,8 +54,7 @@ class Config:
     """Share of labels that are thought to be flipped, in [0, 0.5); 0 is plain DPO."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
+        above(self, beta=0)
         if not 0 <= self.label_smoothing < 0.5:
             raise InputError(f"label_smoothing: {self.label_smoothing} is not in [0, 0.5). Use 0 for plain DPO.")
 
@@ -73,7 +71,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]: the sum over pairs. Pure, no gradient."""
-    return replace(batch, scalars={**batch.scalars, "weight": pairs.total_weight(batch)})
+    return pairs.with_weight(batch)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -90,8 +88,8 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     reward_B = implicit_reward(
         masked_sum(outputs.logprobs_BT, mask_BT), masked_sum(outputs.reference_logprobs_BT, mask_BT), config.beta
     )
-    chosen_N, rejected_N = reward_B[0::2], reward_B[1::2]
+    chosen_N, rejected_N = pairs.sides(reward_B)
     probability_N = pairs.probability(batch)
     q_N = smoothed(probability_N, config.label_smoothing, config.smoothing)
-    loss_N = soft_bradley_terry(chosen_N[:, None], rejected_N[:, None], q_N)[:, 0]
+    loss_N = soft_bradley_terry(chosen_N, rejected_N, q_N)
     return pairs.shares(loss_N, batch), pairs.metrics(chosen_N, rejected_N, probability_N)

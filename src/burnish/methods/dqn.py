@@ -21,7 +21,6 @@ was said and `ppo` explores near the model. It fails by believing its own maxima
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -33,7 +32,7 @@ from burnish.maths import q_learning, rollouts
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.policy_loss import masked, masked_sum
 from burnish.maths.returns import following
-from burnish.methods import Needs, Says, within
+from burnish.methods import Needs, Says, above, within
 
 METRICS: Mapping[str, str] = {
     **rollouts.PAID,
@@ -61,8 +60,7 @@ class Config:
 
     def __post_init__(self) -> None:
         within(self, discount=(0, 1), epsilon=(0, 1))
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise InputError(f"temperature: {self.temperature} is not a number above 0. Use 0.1.")
+        above(self, temperature=0)
         if self.replay < 1:
             raise InputError(f"replay: {self.replay} is not a whole number from 1 up. Use 8.")
         if not 0 < self.slow <= 1:

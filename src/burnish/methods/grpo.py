@@ -42,11 +42,10 @@ from burnish.maths.policy_loss import (
     Normaliser,
     clipped_policy_loss,
     masked,
-    per_completion,
     truncated_importance,
     whole_ratio,
 )
-from burnish.methods import Needs
+from burnish.methods import Needs, above, within
 
 METRICS: Mapping[str, str] = {
     "clip_share": "Share of tokens whose ratio was clipped: 0 with one step a window, at most about 0.2 with several.",
@@ -86,12 +85,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 < self.clip_low < 1:
             raise InputError(f"clip_low: {self.clip_low} is not in (0, 1). Use 0.2.")
-        if not (math.isfinite(self.clip_high) and self.clip_high > 0):
-            raise InputError(f"clip_high: {self.clip_high} is not above 0. Use 0.28.")
-        if not (math.isfinite(self.beta) and self.beta >= 0):
-            raise InputError(f"beta: {self.beta} is not a number from 0 up. Use 0 for no KL term.")
-        if not (math.isfinite(self.truncation_penalty) and self.truncation_penalty >= 0):
-            raise InputError(f"truncation_penalty: {self.truncation_penalty} is not a number from 0 up. Use 1.")
+        above(self, clip_high=0)
+        within(self, beta=(0, math.inf), truncation_penalty=(0, math.inf))
         if not (math.isfinite(self.importance_cap) and (self.importance_cap == 0 or self.importance_cap >= 1)):
             raise InputError(f"importance_cap: {self.importance_cap} is neither 0 nor from 1 up. Use 0 for none, or 2.")
         if self.minibatches < 1:
@@ -152,13 +147,6 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     kl_BT = kl_of(outputs, logprobs_BT, config.kl)
     if beta > 0 and kl_BT is not None:
         token_BT = token_BT + beta * kl_BT
-    share_B = per_completion(
-        token_BT,
-        mask_BT,
-        normaliser=config.normaliser,
-        window_tokens=int(batch.scalars["tokens"]),
-        window_completions=int(batch.scalars["completions"]),
-        constant=int(batch.scalars["max_new_tokens"]),
-    )
+    share_B = rollouts.shares(token_BT, batch, config.normaliser)
     clip_share_B = rollouts.per_row(clipped_BT, mask_BT)
     return share_B, {"clip_share": clip_share_B, **rollouts.rollout_metrics(batch, outputs)}

@@ -35,7 +35,7 @@ from burnish.maths import adversarial
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.policy_loss import masked_sum
 from burnish.maths.token_rewards import head_weights
-from burnish.methods import Needs, names
+from burnish.methods import Needs, names, within
 from burnish.records import Demonstration
 
 METRICS: Mapping[str, str] = {
@@ -61,8 +61,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 1.")
-        if not (math.isfinite(self.penalty) and self.penalty >= 0):
-            raise InputError(f"penalty: {self.penalty} is not a number from 0 up. Use 0.01.")
+        within(self, penalty=(0, math.inf))
         if self.partner not in names():
             raise InputError(f"partner: {self.partner!r} is no method.{nearest(self.partner, names())}")
 

@@ -20,21 +20,19 @@ same lead): watch `margin`, which should settle near (2p - 1)/2 and not pass it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
-from burnish.errors import InputError
 from burnish.examples import Example, Tools, pairs_of
 from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import token_mean
 from burnish.maths.policy_loss import masked_sum
 from burnish.maths.preference_loss import identity_preference, implicit_reward
-from burnish.methods import Needs
+from burnish.methods import Needs, above
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -55,8 +53,7 @@ class Config:
     """Whose lead it is: sum (of whole completions, the paper and OpenRLHF), mean (of each token, TRL)."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
+        above(self, beta=0)
 
 
 def needs(config: Config) -> Needs:
@@ -71,7 +68,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]: the sum over pairs. Pure, no gradient."""
-    return replace(batch, scalars={**batch.scalars, "weight": pairs.total_weight(batch)})
+    return pairs.with_weight(batch)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -87,7 +84,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     whole = masked_sum if config.normaliser == "sum" else token_mean
     mask_BT = batch.completion_mask_BT
     log_ratio_B = implicit_reward(whole(outputs.logprobs_BT, mask_BT), whole(outputs.reference_logprobs_BT, mask_BT), 1)
-    chosen_N, rejected_N = log_ratio_B[0::2], log_ratio_B[1::2]
+    chosen_N, rejected_N = pairs.sides(log_ratio_B)
     probability_N = pairs.probability(batch)
     loss_N = identity_preference(chosen_N - rejected_N, probability_N, config.beta)
     return pairs.shares(loss_N, batch), pairs.metrics(config.beta * chosen_N, config.beta * rejected_N, probability_N)

@@ -34,7 +34,7 @@ from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import row_weights
 from burnish.maths.policy_loss import masked_sum
 from burnish.maths.preference_loss import implicit_reward, prospect
-from burnish.methods import Needs
+from burnish.methods import Needs, above
 from burnish.records import Preference, Score, Signal
 
 METRICS: Mapping[str, str] = {
@@ -61,10 +61,7 @@ class Config:
     """What completions are valued against: the KL seen on mismatched rows, or 0, which needs no second row for each."""
 
     def __post_init__(self) -> None:
-        for name in ("beta", "desirable", "undesirable"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name}: {value} is not a number above 0. Use {getattr(Config, name)}.")
+        above(self, beta=0, desirable=0, undesirable=0)
         if not math.isfinite(self.threshold):
             raise InputError(f"threshold: {self.threshold} is not a number. Use the middle of the scale, 0.")
 

@@ -26,12 +26,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, needed
 from burnish.maths import rollouts
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind
-from burnish.methods import Needs, Says, online_dpo, reinforce, within
+from burnish.methods import Needs, Says, above, online_dpo, reinforce, within
 from burnish.records import Completion, seed_of
 
 METRICS: Mapping[str, str] = {
@@ -61,8 +60,7 @@ class Config:
 
     def __post_init__(self) -> None:
         within(self, mixture=(0, 1), beta=(0, math.inf))
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise InputError(f"scale: {self.scale} is not a number above 0. Use 1.")
+        above(self, scale=0)
 
 
 def needs(config: Config) -> Needs:

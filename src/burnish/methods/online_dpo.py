@@ -25,11 +25,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, needed
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.rollouts import per_row
-from burnish.methods import Needs, dpo
+from burnish.methods import Needs, above, dpo
 from burnish.records import Completion, Feedback
 
 METRICS: Mapping[str, str] = {
@@ -54,10 +53,7 @@ class Config:
     """Reward units that make a difference of one logit under soft labels. Above 0."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise InputError(f"scale: {self.scale} is not a number above 0. Use 1.")
+        above(self, beta=0, scale=0)
 
 
 def needs(config: Config) -> Needs:

@@ -18,19 +18,17 @@ the imitation's. Watch `margin`: if it stays at 0 while `nll` falls, the run is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from burnish.errors import InputError
 from burnish.examples import Example, Tools, pairs_of
 from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import mean_nll, token_mean
 from burnish.maths.preference_loss import log_odds, soft_bradley_terry
-from burnish.methods import Needs
+from burnish.methods import Needs, above
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -50,8 +48,7 @@ class Config:
     """Weight of the odds' part beside the imitation's 1. Above 0."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise InputError(f"beta: {self.beta} is not a number above 0. Use 0.1.")
+        above(self, beta=0)
 
 
 def needs(config: Config) -> Needs:
@@ -66,7 +63,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]: the sum over pairs. Pure, no gradient."""
-    return replace(batch, scalars={**batch.scalars, "weight": pairs.total_weight(batch)})
+    return pairs.with_weight(batch)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -81,10 +78,10 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     mask_BT = batch.completion_mask_BT
     logprob_B = token_mean(outputs.logprobs_BT, mask_BT)
     odds_B = log_odds(logprob_B)
-    chosen_N, rejected_N = odds_B[0::2], odds_B[1::2]
+    chosen_N, rejected_N = pairs.sides(odds_B)
     probability_N = pairs.probability(batch)
-    compared_N = soft_bradley_terry(chosen_N[:, None], rejected_N[:, None], probability_N)[:, 0]
-    loss_N = config.beta * compared_N - pairs.expected(logprob_B[0::2], logprob_B[1::2], probability_N)
+    compared_N = soft_bradley_terry(chosen_N, rejected_N, probability_N)
+    loss_N = config.beta * compared_N - pairs.expected(*pairs.sides(logprob_B), probability_N)
     nll_N = mean_nll(outputs.logprobs_BT, mask_BT)[0::2]
     metrics = pairs.metrics(chosen_N, rejected_N, probability_N)
     return pairs.shares(loss_N, batch), {**metrics, "nll": nll_N.repeat_interleave(2)}

@@ -28,7 +28,7 @@ from torch import Tensor
 from burnish.maths import returns, rollouts
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind, kl_of
-from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, clipped_value_loss, masked, per_completion
+from burnish.maths.policy_loss import Normaliser, clipped_policy_loss, clipped_value_loss, masked
 from burnish.methods import Needs, within
 
 METRICS: Mapping[str, str] = {
@@ -123,14 +123,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         token_BT = token_BT + rollouts.coefficient(batch, config.beta) * kl_BT
     held_BT = masked(batch.old_values_BT, mask_BT)
     value_BT = clipped_value_loss(values_BT, held_BT, batch.returns_BT, config.value_clip)
-    share_B = per_completion(
-        token_BT + config.value_weight * value_BT,
-        mask_BT,
-        normaliser=config.normaliser,
-        window_tokens=int(batch.scalars["tokens"]),
-        window_completions=int(batch.scalars["completions"]),
-        constant=int(batch.scalars["max_new_tokens"]),
-    )
+    share_B = rollouts.shares(token_BT + config.value_weight * value_BT, batch, config.normaliser)
     metrics = {
         **rollouts.paid_metric(batch),
         "clip_share": rollouts.per_row(clipped_BT, mask_BT),

@@ -30,7 +30,7 @@ from burnish.maths import rollouts
 from burnish.maths.advantages import leave_one_out
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind, kl_of
-from burnish.maths.policy_loss import Normaliser, clipped_value_loss, masked, per_completion
+from burnish.maths.policy_loss import Normaliser, clipped_value_loss, masked
 from burnish.maths.returns import discounted
 from burnish.methods import Needs, within
 
@@ -116,12 +116,5 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         values_BT = masked(outputs.values_BT, mask_BT)
         token_BT = token_BT + config.value_weight * clipped_value_loss(values_BT, values_BT, batch.returns_BT, 0.0)
         metrics["value_error"] = rollouts.per_row((values_BT - batch.returns_BT).abs(), mask_BT)
-    share_B = per_completion(
-        token_BT,
-        mask_BT,
-        normaliser=config.normaliser,
-        window_tokens=int(batch.scalars["tokens"]),
-        window_completions=int(batch.scalars["completions"]),
-        constant=int(batch.scalars["max_new_tokens"]),
-    )
+    share_B = rollouts.shares(token_BT, batch, config.normaliser)
     return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}

@@ -29,7 +29,7 @@ from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.preference_loss import soft_bradley_terry
 from burnish.maths.token_rewards import head_weights
-from burnish.methods import Needs
+from burnish.methods import Needs, above, within
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -53,10 +53,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
-        if not (math.isfinite(self.units_per_logit) and self.units_per_logit > 0):
-            raise InputError(f"units_per_logit: {self.units_per_logit} is not above 0. Use 1.")
-        if not (math.isfinite(self.margin) and self.margin >= 0):
-            raise InputError(f"margin: {self.margin} is not a number from 0 up. Use 0 to leave stated leads unused.")
+        above(self, units_per_logit=0)
+        within(self, margin=(0, math.inf))
 
 
 def needs(config: Config) -> Needs:

@@ -31,7 +31,7 @@ from burnish.errors import InputError
 from burnish.examples import Continuations, Example, Row, Tools, needed
 from burnish.maths import rollouts
 from burnish.maths.batch import Batch, Outputs
-from burnish.maths.policy_loss import Normaliser, masked, per_completion
+from burnish.maths.policy_loss import Normaliser, masked
 from burnish.methods import Needs
 from burnish.records import Completion, Prompt, Reward
 
@@ -145,13 +145,6 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     assert outputs.logprobs_BT is not None
     assert batch.advantages_BT is not None
     mask_BT = batch.completion_mask_BT
-    share_B = per_completion(
-        -batch.advantages_BT * masked(outputs.logprobs_BT, mask_BT),
-        mask_BT,
-        normaliser=config.normaliser,
-        window_tokens=int(batch.scalars["tokens"]),
-        window_completions=int(batch.scalars["completions"]),
-        constant=int(batch.scalars["max_new_tokens"]),
-    )
+    share_B = rollouts.shares(-batch.advantages_BT * masked(outputs.logprobs_BT, mask_BT), batch, config.normaliser)
     metrics = {} if batch.rewards_B is None else {"taken_for_real": batch.rewards_B}
     return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}

@@ -19,18 +19,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from burnish.errors import InputError
 from burnish.examples import Example, Tools, pairs_of
 from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import token_mean
 from burnish.maths.preference_loss import soft_bradley_terry
-from burnish.methods import Needs
+from burnish.methods import Needs, above, within
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -51,10 +49,8 @@ class Config:
     """Lead that the preferred one should have, logits; from 0 up, about half of beta."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise InputError(f"beta: {self.beta} is not a number above 0. Use 2.")
-        if not (math.isfinite(self.gamma) and self.gamma >= 0):
-            raise InputError(f"gamma: {self.gamma} is not a number from 0 up. Use half of beta.")
+        above(self, beta=0)
+        within(self, gamma=(0, math.inf))
 
 
 def needs(config: Config) -> Needs:
@@ -69,7 +65,7 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]: the sum over pairs. Pure, no gradient."""
-    return replace(batch, scalars={**batch.scalars, "weight": pairs.total_weight(batch)})
+    return pairs.with_weight(batch)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -82,8 +78,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     pairs.check(batch, "simpo")
     assert outputs.logprobs_BT is not None
     reward_B = config.beta * token_mean(outputs.logprobs_BT, batch.completion_mask_BT)
-    chosen_N, rejected_N = reward_B[0::2], reward_B[1::2]
+    chosen_N, rejected_N = pairs.sides(reward_B)
     probability_N = pairs.probability(batch)
-    lead_N = torch.full_like(chosen_N, config.gamma)
-    loss_N = soft_bradley_terry(chosen_N[:, None], rejected_N[:, None], probability_N, lead_N)[:, 0]
+    loss_N = soft_bradley_terry(chosen_N, rejected_N, probability_N, config.gamma)
     return pairs.shares(loss_N, batch), pairs.metrics(chosen_N, rejected_N, probability_N)

@@ -33,7 +33,7 @@ from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, from_demonstration
 from burnish.maths import imitation
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs
+from burnish.methods import Needs, above
 from burnish.records import Demonstration, Score, Signal
 
 METRICS: Mapping[str, str] = {
@@ -58,8 +58,7 @@ class Config:
     """Share of a token's target that goes to the other tokens, in [0, 0.5); as in `sft`."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise InputError(f"temperature: {self.temperature} is not a number above 0. Use 1.")
+        above(self, temperature=0)
         if not (math.isfinite(self.cap) and self.cap >= 1):
             raise InputError(f"cap: {self.cap} is not a number from 1 up. Use 20.")
         if not 0 <= self.label_smoothing < 0.5:
