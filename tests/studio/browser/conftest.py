@@ -182,7 +182,9 @@ def axe() -> Axe:
     def found(page: Page, impacts: tuple[str, ...] = ("serious", "critical")) -> list[str]:
         if not page.evaluate("() => 'axe' in window"):
             page.evaluate(source)
-        rules: list[dict[str, Any]] = page.evaluate("async () => (await axe.run(document)).violations")
+        rules: list[dict[str, Any]] = page.evaluate(
+            "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+        )
         broken = [rule for rule in rules if rule["impact"] in impacts]
         return [f"{rule['id']}: {node['html'][:160]}" for rule in broken for node in rule["nodes"]]
 

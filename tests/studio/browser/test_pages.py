@@ -1,0 +1,87 @@
+"""Every page: readable without seeing colours or using a mouse (axe-core), light, and talking to nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+from tests.studio.browser import material
+from tests.studio.browser.test_work import at_item, press
+
+from burnish.store import Store
+from burnish.studio.context import now_ms
+
+HEAVIEST_KB = 300
+STRANGERS = ("/sign-in", "/invite/no-such-link", "/no-such-page")
+OWNERS = (
+    "/tasks/replies/guide",
+    "/",
+    "/play",
+    "/review",
+    "/studies",
+    "/studies/replies",
+    "/studies/replies/edit",
+    "/studies/replies/plan",
+    "/studies/replies/preview",
+    "/studies/replies/toml",
+    "/studies/new",
+    "/studies/new/toml",
+    "/results",
+    "/results/all",
+    "/results/studies/replies",
+    "/results/models",
+    "/results/runs",
+    "/people",
+    "/people/bob/delete",
+    "/people/log",
+    "/me",
+    "/me/history",
+    "/me/delete",
+    "/api",
+)
+
+
+def test_no_page_has_a_serious_finding_or_is_heavy(
+    open_page: Callable[..., Page], axe: Callable[..., list[str]], store: Store
+) -> None:
+    material.begin(store, material.a_study(material.PAIR, guidelines="# How\n\nRead *both*."), material.pairs(3))
+    store.accounts.add("bob", "annotator", now_ms=now_ms())
+    owner, stranger = open_page("olga", "owner"), open_page()
+    owner.goto("/tasks/replies/work")
+    press(owner, "a Enter")
+    at_item(owner, "Item 2 of 3")
+    found, weights = {}, {}
+    for page, paths in ((owner, OWNERS), (stranger, STRANGERS)):
+        for path in paths:
+            page.goto(path)
+            found[path], weights[path] = axe(page), _weight_kb(page)
+    assert {path: findings for path, findings in found.items() if findings} == {}
+    assert {path: kb for path, kb in weights.items() if not 10 < kb <= HEAVIEST_KB} == {}
+
+
+def test_no_work_screen_has_a_serious_finding_in_light_or_dark(
+    open_page: Callable[..., Page], axe: Callable[..., list[str]], store: Store
+) -> None:
+    several = (material.RANKING, material.EXTREMES, material.RATING)
+    material.begin(store, material.a_study(*material.EVERY_KIND, name="every"), material.singles(1))
+    material.begin(store, material.a_study(*several, name="several"), material.several(1, 3))
+    material.begin(store, material.a_study(material.STRONG, name="strong"), [(material.conversation(), ("一", "# B"))])
+    page = open_page("ana")
+    for name in ("every", "several", "strong"):
+        page.goto(f"/tasks/{name}/work")
+        assert axe(page) == []
+        assert 10 < _weight_kb(page) <= HEAVIEST_KB
+        press(page, "a")
+        page.emulate_media(color_scheme="dark")
+        assert axe(page) == []
+        page.emulate_media(color_scheme="light")
+    press(page, "?")
+    assert axe(page) == []
+    press(page, "Escape s")
+    assert axe(page) == []
+
+
+def _weight_kb(page: Page) -> float:
+    """What was loaded for a page, uncompressed."""
+    entries = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+    return float(page.evaluate(f"{entries}.reduce((sum, each) => sum + each.decodedBodySize, 0) / 1000"))
