@@ -97,8 +97,8 @@ class Screen:
         return questions[0].kind == "comparison" or len(self.sides) == 1
 
 
-def screen(task: Task, elapsed_ms: int) -> Screen:
-    """Return a task laid out; `elapsed_ms` is how long the person has had it already."""
+def screen(task: Task) -> Screen:
+    """Return a task laid out."""
     questions = task.study.questions
     marked = any(question.kind == "span" for question in questions)
     sides = tuple(
@@ -113,18 +113,17 @@ def screen(task: Task, elapsed_ms: int) -> Screen:
     shared = tuple(Field(question.name, question, None) for question in questions if question.kind in ABOUT_ALL)
     turns = tuple(_turn(message) for message in task.prompt.messages)
     cut = max(0, len(turns) - _RECENT)
-    return Screen(task, turns[:cut], turns[cut:], sides, shared, _told(task, elapsed_ms))
+    return Screen(task, turns[:cut], turns[cut:], sides, shared, _told(task))
 
 
 def _turn(message: Message) -> Turn:
     return Turn(message.role, Shown.of(message.content))
 
 
-def _told(task: Task, elapsed_ms: int) -> Mapping[str, Any]:
+def _told(task: Task) -> Mapping[str, Any]:
     return {
         "assignment": task.assignment,
         "study": task.study_id,
-        "elapsed": max(0, elapsed_ms) / 1000,
         "draft": dict(task.draft),
         "texts": [completion.text for completion in task.completions],
         "letters": [letter(index) for index in range(len(task.completions))],

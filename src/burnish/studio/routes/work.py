@@ -146,7 +146,7 @@ def _part(request: Request, studio: Studio, who: Person, study_id: str, task: as
 def _item(studio: Studio, who: Person, study_id: str, task: assign.Task | None) -> Mapping[str, Any]:
     """Return what the item's template draws: a screen, or how things stand when there is nothing to do."""
     if task is not None:
-        return {"screen": screens.screen(task, now_ms() - task.given_ms)}
+        return {"screen": screens.screen(task)}
     return {"screen": None, "own": assign.work_in(studio, who, study_id)}
 
 

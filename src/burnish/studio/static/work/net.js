@@ -4,6 +4,7 @@
 const csrf = document.querySelector("meta[name=csrf]").content;
 const QUEUE = "burnish-unsent";
 const DRAFT = "burnish-draft:";
+const SECONDS = "burnish-seconds:";
 const LONGEST_WAIT = 30_000; // ms between tries while the server stays away
 
 /** The server answered, but not with what was asked for. */
@@ -14,6 +15,11 @@ export class Refused extends Error {
     this.field = error?.field ?? "";
   }
 }
+
+/** Whether trying again later may help: no connection, or a server that is busy or broken. */
+export const mayPass = (failure) => !(failure instanceof Refused) || failure.status === 429 || failure.status >= 500;
+
+export const isSignedOut = (failure) => failure instanceof Refused && [401, 403].includes(failure.status);
 
 /** Post JSON and return the reply. Throws `Refused` when the server declines, TypeError when it cannot be reached. */
 export async function post(address, body) {
@@ -50,6 +56,13 @@ export function keptDraft(assignment) {
   return JSON.parse(localStorage.getItem(DRAFT + assignment));
 }
 
+/** How long an item was in sight before this page was loaded. */
+export const activeSeconds = (assignment) => Number(sessionStorage.getItem(SECONDS + assignment) ?? 0);
+
+export function keepActiveSeconds(assignment, seconds) {
+  sessionStorage.setItem(SECONDS + assignment, String(seconds));
+}
+
 // ------------------------------------------------------------------------------------------- unsent answers
 
 /** All that waits for the connection, oldest first: {address, body}. */
@@ -73,9 +86,7 @@ export async function sendWaiting() {
     try {
       await post(each.address, each.body);
     } catch (failure) {
-      if (!(failure instanceof Refused) || failure.status === 401 || failure.status === 403 || failure.status >= 500) {
-        return false;
-      }
+      if (mayPass(failure) || isSignedOut(failure)) return false;
     }
     localStorage.setItem(QUEUE, JSON.stringify(waiting().filter((other) => other.body.key !== each.body.key)));
   }

@@ -94,6 +94,20 @@ export function reading(form, { links, signal }) {
     button.addEventListener("mousedown", (event) => event.preventDefault()); // keeps what is selected
   }
   if (isPair) lock();
+  for (const body of bodies) {
+    // What scrolls by itself can be reached by Tab, and is named by its side's title.
+    if (body.scrollHeight <= body.clientHeight || body.tabIndex === 0) continue;
+    body.tabIndex = 0;
+    body.setAttribute("role", "group");
+    body.setAttribute("aria-labelledby", body.closest(".side").getAttribute("aria-labelledby"));
+  }
+
+  /** Scroll texts that scroll by themselves, as the window would. */
+  function scroll(pages) {
+    const tall = bodies.filter((body) => body.scrollHeight > body.clientHeight);
+    for (const body of follows ? tall.slice(0, 1) : tall) body.scrollTop += pages * body.clientHeight;
+    return tall.length > 0;
+  }
 
   const keys = {
     r: raw,
@@ -102,13 +116,20 @@ export function reading(form, { links, signal }) {
     p: prompt,
     o: () => form.querySelectorAll(".unfold").forEach(unfold),
   };
+  const scrolls = { " ": 0.8, PageDown: 0.8, PageUp: -0.8, ArrowDown: 0.12, ArrowUp: -0.12, Home: -1e4, End: 1e4 };
   return {
     unfold,
-    key: (event) => (event.key in keys ? (keys[event.key](), true) : false),
+    key(event) {
+      if (event.key in scrolls && !event.target.closest("button, a, summary, input, .words")) return scroll(scrolls[event.key]);
+      if (!(event.key in keys)) return false;
+      keys[event.key]();
+      return true;
+    },
     help: [
       ...(form.querySelector(".formatted") ? [["r", "key_raw"]] : []),
       ...(isPair ? [["d", "key_diff"]] : []),
       ...(sides.length > 1 ? [["l", "key_lock"]] : []),
+      ...(sides.length > 1 ? [["Space", "↑", "↓", "key_scroll"]] : []),
       ["p", "key_prompt"],
       ...(form.querySelector(".unfold") ? [["o", "key_unfold"]] : []),
     ],

@@ -35,7 +35,7 @@ function load() {
   const told = JSON.parse(document.getElementById("told").textContent);
   const own = `/tasks/${study}/items/${told.assignment}`;
   const links = { difference: `${own}/difference`, differences: `${own}/differences` };
-  const made = { form, told, own, timer: 0, active: told.elapsed, since: performance.now(), sent: null, over: new AbortController() };
+  const made = { form, told, own, timer: 0, active: net.activeSeconds(told.assignment), since: performance.now(), sent: null, over: new AbortController() };
   const { signal } = made.over;
   made.reading = reading(form, { links, signal });
   made.fields = fieldsOf(form, { told, links, signal, changed: () => changed(made), decided: (field) => decided(made, field) });
@@ -100,14 +100,17 @@ function complain(sentence) {
 
 // ------------------------------------------------------------------------------------------ what leaves the page
 
-function seconds(of) {
-  return Math.round(10 * (of.active + (document.hidden ? 0 : (performance.now() - of.since) / 1000))) / 10;
+/** How long the item has been in sight, whether or not the page was loaded again meanwhile. */
+function seconds(of, isHidden = document.hidden) {
+  return Math.round(10 * (of.active + (isHidden ? 0 : (performance.now() - of.since) / 1000))) / 10;
 }
 
 addEventListener("visibilitychange", () => {
   if (!item) return;
-  if (document.hidden) item.active += (performance.now() - item.since) / 1000;
-  else item.since = performance.now();
+  if (document.hidden) {
+    item.active = seconds(item, false);
+    net.keepActiveSeconds(item.told.assignment, item.active);
+  } else item.since = performance.now();
 });
 
 /** The same answers keep their key, however often they are sent. */
@@ -162,15 +165,15 @@ async function leave(address, body, word) {
 }
 
 function failed(failure, address, body, of) {
-  if (!(failure instanceof net.Refused)) {
+  if (net.mayPass(failure)) {
     net.keep(address, body);
     wait();
-  } else if (failure.status === 401 || failure.status === 403) {
+  } else if (net.isSignedOut(failure)) {
     net.keep(address, body);
     complain(say("sign_in"));
-  } else if (failure.status === 410 || failure.status === 404) {
+  } else if ([404, 409, 410].includes(failure.status)) {
     net.dropDraft(of.told.assignment);
-    location.reload(); // somebody else has the item by now; the server says what is next
+    refresh("gone"); // somebody else has the item by now, or it was answered in another window
   } else {
     complain(failure.message || say("failed"));
   }
@@ -182,15 +185,20 @@ function wait() {
   waiting = true;
   offline.hidden = false;
   item?.form.classList.add("waiting");
-  net.retry(async () => {
+  net.retry(() => {
     waiting = false;
     offline.hidden = true;
     if (item) net.dropDraft(item.told.assignment);
-    saved.textContent = say("saved");
-    const page = new DOMParser().parseFromString(await net.get(location.pathname), "text/html");
-    show(page.getElementById("place").innerHTML);
-    announce(title());
+    refresh("back");
   });
+}
+
+/** Show what the server would show now. */
+async function refresh(word) {
+  const page = new DOMParser().parseFromString(await net.get(location.pathname), "text/html");
+  show(page.getElementById("place").innerHTML);
+  saved.textContent = say(word);
+  announce(`${say(word)} ${title()}`);
 }
 
 async function undo() {
@@ -207,9 +215,9 @@ async function undo() {
 async function flag() {
   const note = await askProblem();
   if (note === null) return;
-  await net.post(`${item.own}/flag`, { note });
-  announce(say("flagged"));
-  saved.textContent = say("flagged");
+  const word = await net.post(`${item.own}/flag`, { note }).then(() => "flagged", () => "failed");
+  announce(say(word));
+  saved.textContent = say(word);
 }
 
 // ------------------------------------------------------------------------------------------------------- keys
