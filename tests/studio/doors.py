@@ -10,7 +10,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from httpx import ASGITransport, AsyncClient
+from fastapi.testclient import TestClient
+from httpx import ASGITransport, AsyncClient, Response
 from starlette.routing import Mount
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -31,15 +32,26 @@ class Door:
         return re.sub(r"\{[^}]*\}", "7", self.template)
 
 
-def knock(app: FastAPI, knocks: Iterable[tuple[Door, dict[str, Any]]]) -> list[int]:
-    """Return the status of each request: one event loop for all of them, which a test client makes for each."""
+def ask(app: FastAPI, asked: Iterable[tuple[str, str, dict[str, Any]]]) -> list[Response]:
+    """Return the answers to (method, path, more), all in one event loop, which a test client makes for each."""
 
-    async def ask() -> list[int]:
+    async def send() -> list[Response]:
         transport = ASGITransport(app, raise_app_exceptions=False)
         async with AsyncClient(transport=transport, base_url="http://testserver") as client:
-            return [(await client.request(door.method, door.path, **more)).status_code for door, more in knocks]
+            return [await client.request(method, path, **more) for method, path, more in asked]
 
-    return asyncio.run(ask())
+    return asyncio.run(send())
+
+
+def knock(app: FastAPI, knocks: Iterable[tuple[Door, dict[str, Any]]]) -> list[int]:
+    """Return the status of a request to each door."""
+    return [answer.status_code for answer in ask(app, [(door.method, door.path, more) for door, more in knocks])]
+
+
+def as_browser(client: TestClient) -> dict[str, Any]:
+    """Return what a client sends along, for `ask` and `knock`."""
+    cookie = f"burnish_session={client.cookies['burnish_session']}"
+    return {"headers": {"Cookie": cookie, "X-CSRF": client.headers["X-CSRF"]}}
 
 
 def doors(app: FastAPI) -> list[Door]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.studio.doors import UNSAFE, Door, doors, knock
+from tests.studio.doors import UNSAFE, Door, as_browser, doors, knock
 
 from burnish.store import Store
 from burnish.store.accounts import ROLES
@@ -89,12 +89,6 @@ def test_each_role_passes_where_it_may(app: FastAPI, client_as: ClientAs) -> Non
     asked = [door for door in doors(app) if door.role and door.method == "GET"]
     found = knock(app, [(door, sent[door.role or ""]) for door in asked])
     assert [each for each in zip(asked, found, strict=True) if each[1] in (401, 403, 500)] == []
-
-
-def as_browser(client: TestClient) -> dict[str, Any]:
-    """Return what a client sends along, for a request by another one."""
-    cookie = f"burnish_session={client.cookies['burnish_session']}"
-    return {"headers": {"Cookie": cookie, "X-CSRF": client.headers["X-CSRF"]}}
 
 
 # ---------------------------------------------------------------------------------------------------- forged requests

@@ -32,6 +32,7 @@ def create_app(store: Store, settings: StudioSettings | None = None, **services:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,  # one address a page, and no redirect put together from headers
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},  # nothing leaves the host
     )
     app.state.studio = Studio(store, settings, Pages(settings.language), dict(services))
     app.add_middleware(Gate, studio=app.state.studio)
