@@ -284,3 +284,17 @@ def test_in_bfloat16_the_sampler_stays_near_the_policy(halved):
     gap = (sampled - found.logprobs).abs()
     assert gap.max() < 0.2
     assert gap.mean() < 0.05
+
+
+def test_computing_layers_again_changes_no_gradient(trained, monkeypatch):
+    layers = []
+    layer = type(trained.decoder)._layer
+    monkeypatch.setattr(type(trained.decoder), "_layer", lambda self, n, *a: layers.append(n) or layer(self, n, *a))
+    found = []
+    for trained.recompute in (False, True):
+        trained.statistics(ROWS, temperature=1.0, reference=False).logprobs.square().sum().backward()
+        found.append({name: p.grad.clone() for name, p in trained.parameters().items()})
+        for parameter in trained.parameters().values():
+            parameter.grad = None
+    assert len(layers) == 3 * len(trained.decoder.layers), "once, then twice"
+    assert all(torch.equal(found[0][name], gradient) for name, gradient in found[1].items())

@@ -145,6 +145,9 @@ class RlSettings:
     """What it does then; linear and cosine fall to a tenth at the last step."""
     prompts_per_slice: int = 0
     """Prompts with their groups that go through the model together: memory against speed. 0 fits the machine."""
+    recompute: bool = False
+    """Keep each layer's input only and compute the rest again in the backward pass: a fraction of the memory for up to
+    half more time (gradient checkpointing); no effect on a model that takes the general path."""
     evaluate_every: int = 6
     """Steps between looks at the validation prompts, each of which keeps a checkpoint to choose from."""
     validation_prompts: int = 20

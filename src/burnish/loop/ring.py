@@ -244,6 +244,7 @@ class Ring:
 
     def _policy(self, checkpoint: Path | None) -> Policy:
         policy = Policy.load(self.model_folder, name=self.recipe.model, dtype=self.recipe.dtype)
+        policy.recompute = self.recipe.rl.recompute
         policy.add_lora(
             rank=self.recipe.adapter.rank, alpha=self.recipe.adapter.alpha, seed=seed_of(self.recipe.seed, "lora")
         )

@@ -194,6 +194,7 @@ class _Run:
         run, wanted = self.settings.run, needs or self.needs
         folder = ready.model_folder(run.model, self.path / "model")
         policy = Policy.load(folder, name=run.model, dtype=run.dtype)
+        policy.recompute = run.recompute
         if hasattr(self.module, "ask"):  # its examples have the words already
             policy.asking = ""
         policy.adapt(replace(run.adapter, steps=self._optimiser_steps()), seed=seed_of(run.seed, "adapter"))

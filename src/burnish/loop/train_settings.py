@@ -56,6 +56,9 @@ class TrainSettings:
     """Number format of the frozen weights; what trains is float32 in any case."""
     max_tokens: int = 512
     """Tokens of a prompt with its completion; longer ones are cut."""
+    recompute: bool = False
+    """Keep each layer's input only and compute the rest again in the backward pass: a fraction of the memory for up to
+    half more time (gradient checkpointing); no effect on a model that takes the general path."""
     save_every: int = 20
     """Steps between two places to go on from."""
     adapter: TuningConfig = field(default_factory=TuningConfig)

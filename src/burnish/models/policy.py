@@ -68,6 +68,8 @@ class Policy:
         """AdaLoRA's."""
         self.asking = self.asking_tuned = ""
         """How the model wants to be asked (`models.asking`), and how with what is trained on it; empty: as it is."""
+        self.recompute = False
+        """Whether training keeps each layer's input only and computes the rest again in the backward pass."""
         self._decoder: tuple[Any, str | None, Decoder | None] | None = None
         self._packed: PackedProducts | None = None
 
@@ -307,7 +309,9 @@ class Policy:
         read = decoder.adapter(name) if adapter and name else None
         # never by packed weights: policy and reference are rounded alike, so that the first KL is 0
         with contextlib.nullcontext() if adapter else self.weights_back():
-            states_NH = decoder.states(rows.tokens_N, rows.layout.positions_N, attend, read, shift_NH=shift_NH)
+            states_NH = decoder.states(
+                rows.tokens_N, rows.layout.positions_N, attend, read, recompute=self.recompute, shift_NH=shift_NH
+            )
         return states_NH[rows.source_M]
 
     def state(self) -> dict[str, Tensor]:
