@@ -9,8 +9,9 @@ from playwright.sync_api import Page, expect
 from tests.studio.browser import hostile, material
 from tests.studio.browser.test_work import answers, at_item, press
 
-from burnish.records import Prompt
-from burnish.store import Store
+from burnish.records import Author, Completion, Feedback, Prompt
+from burnish.store import Entry, Store
+from burnish.store.studies import NewItem
 from burnish.studio.context import now_ms
 from burnish.studio.study import Example
 
@@ -102,3 +103,44 @@ def nothing_ran(page: Page) -> None:
             .map((each) => each.outerHTML.slice(0, 200))"""
     )
     assert made == []
+
+
+def test_practice_says_what_was_expected_and_a_judge_speaks_only_afterwards(
+    open_page: Callable[..., Page], store: Store
+) -> None:
+    study = material.a_study(material.RATING, qualification=0.5, hints=True, guidelines="Grade it.")
+    material.begin(store, study, material.singles(1))
+    prompt = Prompt.of("Say hello.")
+    said = Completion(prompt.id, "Hello!")
+    list(store.submit_many([Entry(prompt, (said,))]))
+    expected = {"grade": {"rating": 5}, "reason": "It says **hello**."}
+    store.studies.add_items("replies", [NewItem(prompt.id, (said.id,), "training", expected)], overlap=1)
+    _judge(store, rating=2)
+    page = open_page("ana")
+    page.goto("/tasks/replies/work")
+    at_item(page, "Practice item 1 of 1")
+    press(page, "5 Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("As expected")
+    expect(page.get_by_role("dialog")).to_contain_text("It says **hello**.")
+    press(page, "Enter")
+    at_item(page, "Item 1 of 1")
+    assert "judge" not in page.content().lower().replace("cannot judge", "")
+    press(page, "4 Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("What an AI judge said")
+    page.get_by_role("button", name="Change mine").click()
+    expect(page.locator("#said")).to_have_text("Back at Item 1 of 1")
+    expect(page.get_by_label("4", exact=True)).to_be_checked()
+    press(page, "3 Enter")
+    at_item(page, "All done")
+    people = [each for each in answers(store) if each.author.kind == "human"]
+    assert [each.value["rating"] for each in people] == [4, 3]
+    assert [bool(each.exposure.get("hints")) for each in people] == [False, True]
+
+
+def _judge(store: Store, *, rating: int) -> None:
+    """Have an AI judge grade the only item of work."""
+    (entry,) = [entry for entry in store.entries() if entry.prompt.text.startswith("My neighbour")]
+    value = {"rating": rating, "scale": [1, 5]}
+    ids = (entry.completions[0].id,)
+    given = Feedback("f-1", "rating", entry.prompt.id, ids, value, author=Author("judge", "ai"))
+    list(store.submit_many([Entry(entry.prompt, entry.completions, (given,))]))

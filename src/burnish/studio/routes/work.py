@@ -47,8 +47,9 @@ def answer(request: Request, who: Annotator, study_id: str, assignment: str, sen
     """Store an answer, then give the next item and, where there is something to say about the answer, say it."""
     studio = studio_of(request)
     with _refusals():
+        task = assign.open_task(studio, who, assignment)
         assign.submit(studio, who, assignment, sent, now_ms())
-        return _next(request, studio, who, study_id, reply=_reply(request, studio, who, assignment))
+        return _next(request, studio, who, study_id, reply=_reply(request, studio, who, task))
 
 
 @router.post("/items/{assignment}/draft")
@@ -150,13 +151,17 @@ def _item(studio: Studio, who: Person, study_id: str, task: assign.Task | None) 
     return {"screen": None, "own": assign.work_in(studio, who, study_id)}
 
 
-def _reply(request: Request, studio: Studio, who: Person, assignment: str) -> str | None:
-    """Return what is said after an answer: how a training item should have been answered, or what a judge thinks."""
-    task = assign.open_task(studio, who, assignment)
-    result = assign.training_result(studio, who, assignment)
-    if result is None and not task.hint:
+def _reply(request: Request, studio: Studio, who: Person, task: assign.Task) -> str | None:
+    """Return what is said after an answer: how a training item should have been answered, or what a judge thinks.
+
+    Whoever has heard the judge already and answers again is not told again.
+    """
+    result = assign.training_result(studio, who, task.assignment) if task.is_training else None
+    is_judged = task.study.hints and not task.is_training and task.hint is None
+    hint = assign.open_task(studio, who, task.assignment).hint if is_judged else None
+    if result is None and not hint:
         return None
-    told = result.expected if result is not None else task.hint or {}
+    told = result.expected if result is not None else hint or {}
     lines = [(q.text, spoken(q, told[q.name], _say(request))) for q in task.study.questions if q.name in told]
     return _words(request, "work/reply.html.jinja", result=result, lines=lines)
 
