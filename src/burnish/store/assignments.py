@@ -12,72 +12,37 @@ import random
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from burnish.errors import InputError
 from burnish.records import canonical_json, seed_of
 from burnish.store import picking, webhooks
 from burnish.store.engine import Database
 from burnish.store.entry import Entry, Receipt
+from burnish.store.held import (
+    HELD,
+    AssignmentState,
+    ExpiredError,
+    Held,
+    OtherAnswerError,
+    held_by,
+    held_of,
+    need_open,
+    open_one,
+    standing_of,
+    study_number,
+)
 from burnish.store.insert import Inserts, Work
 from burnish.store.picking import Rules, Standing
-from burnish.store.studies import Role, _next, free_of
-from burnish.store.studies_schema import assignments, studies, study_events, study_items
+from burnish.store.studies import free_of
+from burnish.store.studies_schema import assignments, study_events, study_items
 from burnish.store.turns import Turns
 from burnish.store.validation import check
 
-AssignmentState: TypeAlias = Literal["open", "answered", "skipped", "expired"]
-
 UNDO_WITHIN = 20
 """How many answers back one may go."""
-
-
-class NotYoursError(InputError):
-    """There is no such assignment, or it is another person's."""
-
-
-class ExpiredError(InputError):
-    """The time of an assignment ran out and its place was taken, or it was ended otherwise."""
-
-
-class OtherAnswerError(InputError):
-    """The same key came with another answer, or another answer stands already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An assignment with its item."""
-
-    seq: int
-    id: str
-    study: str
-    version: int
-    person: str
-    state: AssignmentState
-    shown: tuple[int, ...]
-    """Which of the item's completions stands at each place."""
-    round: int
-    """How often it was answered."""
-    given_ms: int
-    due_ms: int
-    draft: Mapping[str, Any]
-    answer_key: str | None
-    answer_digest: str | None
-    receipts: tuple[str, ...]
-    """Ids of the feedback of the last round."""
-    item: str
-    role: Role
-    prompt_id: str
-    completion_ids: tuple[str, ...]
-    """In the item's own order."""
-    expected: Mapping[str, Any] | None
-
-    @property
-    def shown_ids(self) -> tuple[str, ...]:
-        """The completions in the order in which they are shown."""
-        return tuple(self.completion_ids[place] for place in self.shown)
 
 
 class Assignments:
@@ -93,20 +58,20 @@ class Assignments:
     def get(self, name: str, person: str) -> Held:
         """Return a person's assignment. Raises NotYoursError alike for none and for somebody else's."""
         with self._database.reading() as connection:
-            return _held(connection, name, person)
+            return held_by(connection, name, person)
 
     def standing(self, study: str, person: str) -> Standing:
-        """Return what a person has done in a study."""
+        """Return what a person has done in a study. Raises NotYoursError where there is none."""
         with self._database.reading() as connection:
-            return picking.standing(connection, _study(connection, study), person)
+            return standing_of(connection, study, person)
 
     def history(self, study: str, person: str, *, limit: int = 50) -> list[Held]:
         """Return what a person answered or skipped, the latest first."""
         with self._database.reading() as connection:
             ended = assignments.c.ended_ms.is_not(None)
-            mine = (assignments.c.person == person, assignments.c.study == _study(connection, study), ended)
-            query = _HELD.where(*mine).order_by(assignments.c.ended_ms.desc(), assignments.c.seq.desc()).limit(limit)
-            return [_held_of(row) for row in connection.execute(query).mappings()]
+            mine = (assignments.c.person == person, assignments.c.study == study_number(connection, study), ended)
+            query = HELD.where(*mine).order_by(assignments.c.ended_ms.desc(), assignments.c.seq.desc()).limit(limit)
+            return [held_of(row) for row in connection.execute(query).mappings()]
 
     # --------------------------------------------------------------------------------------------------------- giving
 
@@ -114,19 +79,19 @@ class Assignments:
         """Return the assignment the person holds, else a new one; None when there is nothing for them."""
 
         def act(connection: Connection) -> Held | None:
-            seq = _study(connection, study)
-            _expire(connection, seq, now_ms)
-            held = _open_one(connection, seq, person)
+            so_far = standing_of(connection, study, person)
+            _expire(connection, so_far.study, now_ms)
+            held = open_one(connection, so_far.study, person)
             if held is not None:
                 return held
-            item = picking.pick(connection, seq, person, rules, random.Random(secrets.randbits(64)))
-            return None if item is None else _give(connection, seq, item, person, rules, now_ms)
+            item = picking.pick(connection, person, so_far, rules, random.Random(secrets.randbits(64)))
+            return None if item is None else _give(connection, so_far, item, person, rules, now_ms)
 
         return self._turns.run(act)
 
     def expire(self, study: str, now_ms: int) -> None:
         """Take back what people hold too long; `claim` does so by itself."""
-        self._turns.run(lambda connection: _expire(connection, _study(connection, study), now_ms))
+        self._turns.run(lambda connection: _expire(connection, study_number(connection, study), now_ms))
 
     # ---------------------------------------------------------------------------------------------------------- working
 
@@ -135,7 +100,7 @@ class Assignments:
         body = canonical_json(dict(draft))
 
         def act(connection: Connection) -> None:
-            held = _need_open(connection, name, person, now_ms)
+            held = need_open(connection, name, person, now_ms)
             mark = update(assignments).where(assignments.c.seq == held.seq)
             connection.execute(mark.values(draft=body, due_ms=due_ms))
             _note(connection, held, "draft", body, now_ms)
@@ -169,7 +134,7 @@ class Assignments:
         checked = check(entry)
 
         def act(connection: Connection) -> tuple[Receipt, ...]:
-            now = _held(connection, held.id, held.person)
+            now = held_by(connection, held.id, held.person)
             known = _known_answer(now, key, digest)
             if known is not None:
                 return known
@@ -181,8 +146,7 @@ class Assignments:
             answer = _Answer(key, digest, canonical_json(ids), canonical_json(dict(said)))
             _end(connection, now, "answered", now_ms, answer, right)
             _note(connection, now, "answer", canonical_json({"key": key, "round": now.round + 1}), now_ms)
-            if now.role != "training":
-                _tell(connection, "answer", now, now_ms, feedback_ids=ids)
+            if now.role != "training" and _tell(connection, "answer", now, now_ms, feedback_ids=ids):
                 _tell_if_complete(connection, now, now_ms)
             return outcome
 
@@ -192,7 +156,7 @@ class Assignments:
         """Give an item back unanswered, with a reason; an answer that stood before it was reopened stays."""
 
         def act(connection: Connection) -> None:
-            held = _need_open(connection, name, person, now_ms)
+            held = need_open(connection, name, person, now_ms)
             _end(connection, held, "skipped", now_ms)
             _note(connection, held, "skip", canonical_json({"reason": reason, "note": note}), now_ms)
             _tell(connection, "skip", held, now_ms, reason=reason)
@@ -203,9 +167,8 @@ class Assignments:
         """Point out an item to the owner; the assignment goes on."""
 
         def act(connection: Connection) -> None:
-            held = _held(connection, name, person)
-            mark = update(study_items).where(study_items.c.id == held.item)
-            mark = mark.where(study_items.c.study == _study(connection, held.study))
+            held = held_by(connection, name, person)
+            mark = update(study_items).where(study_items.c.seq == held.item_seq)
             connection.execute(mark.values(flagged=study_items.c.flagged + 1))
             _note(connection, held, "flag", canonical_json({"note": note}), now_ms)
             _tell(connection, "flag", held, now_ms)
@@ -219,11 +182,11 @@ class Assignments:
         """
 
         def act(connection: Connection) -> Held | None:
-            seq = _study(connection, study)
+            seq = study_number(connection, study)
             _expire(connection, seq, now_ms)
             for row in _ended(connection, seq, person):
                 if _reopen(connection, row, due_ms):
-                    held = _held(connection, row["id"], person)
+                    held = held_by(connection, row["id"], person)
                     _note(connection, held, "undo", "{}", now_ms)
                     return held
             return None
@@ -231,59 +194,7 @@ class Assignments:
         return self._turns.run(act)
 
 
-# --------------------------------------------------------------------------------------------------------------- rows
-
-
-_HELD = (
-    select(
-        *(column for column in assignments.c if column.name not in ("study", "item", "ended_ms")),
-        studies.c.name.label("study"),
-        study_items.c.id.label("item"),
-        *(study_items.c[name] for name in ("role", "prompt_id", "completion_ids", "expected")),
-    )
-    .join_from(assignments, study_items, study_items.c.seq == assignments.c.item)
-    .join(studies, studies.c.seq == assignments.c.study)
-)
-
-
-def _held_of(row: RowMapping) -> Held:
-    values = dict(row)
-    del values["before"]
-    for name in ("shown", "receipts", "completion_ids"):
-        values[name] = tuple(json.loads(values[name]))
-    values["draft"] = json.loads(values["draft"])
-    values["expected"] = None if values["expected"] is None else json.loads(values["expected"])
-    return Held(**values)
-
-
-def _held(connection: Connection, name: str, person: str) -> Held:
-    query = _HELD.where(assignments.c.id == name, assignments.c.person == person)
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        raise NotYoursError("assignment: there is none of this name that is yours.")
-    return _held_of(row)
-
-
-def _study(connection: Connection, name: str) -> int:
-    seq = connection.execute(select(studies.c.seq).where(studies.c.name == name)).scalar()
-    if seq is None:
-        raise NotYoursError(f"study {name!r}: there is none of this name.")
-    return int(seq)
-
-
-def _open_one(connection: Connection, study: int, person: str) -> Held | None:
-    """Return what a person holds; of several, by undoing, the one that was reopened last."""
-    mine = (assignments.c.study == study, assignments.c.person == person, assignments.c.state == "open")
-    order = (assignments.c.before == "", assignments.c.due_ms.desc(), assignments.c.seq.desc())
-    row = connection.execute(_HELD.where(*mine).order_by(*order).limit(1)).mappings().first()
-    return None if row is None else _held_of(row)
-
-
-def _need_open(connection: Connection, name: str, person: str, now_ms: int) -> Held:
-    held = _held(connection, name, person)
-    if held.state != "open" or held.due_ms < now_ms:
-        raise ExpiredError("assignment: it is no longer open. Load the page again for the next item.")
-    return held
+# ------------------------------------------------------------------------------------------------- what was answered
 
 
 def _known_answer(held: Held, key: str, digest: str) -> tuple[Receipt, ...] | None:
@@ -294,25 +205,29 @@ def _known_answer(held: Held, key: str, digest: str) -> tuple[Receipt, ...] | No
     return tuple(Receipt(name, "known") for name in held.receipts)
 
 
+_EVENT = insert(study_events).values(
+    seq=select(func.coalesce(func.max(study_events.c.seq), 0) + 1).scalar_subquery(),
+    **{name: bindparam(f"the_{name}") for name in ("study", "assignment", "person", "kind", "body", "time_ms")},
+)
+
+
 def _note(connection: Connection, held: Held, kind: str, body: str, now_ms: int) -> None:
     """Append to the log of what people did."""
-    row: dict[str, Any] = {"seq": _next(connection, study_events.c.seq), "study": _study(connection, held.study)}
-    row |= {"assignment": held.seq, "person": held.person, "kind": kind, "body": body, "time_ms": now_ms}
-    connection.execute(insert(study_events), row)
+    about = {"the_study": held.study_seq, "the_assignment": held.seq, "the_person": held.person}
+    connection.execute(_EVENT, {**about, "the_kind": kind, "the_body": body, "the_time_ms": now_ms})
 
 
-def _tell(connection: Connection, event: webhooks.Event, held: Held, now_ms: int, **details: Any) -> None:
-    """Have webhooks told, by names and ids alone: what somebody said they may ask for with a token."""
+def _tell(connection: Connection, event: webhooks.Event, held: Held, now_ms: int, **details: Any) -> bool:
+    """Have webhooks told, by names and ids alone (what was said they may ask for); return whether any listens."""
     about = {"item": held.item, "assignment": held.id, "person": held.person}
-    webhooks.queue(connection, event, held.study, now_ms, **about, **details)
+    return webhooks.queue(connection, event, held.study, now_ms, **about, **details)
 
 
 def _tell_if_complete(connection: Connection, held: Held, now_ms: int) -> None:
     """Have webhooks told of an item that has all its answers since just now."""
     if held.round:
         return
-    query = select(study_items.c.places, study_items.c.answered).join_from(study_items, studies)
-    query = query.where(study_items.c.id == held.item, studies.c.name == held.study)
+    query = select(study_items.c.places, study_items.c.answered).where(study_items.c.seq == held.item_seq)
     places, answered = connection.execute(query).one()
     if places and answered == places:
         webhooks.queue(connection, "complete", held.study, now_ms, item=held.item)
@@ -321,22 +236,32 @@ def _tell_if_complete(connection: Connection, held: Held, now_ms: int) -> None:
 # ------------------------------------------------------------------------------------------------- giving, taking back
 
 
-def _give(connection: Connection, study: int, item: RowMapping, person: str, rules: Rules, now_ms: int) -> Held:
+_THEIR = (assignments.c.item == bindparam("of_item"), assignments.c.person == bindparam("of_person"))
+_THEIR_NAME = select(assignments.c.id).where(*_THEIR)
+_AGAIN = update(assignments).where(*_THEIR)
+_NEW_FIELDS = ("id", "study", "item", "person", "shown", "given_ms", "due_ms", "version")
+_NEW = insert(assignments).values(
+    seq=select(func.coalesce(func.max(assignments.c.seq), 0) + 1).scalar_subquery(),
+    **{"before": "", "state": "open", "round": 0, "draft": "{}", "receipts": "[]"},
+    **{name: bindparam(f"the_{name}") for name in _NEW_FIELDS},
+)
+
+
+def _give(connection: Connection, so_far: Standing, item: RowMapping, person: str, rules: Rules, now_ms: int) -> Held:
     """Return a new assignment, or one whose time had run out, opened again."""
-    mine = (assignments.c.item == item["seq"], assignments.c.person == person)
-    name = connection.execute(select(assignments.c.id).where(*mine)).scalar()
-    due = {"state": "open", "given_ms": now_ms, "due_ms": now_ms + rules.lock_ms, "version": rules.version}
+    their = {"of_item": item["seq"], "of_person": person}
+    name = connection.execute(_THEIR_NAME, their).scalar()
+    times = {"given_ms": now_ms, "due_ms": now_ms + rules.lock_ms, "version": rules.version}
     if name is None:
         name = f"a_{secrets.token_hex(10)}"
-        row = {"seq": _next(connection, assignments.c.seq), "id": name, "study": study, "item": item["seq"]}
-        row |= {"person": person, "before": "", "shown": _shuffled(study, item, person), "round": 0}
-        row |= {"draft": "{}", "receipts": "[]", **due}
-        connection.execute(insert(assignments), row)
+        values = {"id": name, "study": so_far.study, "item": item["seq"], "person": person, **times}
+        values["shown"] = _shuffled(so_far.study, item, person)
+        connection.execute(_NEW, {f"the_{key}": value for key, value in values.items()})
     else:
-        connection.execute(update(assignments).where(*mine).values(**due))
+        connection.execute(_AGAIN.values(state="open", **times), their)
     _take(connection, item["seq"], +1)
-    picking.count_given(connection, study, person, item)
-    held = _held(connection, name, person)
+    picking.count_given(connection, person, so_far, item)
+    held = held_by(connection, name, person)
     _note(connection, held, "given", "{}", now_ms)
     return held
 
@@ -348,20 +273,32 @@ def _shuffled(study: int, item: RowMapping, person: str) -> str:
     return canonical_json(places)
 
 
+_TAKEN, _SKIPPED = study_items.c.taken + bindparam("by"), study_items.c.skipped + bindparam("passed")
+_TAKE = (
+    update(study_items)
+    .where(study_items.c.seq == bindparam("which"))
+    .values(
+        taken=_TAKEN,
+        skipped=_SKIPPED,
+        answered=study_items.c.answered + bindparam("more"),
+        free=free_of(study_items.c.places, _TAKEN, _SKIPPED),
+    )
+)
+
+
 def _take(connection: Connection, item: int, by: int, *, answered: int = 0, skipped: int = 0) -> None:
     """Change an item's counts, and with them whether it is free."""
-    table = study_items
-    taken, passed = table.c.taken + by, table.c.skipped + skipped
-    values: dict[str, Any] = {"taken": taken, "skipped": passed, "answered": table.c.answered + answered}
-    values["free"] = free_of(table.c.places, taken, passed)
-    connection.execute(update(table).where(table.c.seq == item).values(values))
+    connection.execute(_TAKE, {"which": item, "by": by, "more": answered, "passed": skipped})
+
+
+_LATE = select(assignments.c.seq, assignments.c.item, assignments.c.before).where(
+    assignments.c.study == bindparam("of"), assignments.c.state == "open", assignments.c.due_ms < bindparam("now")
+)
 
 
 def _expire(connection: Connection, study: int, now_ms: int) -> None:
     """Take back what is overdue: a reopened answer stands as before, any other place is free again."""
-    late = (assignments.c.study == study, assignments.c.state == "open", assignments.c.due_ms < now_ms)
-    query = select(assignments.c.seq, assignments.c.item, assignments.c.before).where(*late)
-    for seq, item, before in connection.execute(query).all():
+    for seq, item, before in connection.execute(_LATE, {"of": study, "now": now_ms}).all():
         mark = update(assignments).where(assignments.c.seq == seq)
         connection.execute(mark.values(state=before or "expired", before=""))
         if before != "answered":
@@ -374,17 +311,13 @@ def _need_place(connection: Connection, now: Held, held: Held, now_ms: int) -> N
         raise OtherAnswerError("assignment: it was ended meanwhile. Load the page again for the next item.")
     if now.state == "open":
         return  # overdue, but nobody has taken it back: the place is still this person's
-    item = connection.execute(_OF_ITEM, {"name": now.item, "study": now.study}).one()
-    if not item.free:
+    free = connection.execute(select(study_items.c.free).where(study_items.c.seq == now.item_seq)).scalar_one()
+    if not free:
         raise ExpiredError("assignment: its time ran out and somebody else answers the item. Load the next one.")
-    _take(connection, item.seq, +1)
+    _take(connection, now.item_seq, +1)
 
 
-_OF_ITEM = (
-    select(study_items.c.seq, study_items.c.free)
-    .join_from(study_items, studies, studies.c.seq == study_items.c.study)
-    .where(study_items.c.id == bindparam("name"), studies.c.name == bindparam("study"))
-)
+_CLOSE = update(assignments).where(assignments.c.seq == bindparam("which"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,19 +339,18 @@ def _end(
     right: bool | None = None,
 ) -> None:
     """Close an assignment as answered or skipped, and count it once."""
-    query = select(assignments.c.study, assignments.c.item, assignments.c.before)
-    study, item, before = connection.execute(query.where(assignments.c.seq == held.seq)).one()
+    before = held.before
     if state == "skipped" and before == "answered":  # the answer stands; skipping it says nothing new
         state = "answered"
     values: dict[str, Any] = {"state": state, "before": "", "ended_ms": now_ms}
     if answer is not None:
         values |= {**asdict(answer), "round": held.round + 1}
-    connection.execute(update(assignments).where(assignments.c.seq == held.seq).values(values))
+    connection.execute(_CLOSE.values(values), {"which": held.seq})
     if state == "skipped":
-        _take(connection, item, -1, skipped=1)
+        _take(connection, held.item_seq, -1, skipped=1)
     elif before != "answered":
-        _take(connection, item, 0, answered=1)
-    picking.count_ended(connection, study, held.person, held.role, before, state, right)
+        _take(connection, held.item_seq, 0, answered=1)
+    picking.count_ended(connection, held.study_seq, held.person, held.role, before, state, right)
 
 
 # --------------------------------------------------------------------------------------------------------------- undo

@@ -12,10 +12,23 @@ only when these tries all fail, near a person's end, the rest is searched whole.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, RowMapping, Select, exists, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from burnish.store.studies_schema import assignments, studies, study_items, study_people
 
@@ -26,7 +39,6 @@ RANDOM_SHARE = 0.2
 _LOOK_AT = 32  # items a try looks at: of a study half done by this person, 1 in 4 billion tries sees only known ones
 _TRIES = 3
 _SHUFFLE = 2**31 - 1
-_WANTED = ("seq", "id", "role", "shuffle", "completion_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +56,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a person has done in a study; training is counted apart."""
+    """What a person has done in a study, and what there is of it; training is counted apart."""
 
+    study: int
+    """Number of the study."""
+    items: int
+    training: int
     given: int = 0
     anchors: int = 0
     anchor_at: int = -1
@@ -59,170 +75,196 @@ class Standing:
     def done(self) -> int:
         return self.answered + self.skipped
 
-    def is_qualified(self, training: int, needed: float) -> bool:
-        """Whether all training is answered and enough of it as expected."""
-        return self.trained >= training and (not training or self.trained_right >= needed * training)
+    def is_qualified(self, needed: float) -> bool:
+        """Whether all training is answered, and this share of it as expected."""
+        return self.trained >= self.training and self.trained_right >= needed * self.training
 
 
-_NOBODY = {"given": 0, "anchors": 0, "anchor_at": -1, "gold": 0}
-_NOTHING = {**_NOBODY, "answered": 0, "skipped": 0, "trained": 0, "trained_right": 0}
+_COUNTS = ("given", "anchors", "anchor_at", "gold", "answered", "skipped", "trained", "trained_right")
+_NOTHING = {**dict.fromkeys(_COUNTS, 0), "anchor_at": -1}
 
 
-def standing(connection: Connection, study: int, person: str) -> Standing:
-    """Return what a person has done in a study; zeros for whoever is new to it."""
-    query = select(*(study_people.c[name] for name in _NOTHING)).where(
-        study_people.c.study == study, study_people.c.person == person
-    )
-    row = connection.execute(query).mappings().first()
-    return Standing(**row) if row else Standing()
-
-
-def pick(connection: Connection, study: int, person: str, rules: Rules, draw: random.Random) -> RowMapping | None:
-    """Return the item that a person is to get, None when there is nothing for them."""
-    query = select(studies.c.training, studies.c["items"]).where(studies.c.seq == study)  # .items is a method of .c
-    training, items = connection.execute(query).one()
-    so_far = standing(connection, study, person)
-    if training and so_far.trained < training:
-        return _whole_search(connection, study, "training", person)
-    if not so_far.is_qualified(training, rules.qualification) or (rules.quota and so_far.done >= rules.quota):
+def standing(connection: Connection, study: str, person: str) -> Standing | None:
+    """Return what a person has done in a study, zeros for whoever is new to it; None where there is no such study."""
+    row = connection.execute(_STANDING, {"name": study, "person": person}).one_or_none()
+    if row is None:
         return None
-    if so_far.done >= items:
+    return Standing(*row) if row.given is not None else Standing(*row[:3], **_NOTHING)
+
+
+def pick(connection: Connection, person: str, so_far: Standing, rules: Rules, draw: random.Random) -> RowMapping | None:
+    """Return the item that a person is to get, None when there is nothing for them."""
+    if so_far.trained < so_far.training:
+        return _whole_search(connection, so_far.study, "training", person)
+    if not so_far.is_qualified(rules.qualification) or (rules.quota and so_far.done >= rules.quota):
+        return None
+    if so_far.done >= so_far.items:
         return None
     for role in _roles(so_far, rules, draw):
-        found = _of_role(connection, study, role, person, rules, so_far, draw)
+        found = _of_role(connection, role, person, rules, so_far, draw)
         if found is not None:
             return found
     return None
 
 
 def _roles(so_far: Standing, rules: Rules, draw: random.Random) -> list[str]:
-    """Return the roles in the order to be tried: an anchor or gold when its share is due, else a plain item.
+    """Return the roles in the order to be tried: gold or an anchor when its share is due, else a plain item.
 
     Rounded by chance, so that nobody can count to the next gold item.
     """
     given = so_far.given + 1
-    due = [
-        role
-        for role, share, had in (
-            ("gold", rules.gold_share, so_far.gold),
-            ("anchor", rules.anchor_share, so_far.anchors),
-        )
-        if share and had + draw.random() < share * given
-    ]
-    rest = [role for role in ("item", "anchor", "gold") if role not in due]
-    return due + rest
+    shares = (("gold", rules.gold_share, so_far.gold), ("anchor", rules.anchor_share, so_far.anchors))
+    due = [role for role, share, had in shares if share and had + draw.random() < share * given]
+    return due + [role for role in ("item", "anchor", "gold") if role not in due]
 
 
 def _of_role(
-    connection: Connection,
-    study: int,
-    role: str,
-    person: str,
-    rules: Rules,
-    so_far: Standing,
-    draw: random.Random,
+    connection: Connection, role: str, person: str, rules: Rules, so_far: Standing, draw: random.Random
 ) -> RowMapping | None:
+    wanted = {"study": so_far.study, "role": role}
     if role == "anchor":
-        found = _unknown(connection, _free(study, role).where(so_far.anchor_at < _S).order_by(_S), person)
+        found = _unknown(connection, _BEHIND, {**wanted, "start": so_far.anchor_at}, person)
     elif role == "gold" or rules.next_item == "random":
-        found = _around(connection, _free(study, role), person, draw)
+        found = _around(connection, (_FROM, _BEFORE), wanted, person, draw)
     elif rules.next_item == "active" and draw.random() >= RANDOM_SHARE:
-        found = _unknown(connection, _free(study, role).order_by(study_items.c.priority.desc()), person)
-        found = found or _around(connection, _free(study, role), person, draw)
+        found = _unknown(connection, _MOST_WANTED, wanted, person)
+        found = found or _around(connection, (_FROM, _BEFORE), wanted, person, draw)
+    elif rules.next_item == "active":
+        found = _around(connection, (_FROM, _BEFORE), wanted, person, draw)
     else:
-        found = _by_need(connection, study, person, rules, draw)
-    return found or _whole_search(connection, study, role, person)
+        found = _by_need(connection, wanted, person, draw)
+    return found or _whole_search(connection, so_far.study, role, person)
 
 
 # --------------------------------------------------------------------------------------------------------------- tries
 
-_S = study_items.c.shuffle
 
-
-def _free(study: int, role: str) -> Select[Any]:
-    columns = [study_items.c[name] for name in _WANTED]
-    return select(*columns).where(study_items.c.study == study, study_items.c.role == role, study_items.c.free == 1)
-
-
-def _unknown(connection: Connection, query: Select[Any], person: str) -> RowMapping | None:
-    """Return the first of the query's first few items that the person never had, or had and let run out."""
-    rows = connection.execute(query.limit(_LOOK_AT)).mappings().all()
+def _unknown(connection: Connection, query: Select[Any], values: Mapping[str, Any], person: str) -> RowMapping | None:
+    """Return the first of the query's few items that the person never had, or had and let run out."""
+    rows = connection.execute(query, values).mappings().all()
     if not rows:
         return None
-    had = select(assignments.c.item).where(
-        assignments.c.item.in_([row["seq"] for row in rows]),
-        assignments.c.person == person,
-        assignments.c.state != "expired",
-    )
-    known = set(connection.execute(had).scalars())
+    known = set(connection.execute(_HAD, {"items": [row["seq"] for row in rows], "person": person}).scalars())
     return next((row for row in rows if row["seq"] not in known), None)
 
 
-def _around(connection: Connection, query: Select[Any], person: str, draw: random.Random) -> RowMapping | None:
+def _around(
+    connection: Connection,
+    halves: Sequence[Select[Any]],
+    wanted: Mapping[str, Any],
+    person: str,
+    draw: random.Random,
+) -> RowMapping | None:
     """Return an item from a random place in the shuffled order, round its end."""
     for _ in range(_TRIES):
-        start = draw.randrange(_SHUFFLE)
-        for part in (start <= _S, start > _S):
-            found = _unknown(connection, query.where(part).order_by(_S), person)
+        values = {**wanted, "start": draw.randrange(_SHUFFLE)}
+        for half in halves:
+            found = _unknown(connection, half, values, person)
             if found is not None:
                 return found
     return None
 
 
-def _by_need(connection: Connection, study: int, person: str, rules: Rules, draw: random.Random) -> RowMapping | None:
+def _by_need(connection: Connection, wanted: Mapping[str, Any], person: str, draw: random.Random) -> RowMapping | None:
     """Return a random item among those that most people have already, going on to those that fewer have."""
-    items = study_items
-    free = (items.c.study == study, items.c.role == "item", items.c.free == 1)
-    level = connection.execute(select(func.max(items.c.taken)).where(*free)).scalar()
+    level = connection.execute(_FULLEST, {**wanted, "below": _SHUFFLE}).scalar()
     while level is not None:
-        query = _free(study, "item").where(items.c.taken == level)
-        found = _around(connection, query, person, draw)
+        values = {**wanted, "level": level}
+        found = _around(connection, (_LEVEL_FROM, _LEVEL_BEFORE), values, person, draw)
         if found is not None:
             return found
-        level = connection.execute(select(func.max(items.c.taken)).where(*free, items.c.taken < level)).scalar()
+        level = connection.execute(_FULLEST, {**wanted, "below": level}).scalar()
     return None
 
 
 def _whole_search(connection: Connection, study: int, role: str, person: str) -> RowMapping | None:
-    """Return any free item of a role that the person may have, in the shuffled order; nothing is overlooked."""
-    had = exists().where(
-        assignments.c.item == study_items.c.seq, assignments.c.person == person, assignments.c.state != "expired"
-    )
-    order = study_items.c.seq if role == "training" else _S
-    return connection.execute(_free(study, role).where(~had).order_by(order).limit(1)).mappings().first()
+    """Return any free item of a role that the person may have; nothing is overlooked."""
+    query = _FIRST_TRAINING if role == "training" else _FIRST
+    return connection.execute(query, {"study": study, "role": role, "person": person}).mappings().first()
 
 
-# --------------------------------------------------------------------------------------------------------------- counts
+# -------------------------------------------------------------------------------------------------------------- counts
 
 
-def count_given(connection: Connection, study: int, person: str, item: RowMapping) -> None:
+def count_given(connection: Connection, person: str, so_far: Standing, item: RowMapping) -> None:
     """Take note that a person got an item."""
-    table = study_people
-    mine = (table.c.study == study, table.c.person == person)
-    if connection.execute(select(table.c.study).where(*mine)).first() is None:
-        connection.execute(insert(table), {"study": study, "person": person, **_NOTHING})
-    values: dict[str, Any] = {} if item["role"] == "training" else {"given": table.c.given + 1}
-    if item["role"] == "anchor":
-        values |= {"anchors": table.c.anchors + 1, "anchor_at": item["shuffle"]}
-    elif item["role"] == "gold":
-        values |= {"gold": table.c.gold + 1}
-    if values:
-        connection.execute(update(table).where(*mine).values(values))
+    role = item["role"]
+    values = {
+        "of": so_far.study,
+        "who": person,
+        "work": int(role != "training"),
+        "anchor": int(role == "anchor"),
+        "known": int(role == "gold"),
+        "at": item["shuffle"] if role == "anchor" else so_far.anchor_at,
+    }
+    if not connection.execute(_GIVEN, values).rowcount:
+        connection.execute(insert(study_people), {"study": so_far.study, "person": person, **_NOTHING})
+        connection.execute(_GIVEN, values)
 
 
 def count_ended(
     connection: Connection, study: int, person: str, role: str, before: str, state: str, right: bool | None
 ) -> None:
     """Count an assignment as answered or skipped; one that was reopened moves from what it was."""
-    table = study_people
-    if role == "training":
-        values: dict[str, Any] = {"trained": table.c.trained + 1}
-        values["trained_right"] = table.c.trained_right + int(bool(right))
-    else:
-        change = {name: int(state == name) - int(before == name) for name in ("answered", "skipped")}
-        values = {name: table.c[name] + by for name, by in change.items() if by}
-        if change["answered"]:
-            more = update(studies).where(studies.c.seq == study)
-            connection.execute(more.values(answers=studies.c.answers + change["answered"]))
-    if values:
-        connection.execute(update(table).where(table.c.study == study, table.c.person == person).values(values))
+    is_training = role == "training"
+    change = {name: 0 if is_training else int(state == name) - int(before == name) for name in ("answered", "skipped")}
+    values = {"more": change["answered"], "passed": change["skipped"], "trains": int(is_training)}
+    values["well"] = int(is_training and bool(right))
+    connection.execute(_ENDED, {"of": study, "who": person, **values})
+    if change["answered"]:
+        connection.execute(_ANSWERS, {"of": study, "more": change["answered"]})
+
+
+# ---------------------------------------------------------------------------------------------------------- statements
+#
+# Made once: putting a statement together costs several times what SQLite needs to run it.
+
+
+def _given(name: str) -> BindParameter[Any]:
+    return bindparam(name)
+
+
+_I, _P = study_items.c, study_people.c
+_FREE = select(_I.seq, _I.id, _I.role, _I.shuffle, _I.completion_ids).where(
+    _I.study == _given("study"), _I.role == _given("role"), _I.free == 1
+)
+_FROM = _FREE.where(_I.shuffle >= _given("start")).order_by(_I.shuffle).limit(_LOOK_AT)
+_BEFORE = _FREE.where(_I.shuffle < _given("start")).order_by(_I.shuffle).limit(_LOOK_AT)
+_BEHIND = _FREE.where(_I.shuffle > _given("start")).order_by(_I.shuffle).limit(_LOOK_AT)
+_LEVEL_FROM, _LEVEL_BEFORE = (half.where(_I.taken == _given("level")) for half in (_FROM, _BEFORE))
+_MOST_WANTED = _FREE.order_by(_I.priority.desc()).limit(_LOOK_AT)
+_FULLEST = select(func.max(_I.taken)).where(
+    _I.study == _given("study"), _I.role == _given("role"), _I.free == 1, _I.taken < _given("below")
+)
+_THEIRS = and_(assignments.c.person == _given("person"), assignments.c.state != "expired")
+_HAD = select(assignments.c.item).where(assignments.c.item.in_(bindparam("items", expanding=True)), _THEIRS)
+_UNTOUCHED = _FREE.where(~exists().where(assignments.c.item == _I.seq, _THEIRS)).limit(1)
+_FIRST, _FIRST_TRAINING = _UNTOUCHED.order_by(_I.shuffle), _UNTOUCHED.order_by(_I.seq)
+
+_STANDING = (
+    select(studies.c.seq, studies.c["items"], studies.c.training, *(_P[name] for name in _COUNTS))  # .items: a method
+    .join_from(studies, study_people, and_(_P.study == studies.c.seq, _P.person == _given("person")), isouter=True)
+    .where(studies.c.name == _given("name"))
+)
+_MINE = and_(_P.study == _given("of"), _P.person == _given("who"))
+_GIVEN = (
+    update(study_people)
+    .where(_MINE)
+    .values(
+        given=_P.given + _given("work"),
+        anchors=_P.anchors + _given("anchor"),
+        anchor_at=_given("at"),
+        gold=_P.gold + _given("known"),
+    )
+)
+_ENDED = (
+    update(study_people)
+    .where(_MINE)
+    .values(
+        answered=_P.answered + _given("more"),
+        skipped=_P.skipped + _given("passed"),
+        trained=_P.trained + _given("trains"),
+        trained_right=_P.trained_right + _given("well"),
+    )
+)
+_ANSWERS = update(studies).where(studies.c.seq == _given("of")).values(answers=studies.c.answers + _given("more"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists, func, select
 
 from burnish.records import Completion, Feedback, Prompt
 from burnish.store.engine import Database, chunks
@@ -112,17 +112,29 @@ def _feedback(
 # ------------------------------------------------------------------------------------------------------- single records
 
 
+_PROMPT = select(*row_of(prompts)).where(prompts.c.id == bindparam("name"))
+_COMPLETIONS = (
+    select(*row_of(completions))
+    .join_from(completions, prompts)
+    .where(completions.c.id.in_(bindparam("names", expanding=True)), completions.c.erased_ms.is_(None))
+)
+
+
 def prompt(connection: Connection, name: str) -> Prompt | None:
     """Return the prompt of this id, None when unknown."""
-    row = connection.execute(select(*row_of(prompts)).where(prompts.c.id == name)).first()
+    row = connection.execute(_PROMPT, {"name": name}).first()
     return None if row is None else prompt_of(tuple(row))
 
 
 def completion(connection: Connection, name: str) -> Completion | None:
     """Return the completion of this id, None when unknown or erased."""
-    query = select(*row_of(completions)).join_from(completions, prompts)
-    row = connection.execute(query.where(completions.c.id == name, completions.c.erased_ms.is_(None))).first()
-    return None if row is None else completion_of(tuple(row))
+    return completions_named(connection, [name]).get(name)
+
+
+def completions_named(connection: Connection, names: Sequence[str]) -> dict[str, Completion]:
+    """Return the completions of these ids that are there and not erased, by id."""
+    rows = connection.execute(_COMPLETIONS, {"names": list(names)})
+    return {row[0]: completion_of(tuple(row)) for row in rows}
 
 
 def feedback_record(connection: Connection, name: str) -> Feedback | None:

@@ -197,8 +197,8 @@ class Store:
     ) -> tuple[Prompt | None, tuple[Completion | None, ...]]:
         """Return a prompt and completions of it in the order asked for; None for what is unknown or erased."""
         with self._database.reading() as connection:
-            asked = read.prompt(connection, prompt_id)
-            return asked, tuple(read.completion(connection, name) for name in completion_ids)
+            found = read.completions_named(connection, completion_ids)
+            return read.prompt(connection, prompt_id), tuple(found.get(name) for name in completion_ids)
 
     def feedback(self, feedback_id: str) -> Feedback | None:
         """Return the feedback of this id, superseded or not; None when unknown or erased."""

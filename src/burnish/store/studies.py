@@ -85,6 +85,7 @@ class Studies:
     def __init__(self, database: Database, turns: Turns) -> None:
         self._database = database
         self._turns = turns
+        self._bodies: dict[tuple[str, int], str] = {}  # a version never changes, and there are few
 
     def save(self, name: str, body: str, *, overlap: int, by: str, now_ms: int) -> int:
         """Return the version under which a study's text stands: a new one, unless the newest says the same.
@@ -118,11 +119,14 @@ class Studies:
 
     def body(self, name: str, version: int | None = None) -> str:
         """Return the text of a study's version, the newest by default. Raises InputError for an unknown one."""
+        if version is not None and (name, version) in self._bodies:
+            return self._bodies[name, version]
         with self._database.reading() as connection:
             row = _need(connection, name)
             found = _body(connection, row.seq, version or row.version)
         if found is None:
             raise InputError(f"study {name!r}: version {version} does not exist. It has {row.version}.")
+        self._bodies[name, version or row.version] = found
         return found
 
     def versions(self, name: str) -> list[tuple[int, int, str]]:

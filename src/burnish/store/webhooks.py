@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from burnish.records import canonical_json
 from burnish.store.engine import Database
@@ -106,19 +106,26 @@ class Webhooks:
         self._turns.run(act)
 
 
-def queue(connection: Connection, event: Event, study: str, now_ms: int, **details: Any) -> None:
-    """Have every webhook that asked for it told of an event, once this transaction is committed."""
-    query = select(webhooks.c.id, webhooks.c.events).where(
-        webhooks.c.stopped_ms.is_(None), webhooks.c.study.in_(("", study))
-    )
-    wanted = [row[0] for row in connection.execute(query) if event in json.loads(row[1])]
+_LISTENING = select(webhooks.c.id, webhooks.c.events).where(
+    webhooks.c.stopped_ms.is_(None), (webhooks.c.study == "") | (webhooks.c.study == bindparam("of"))
+)
+
+
+def queue(connection: Connection, event: Event, study: str, now_ms: int, **details: Any) -> bool:
+    """Have every webhook that asked for it told of an event, once this transaction is committed.
+
+    Returns whether any webhook listens to this study, be it to other events.
+    """
+    listening = connection.execute(_LISTENING, {"of": study}).all()
+    wanted = [row[0] for row in listening if event in json.loads(row[1])]
     if not wanted:
-        return
+        return bool(listening)
     body = canonical_json({"event": event, "study": study, "time_ms": now_ms, **details})
     first = int(connection.execute(select(func.max(deliveries.c.seq))).scalar() or 0) + 1
     fresh = {"event": event, "body": body, "tries": 0, "next_ms": now_ms, "message": ""}
     rows = [{"seq": first + place, "webhook": name, **fresh} for place, name in enumerate(wanted)]
     connection.execute(insert(deliveries), rows)
+    return True
 
 
 def _webhook(connection: Connection, row: dict[str, Any]) -> Webhook:

@@ -15,8 +15,8 @@ from typing import Any
 from burnish.errors import InputError, nearest
 from burnish.feedback import fields, kinds
 from burnish.records import Author, Feedback
-from burnish.store.assignments import Held
 from burnish.store.entry import WITHDRAWN
+from burnish.store.held import Held
 from burnish.studio.hints import as_stored
 from burnish.studio.study import ABOUT_ALL, Question, Study
 
@@ -247,17 +247,20 @@ def _row(question: Question, given: Mapping[str, Any], texts: Sequence[str]) -> 
 
 def _comparison(question: Question, given: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
     """Return a comparison's row, which names the two texts instead of their numbers."""
-    verdicts = [name for name in ("chosen", "tie", "cannot_judge") if given.get(name) not in (None, False)]
-    if len(verdicts) != 1 and not (verdicts == [] and given.get("chosen") == 0):
+    verdicts = [
+        name for name in ("chosen", "tie", "cannot_judge") if given.get(name) is not None and given[name] is not False
+    ]
+    if len(verdicts) != 1:
         raise InputError("chosen: give one of chosen, tie and cannot_judge.")
     if "cannot_judge" in verdicts and not question.cannot_judge:
         raise InputError("cannot_judge: not offered by this question.")
-    first = fields.whole(given["chosen"], "chosen", 0, 1) if "chosen" in given else 0
+    first = fields.whole(given["chosen"], "chosen", 0, 1) if "chosen" in verdicts else 0
     row: dict[str, Any] = {"chosen": texts[first], "rejected": texts[1 - first]}
     row["shown_first"] = "chosen" if first == 0 else "rejected"
     if given.get("strength") is not None and not question.strength:
         raise InputError("strength: not asked by this question.")
-    row.update((name, given[name]) for name in ("strength", "tie", "cannot_judge") if given.get(name) is not None)
+    row.update((name, given[name]) for name in ("tie", "cannot_judge") if name in verdicts)
+    row.update({"strength": given["strength"]} if given.get("strength") is not None else {})
     return row
 
 

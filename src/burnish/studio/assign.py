@@ -15,7 +15,7 @@ from burnish.errors import InputError
 from burnish.feedback import fields
 from burnish.records import Completion, Prompt, canonical_json
 from burnish.store import Entry, Receipt
-from burnish.store.assignments import ExpiredError, Held, NotYoursError, OtherAnswerError
+from burnish.store.held import ExpiredError, Held, NotYoursError, OtherAnswerError
 from burnish.store.picking import Rules, Standing
 from burnish.store.studies import StudyRow
 from burnish.studio import answers
@@ -237,7 +237,7 @@ def training_result(studio: Studio, who: Person, assignment_id: str) -> Training
     held = studio.store.assignments.get(assignment_id, who.name)
     if held.role != "training" or held.state != "answered" or held.expected is None:
         return None
-    row, study = _study(studio, who, held.study)
+    _, study = _study(studio, who, held.study)
     standing = studio.store.assignments.standing(held.study, who.name)
     asked = study_at(studio, held.study, held.version)
     expected = {q.name: as_shown(q, held.expected[q.name], held) for q in asked.questions if q.name in held.expected}
@@ -246,9 +246,9 @@ def training_result(studio: Studio, who: Person, assignment_id: str) -> Training
         reason=str(held.expected.get("reason", "")),
         expected=expected,
         trained=standing.trained,
-        training=row.training,
+        training=standing.training,
         right_so_far=standing.trained_right,
-        is_qualified=standing.is_qualified(row.training, study.qualification),
+        is_qualified=standing.is_qualified(study.qualification),
     )
 
 
@@ -315,16 +315,16 @@ def _work(studio: Studio, who: Person, row: StudyRow, study: Study) -> Work:
         study=study,
         state=row.state,
         done=standing.done,
-        total=_total(row, study),
+        total=_total(standing, study),
         trained=standing.trained,
-        training=row.training,
-        is_qualified=standing.is_qualified(row.training, study.qualification),
+        training=standing.training,
+        is_qualified=standing.is_qualified(study.qualification),
         consent_needed=not _has_consented(studio, who, study),
     )
 
 
-def _total(row: StudyRow, study: Study) -> int:
-    return min(study.quota, row.items) if study.quota else row.items
+def _total(standing: Standing, study: Study) -> int:
+    return min(study.quota, standing.items) if study.quota else standing.items
 
 
 def _texts(studio: Studio, held: Held) -> tuple[Prompt, tuple[Completion, ...]]:
@@ -336,11 +336,9 @@ def _texts(studio: Studio, held: Held) -> tuple[Prompt, tuple[Completion, ...]]:
 
 
 def _task(studio: Studio, who: Person, held: Held) -> Task:
-    row = studio.store.studies.get(held.study)
-    assert row is not None
     study = study_at(studio, held.study, held.version)
     prompt, completions = _texts(studio, held)
-    standing: Standing = studio.store.assignments.standing(held.study, who.name)
+    standing = studio.store.assignments.standing(held.study, who.name)
     training = held.role == "training"
     if study.blind:
         completions = tuple(replace(each, model=None, checkpoint_id=None) for each in completions)
@@ -353,7 +351,7 @@ def _task(studio: Studio, who: Person, held: Held) -> Task:
         completions=completions,
         draft=held.draft,
         done=standing.trained if training else standing.done,
-        total=row.training if training else _total(row, study),
+        total=standing.training if training else _total(standing, study),
         given_ms=held.given_ms,
         due_ms=held.due_ms,
         hint=judged(studio.store, study, held) if study.hints and held.round else None,

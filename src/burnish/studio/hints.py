@@ -11,7 +11,7 @@ from typing import Any
 
 from burnish.records import Feedback
 from burnish.store import Store
-from burnish.store.assignments import Held
+from burnish.store.held import Held
 from burnish.studio.study import ABOUT_ALL, Question, Study
 
 
