@@ -18,6 +18,9 @@ from burnish.studio.routes import ROUTERS
 from burnish.studio.security import Gate
 from burnish.studio.settings import StudioSettings
 
+SILENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+"""Newer versions of FastAPI can report requests elsewhere; here nothing leaves the host. Older ones ignore it."""
+
 
 def create_app(store: Store, settings: StudioSettings | None = None, **services: Any) -> FastAPI:
     """Return the studio over an open store; whoever opened the store closes it.
@@ -32,7 +35,7 @@ def create_app(store: Store, settings: StudioSettings | None = None, **services:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,  # one address a page, and no redirect put together from headers
-        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},  # nothing leaves the host
+        telemetry=SILENT,
     )
     app.state.studio = Studio(store, settings, Pages(settings.language), dict(services))
     app.add_middleware(Gate, studio=app.state.studio)

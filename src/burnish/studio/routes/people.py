@@ -156,7 +156,7 @@ def _link(request: Request, studio: Studio, key: str) -> str:
 def _told(request: Request, studio: Studio, event: Event, names: dict[int, str]) -> dict[str, str | int]:
     """Return a row of the log in words, with the names of those who are still here."""
     say = studio.pages.say
-    key = f"log.{event.action}"
+    key = f"log.{event.action.replace(' ', '_')}"
     kind, _, of = event.subject.partition(":")
     subject = event.subject
     if kind == "account":
