@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -124,7 +124,7 @@ class Talks:
 # ----------------------------------------------------------------------------------------------------------- speaking
 
 
-def ask(talk: Talk, answers: Answering, text: str) -> Iterator[dict[str, Any]]:
+def ask(talk: Talk, answers: Answering, text: str) -> Generator[dict[str, Any]]:
     """Yield what happens as the models answer: `{"side", "text"}` pieces, `{"side", "done", "cut"}`, then the turn.
 
     A turn that was not answered to its end, because the person left or a model failed, never was.
@@ -142,7 +142,7 @@ def ask(talk: Talk, answers: Answering, text: str) -> Iterator[dict[str, Any]]:
     return _answered(talk, answers, text)
 
 
-def _answered(talk: Talk, answers: Answering, text: str) -> Iterator[dict[str, Any]]:
+def _answered(talk: Talk, answers: Answering, text: str) -> Generator[dict[str, Any]]:
     if not talk.busy.acquire(blocking=False):  # in here: a stream that nobody ever read must not keep it
         raise BusyError("conversation: the answer before is still under way.")
     try:

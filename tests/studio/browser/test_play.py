@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,8 +19,17 @@ SAID = ("A lamp is <b>light</b>.", "It is a lamp.")
 
 
 class Script:
+    slow = False
+    left = threading.Event()
+
     def speak(self, who, prompt: Prompt, sampling: Sampling, *, seed=0, run="", index=0) -> Iterator[str | Completion]:
         said = SAID[index % 2]
+        try:
+            for _ in range(2_000 if self.slow else 0):
+                time.sleep(0.01)
+                yield "."
+        finally:
+            self.left.set()
         yield from (said[:9], said[9:])
         reason = FinishReason.STOP
         yield Completion(prompt.id, said, model=who.name, sampling=sampling, finish_reason=reason, run=run, index=index)
@@ -90,3 +101,19 @@ def test_a_lost_connection_loses_no_words(play, watch):
     play.context.set_offline(False)
     play.get_by_role("button", name="Send").click()
     expect(play.locator(".answer .text")).to_have_text(SAID[0])
+
+
+def test_an_answer_can_be_stopped_and_the_model_is_free_at_once(play, site):
+    script = site.studio.services["answer"]
+    script.slow = True
+    script.left.clear()
+    play.locator("#text").fill("What is a lamp?")
+    play.keyboard.press("Enter")
+    expect(play.locator(".answer .text")).to_contain_text("...")
+    play.get_by_role("button", name="Stop").click()
+    expect(play.get_by_role("alert")).to_have_text("Stopped; this turn was not kept.")
+    assert script.left.wait(5)
+    script.slow = False
+    play.get_by_role("button", name="Send").click()
+    expect(play.locator(".answer .text")).to_have_text(SAID[0])
+    expect(play.locator(".turn")).to_have_count(1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.types import Receive, Scope, Send
 
 from burnish.errors import BusyError, InputError
 from burnish.loop.answer import Answering, Answers
@@ -35,6 +37,22 @@ class Saying(BaseModel):
     """One message of the person."""
 
     text: Annotated[str, Field(max_length=LONGEST)]
+
+
+class Lines(StreamingResponse):
+    """Lines of JSON that end with their reader: when they leave, the generator is closed at once, and the model with
+    it is free, not when memory is next tidied."""
+
+    def __init__(self, lines: Generator[str]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(lines, media_type="application/x-ndjson", headers=headers)
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._lines.close()
 
 
 class Opinion(BaseModel):
@@ -93,8 +111,7 @@ def say_something(request: Request, who: Annotator, talk_id: str, said: Saying) 
         events = ask(talk, answers_of(studio), said.text)
     except UndecidedError:
         raise HTTPException(422, _in_words(request, "choose_first")) from None
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_lines(request, events), media_type="application/x-ndjson", headers=headers)
+    return Lines(_lines(request, events))
 
 
 @router.post("/play/talks/{talk_id}/feedback")
@@ -122,11 +139,12 @@ def _in_words(request: Request, name: str) -> str:
     return say(f"play.{name}", studio_of(request).pages.language(request))
 
 
-def _lines(request: Request, events: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _lines(request: Request, events: Generator[dict[str, Any]]) -> Generator[str]:
     """Yield the events as lines; what goes wrong on the way is an event too, because the status was sent long ago."""
     try:
-        for event in events:
-            yield json.dumps(event, ensure_ascii=False) + "\n"
+        with closing(events):
+            for event in events:
+                yield json.dumps(event, ensure_ascii=False) + "\n"
     except BusyError:
         yield json.dumps({"error": _in_words(request, "busy")}, ensure_ascii=False) + "\n"
     except InputError as error:
