@@ -37,18 +37,37 @@ class Operation:
 def description(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document of the routes below `/api`; made once."""
     if app.openapi_schema is None:
-        routes = [route for route in app.routes if str(getattr(route, "path", "")).startswith("/api/")]
         made = get_openapi(
             title="burnish studio",
             version=app.version,
             description=ABOUT,
-            routes=routes,
+            routes=app.routes,
             tags=[{"name": name, "description": about} for name, about in TAGS],
         )
-        made.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        made["paths"] = {path: told for path, told in made["paths"].items() if path.startswith("/api/")}
+        schemas = made["components"]["schemas"]
+        made["components"]["schemas"] = {name: schemas[name] for name in sorted(_named(made["paths"], schemas))}
+        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"token": []}]
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _named(part: Any, schemas: Mapping[str, Any]) -> set[str]:
+    """Return the schemas that a part of the document names, and those that they name."""
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            name = str(each.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found.add(name)
+                waiting.append(schemas[name])
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+    return found
 
 
 def operations(document: Mapping[str, Any]) -> list[tuple[str, str, list[Operation]]]:

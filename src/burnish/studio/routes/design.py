@@ -159,7 +159,7 @@ def _screen(studio: Studio, study: Study) -> screens.Screen | None:
         return None
     prompt, completions = shown
     task = Task("preview", study.name, study, "preview", prompt, completions, {}, 0, 1, now_ms(), now_ms())
-    return screens.screen(task, 0)
+    return screens.screen(task)
 
 
 def _first_item(studio: Studio, study: Study) -> tuple[Prompt, tuple[Completion, ...]] | None:

@@ -1,0 +1,141 @@
+"""The API: a whole study by tokens, what is refused and how, its description, feedback in and out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from burnish.store import Store
+from burnish.studio import examples
+from burnish.studio.routes import api_data, api_studies, api_work
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+TOML = """
+name = "greetings"
+title = "Greetings"
+overlap = 1
+[[questions]]
+name = "warm"
+kind = "rating"
+text = "How warm is it?"
+anchors = { 1 = "cold", 5 = "warm" }
+"""
+
+
+@pytest.fixture
+def api(app: FastAPI, store: Store) -> dict[str, TestClient]:
+    """A program of each role, with a token and no cookie."""
+    clients = {}
+    now = time.time_ns() // 1_000_000
+    for name, role in (("olga", "owner"), ("rob", "reviewer"), ("ana", "annotator")):
+        account = store.accounts.add(name, role, now_ms=now)
+        key = store.sessions.make_token(account, "test", role, now_ms=now, lasts_ms=3_600_000)
+        clients[role] = TestClient(app, follow_redirects=False, headers={"Authorization": f"Bearer {key}"})
+    return clients
+
+
+def test_a_whole_study_by_programs(api: dict[str, TestClient]) -> None:
+    owner, ana = api["owner"], api["annotator"]
+    made = owner.post("/api/studies", json={"toml": TOML})
+    assert made.status_code == 201
+    assert {each["rule"] for each in made.json()["remarks"]} == {"no_guidelines", "no_examples", "no_overlap"}
+    rows = "\n".join(json.dumps({"prompt": "Greet me.", "completion": text}) for text in ("Hi!", "What?"))
+    brought = owner.post("/api/studies/greetings/items", content=rows + "\n{}", headers=NDJSON).json()
+    assert (brought["added"], brought["refused"]) == (2, 1)
+    assert owner.post("/api/studies/greetings/state", json={"state": "open"}).json()["state"] == "open"
+    assert [each["name"] for each in ana.get("/api/work").json()] == ["greetings"]
+    for number in range(2):
+        task = ana.post("/api/work/greetings/next").json()
+        path = f"/api/assignments/{task['assignment']}"
+        assert task["questions"][0]["anchors"] == [[1, "cold"], [5, "warm"]]
+        assert ana.put(f"{path}/draft", json={"answers": {"warm": {"rating": 3}}}).json() == {"done": True}
+        assert ana.get(path).json()["draft"] == {"warm": {"rating": 3}}
+        sent = {"key": f"key-{number:07}", "seconds": 1.5, "answers": {"warm": {"rating": 4}}}
+        first = ana.post(f"{path}/answer", json=sent).json()
+        again = ana.post(f"{path}/answer", json=sent).json()
+        assert [each["feedback_id"] for each in first["receipts"]] == [
+            each["feedback_id"] for each in again["receipts"]
+        ]
+    assert ana.post("/api/work/greetings/next").status_code == 204
+    out = [json.loads(line) for line in api["reviewer"].get("/api/studies/greetings/export").text.splitlines()]
+    assert [(row["rating"], row["scale"], row["seconds_spent"]) for row in out] == [(4, [1, 5], 1.5)] * 2
+    whole = api["reviewer"].get("/api/studies/greetings").json()
+    assert (whole["answers"], whole["progress"]["complete"]) == (2, 2)
+    assert [each["answered"] for each in api["reviewer"].get("/api/studies/greetings/items").json()] == [1, 1]
+
+
+def test_feedback_goes_in_and_comes_out_the_same(api: dict[str, TestClient]) -> None:
+    row = {"prompt": "p", "completion": "c", "thumb": True, "author": "ana", "id": "f1"}
+    text = json.dumps(row) + "\nbroken"
+    told = api["owner"].post("/api/feedback", content=text, headers=NDJSON).json()
+    assert (told["stored"], told["refused"], len(told["problems"])) == (1, 1, 1)
+    assert api["owner"].post("/api/feedback", content=json.dumps(row), headers=NDJSON).json()["known"] == 1
+    out = json.loads(api["reviewer"].get("/api/feedback").text)
+    assert row.items() <= out.items()
+
+
+def test_what_is_refused_says_why_in_one_shape(api: dict[str, TestClient], store: Store) -> None:
+    examples.install(store, now_ms=1)
+    ana = api["annotator"]
+    task = ana.post("/api/work/plain-words/next").json()
+    path = f"/api/assignments/{task['assignment']}"
+    good = {"key": "0123456789", "answers": {"better": {"chosen": 0}}}
+    refused = [
+        (ana.post(f"{path}/answer", json={**good, "answers": {"better": {"chosen": 7}}}), 422, "better"),
+        (ana.post(f"{path}/answer", json={**good, "answers": {"nothing": {}}}), 422, "nothing"),
+        (ana.post(f"{path}/answer", json={**good, "key": "short"}), 422, "key"),
+        (ana.post(f"{path}/answer", json={**good, "extra": 1}), 422, "extra"),
+        (ana.post(f"{path}/skip", json={"reason": "because"}), 422, "reason"),
+        (ana.post("/api/assignments/a_00000000000000000000/answer", json=good), 404, ""),
+        (ana.post("/api/work/none/next"), 404, ""),
+        (ana.get("/api/studies"), 403, ""),
+        (api["reviewer"].post("/api/studies", json={"toml": TOML}), 403, ""),
+        (api["owner"].post("/api/studies", json={"toml": "name = 1"}), 422, None),
+        (api["owner"].post("/api/studies", json={}), 422, None),
+        (api["owner"].post("/api/studies/plain-words/items", content="{}"), 415, ""),
+    ]
+    for answer, status, field in refused:
+        assert answer.status_code == status, answer.text
+        error = answer.json()["error"]
+        assert error["message"]
+        assert field is None or error["field"] == field
+    assert ana.post(f"{path}/answer", json=good).status_code == 200
+    other = ana.post(f"{path}/answer", json={**good, "answers": {"better": {"chosen": 1}}})
+    assert other.status_code == 409
+
+
+def test_the_description_names_every_operation_and_its_refusals(api: dict[str, TestClient]) -> None:
+    document = api["annotator"].get("/api/openapi.json").json()
+    told = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
+    routes = [route for each in (api_work, api_studies, api_data) for route in each.router.routes]
+    served = {(route.path, method) for route in routes if route.include_in_schema for method in route.methods}  # type: ignore[attr-defined]
+    assert {each for each in served if each[1] != "HEAD"} <= told
+    assert all(path.startswith("/api/") for path, _ in told)
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert operation["description"], path
+            assert {"401", "403", "404", "422", "429"} <= set(operation["responses"])
+
+
+def test_the_apis_page_shows_every_operation(client_as: Callable[..., TestClient]) -> None:
+    page = client_as("ana").get("/api").text
+    for path in ("/api/work/{study}/next", "/api/studies/{study}/items", "/api/feedback", "/api/webhooks"):
+        assert path in page
+
+
+def test_the_planner_says_how_many_items_a_precision_needs(api: dict[str, TestClient], store: Store) -> None:
+    examples.install(store, "opinions", now_ms=1)
+    wide, narrow = (
+        api["reviewer"].get(f"/api/studies/opinions/plan?question=positive&half_width={width}&people=50").json()
+        for width in (0.8, 0.4)
+    )
+    assert [each["answers_each"] for each in wide] == [1, 2, 3, 4, 5, 6]
+    assert all(few["items"] < many["items"] for few, many in zip(wide, narrow, strict=True))
+    refused = api["reviewer"].get("/api/studies/opinions/plan?question=positive&half_width=0.01&people=2")
+    assert refused.status_code == 422
+    assert "their spread alone" in refused.json()["error"]["message"]

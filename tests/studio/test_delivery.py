@@ -1,0 +1,158 @@
+"""Webhooks: told what happened, signed, again when it failed, and never an address inside this network."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from burnish.errors import InputError
+from burnish.store import Store
+from burnish.store.webhooks import Delivery
+from burnish.studio import delivery, examples
+
+INSIDE = [
+    "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+    "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "64:ff9b::7f00:1", "2002:7f00:1::", "fe80::1%eth0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_an_address_inside_is_not_public(address: str) -> None:
+    assert not delivery.is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
+def test_an_address_outside_is(address: str) -> None:
+    assert delivery.is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/",
+        "file:///etc/passwd",
+        "gopher://example.org/",
+        "https://user:secret@example.org/",
+        "https://",
+        "https://[::1",
+        "https://127.0.0.1/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://localhost:8900/",
+        "https://example.org/\r\nX: 1",
+    ],
+)
+def test_a_url_that_leads_inside_or_elsewhere_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="url: "):
+        delivery.target_of(url)
+
+
+def test_one_address_inside_among_several_is_enough_to_refuse() -> None:
+    with pytest.raises(InputError, match="inside this network"):
+        delivery.target_of("https://example.org/", resolve=lambda host, port: ["8.8.8.8", "10.0.0.1"])
+    target = delivery.target_of("https://example.org/a?b=1", resolve=lambda host, port: ["8.8.8.8"])
+    assert (target.address, target.path, target.port) == ("8.8.8.8", "/a?b=1", 443)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes what it is told, and answers with the next status."""
+
+    told: list[tuple[dict[str, str], bytes]]
+    statuses: list[int]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.told.append((dict(self.headers), body))
+        self.send_response(self.statuses.pop(0) if self.statuses else 200)
+        self.send_header("Location", "http://169.254.169.254/")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, type[Receiver]]]:
+    handler = type("Handler", (Receiver,), {"told": [], "statuses": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook", handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def answer_one(store: Store, client: TestClient) -> None:
+    task = client.post("/api/work/plain-words/next").json()
+    sent = {"key": "0123456789", "answers": {"better": {"chosen": 0}}}
+    assert client.post(f"/api/assignments/{task['assignment']}/answer", json=sent).status_code == 200
+
+
+def test_an_answer_is_told_signed_and_without_what_was_said(
+    store: Store, client_as: Any, receiver: tuple[str, type[Receiver]]
+) -> None:
+    url, handler = receiver
+    examples.install(store, now_ms=1)
+    hook = store.webhooks.add(url, ["answer"], study="plain-words", by="olga", now_ms=1)
+    answer_one(store, client_as("ana"))
+    (due,) = store.webhooks.due(2**50)
+    assert delivery.deliver(store, due, ("127.0.0.1",), 7_000)
+    ((headers, body),) = handler.told
+    assert headers["X-Burnish-Signature"] == delivery.signature(hook.secret, 7_000, body)
+    told = json.loads(body)
+    assert (told["event"], told["study"], told["person"]) == ("answer", "plain-words", "ana")
+    assert "chosen" not in body.decode()
+    assert store.feedback(told["feedback_ids"][0]) is not None
+    assert store.webhooks.due(2**50) == []
+
+
+def test_a_delivery_that_fails_is_tried_again_later_and_given_up_in_the_end(
+    store: Store, receiver: tuple[str, type[Receiver]]
+) -> None:
+    url, handler = receiver
+    examples.install(store, now_ms=1)
+    store.webhooks.add(url, ["state"], study="", by="olga", now_ms=1)
+    store.studies.set_state("plain-words", "paused", now_ms=1_000)
+    handler.statuses = [500, 302, 404, 500, 500]
+    now = 1_000
+    for pause in (*delivery.PAUSES_MS, None):
+        (due,) = store.webhooks.due(now)
+        assert not delivery.deliver(store, due, ("127.0.0.1",), now)
+        if pause is not None:
+            assert store.webhooks.due(now + pause - 1) == []
+            now += pause
+    assert store.webhooks.due(2**50) == []
+    assert store.webhooks.listing()[0].last == "status 500"
+    assert len(handler.told) == 5  # redirects were not followed
+
+
+def test_a_name_that_leads_inside_by_the_time_of_telling_is_told_nothing(store: Store) -> None:
+    examples.install(store, now_ms=1)
+    store.webhooks.add("https://localhost/", ["state"], study="", by="olga", now_ms=1)
+    store.studies.set_state("plain-words", "paused", now_ms=1_000)
+    (due,) = store.webhooks.due(1_000)
+    assert isinstance(due, Delivery)
+    assert not delivery.deliver(store, due, (), 1_000)
+    assert "inside this network" in store.webhooks.listing()[0].last
+
+
+def test_a_webhook_is_the_owners_and_shows_its_secret_once(store: Store, client_as: Any) -> None:
+    owner = client_as("olga", role="owner")
+    refused = owner.post("/api/webhooks", json={"url": "https://127.0.0.1/", "events": ["answer"]})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["field"] == "url"
+    hook = store.webhooks.add("https://example.org/", ["answer"], study="", by="olga", now_ms=1)
+    (listed,) = owner.get("/api/webhooks").json()
+    assert (listed["id"], listed["secret"]) == (hook.id, "")
+    assert client_as("ana").get("/api/webhooks").status_code == 403
+    assert owner.delete(f"/api/webhooks/{hook.id}").json() == {"done": True}
+    assert owner.delete(f"/api/webhooks/{hook.id}").status_code == 404
