@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -12,7 +13,9 @@ from tests.studio.browser.test_work import answers, at_item, press
 from burnish.records import Author, Completion, Feedback, Prompt
 from burnish.store import Entry, Store
 from burnish.store.studies import NewItem
+from burnish.studio import assign
 from burnish.studio.context import now_ms
+from burnish.studio.session import Person
 from burnish.studio.study import Example
 
 
@@ -88,6 +91,36 @@ def test_hostile_texts_are_shown_as_written_and_do_nothing(open_page: Callable[.
         press(page, "s 1")
         expect(page.locator("#item-title")).not_to_have_text(at or "")
     assert [text for text in texts if text not in seen and text not in {prompt.text for prompt, _ in items}] == []
+
+
+def test_hostile_answers_do_nothing_to_whoever_reads_them(
+    open_page: Callable[..., Page], site: Any, store: Store
+) -> None:
+    texts = hostile.TEXTS[::4]
+    asked = replace(material.COMMENT, text=texts[0], labels=(texts[1], texts[2]))
+    study = material.a_study(asked, material.RATING, title=texts[3], name="read", guidelines=texts[4])
+    material.begin(store, study, [(Prompt.of(texts[5]), (texts[6],))])
+    for name, remark, grade in (("ana", " ".join(texts), 1), ("bob", texts[7], 5)):
+        account = store.accounts.add(name, "reviewer", now_ms=now_ms())
+        who = Person(name, "reviewer", "en", "auto", "", account.number)
+        task = assign.next_task(site.studio, who, "read", now_ms())
+        assert task is not None
+        assign.flag(site.studio, who, task.assignment, texts[8], now_ms())
+        said = {"why": {"comment": remark, "aspects": [texts[1]]}, "grade": {"rating": grade}}
+        assign.submit(site.studio, who, task.assignment, {"key": f"key-of-{name}", "answers": said}, now_ms())
+    page = open_page("ana", "reviewer")
+    for path in ("/me/history", "/results/studies/read"):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        nothing_ran(page)
+    page.goto("/review")
+    page.locator("main a[href^='/review/p_']").first.click()
+    expect(page.locator("main")).to_contain_text(texts[7])
+    nothing_ran(page)
+    page = open_page("olga", "owner")
+    for part in ("", "/edit", "/toml", "/preview"):
+        page.goto(f"/studies/read{part}")
+        nothing_ran(page)
 
 
 def nothing_ran(page: Page) -> None:
