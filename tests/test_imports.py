@@ -45,6 +45,11 @@ def test_the_light_rooms_import_nothing_heavy():
     assert loaded_by("\n".join(f"import {name}" for name in modules), HEAVY) == []
 
 
+def test_the_studio_waits_for_no_model():
+    pytest.importorskip("fastapi", reason="needs the studio extra")
+    assert loaded_by("import burnish.studio.app", HEAVY) == []
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["run", "--help"]], ids=" ".join)
 def test_help_loads_nothing_it_does_not_need(argv):
     assert loaded_by(CALL.format(argv=argv), NOT_FOR_HELP) == []
