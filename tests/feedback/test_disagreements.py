@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.feedback.answers import Answer, answers_of
-from burnish.feedback.disagreements import Item, distance, items, share_disputed
+from burnish.feedback.answers import Answer
+from burnish.feedback.disagreements import Item, items, share_disputed
 from burnish.feedback.over_time import agreement_over_time, pace
 from burnish.feedback.overview import overview
 from burnish.feedback.people import people
@@ -72,15 +72,20 @@ def test_what_one_person_said_is_no_dispute() -> None:
     assert share_disputed([item]) is None
 
 
-def test_words_are_apart_by_how_different_they_read() -> None:
-    one, two = (
-        next(answers_of(entry(Feedback(name, "comment", PROMPT.id, IDS[:1], {"comment": text}, Author(name)))))
-        for name, text in (("a", "too long"), ("b", "far too long"))
-    )
-    apart = distance(one, two)
-    assert apart is not None
-    assert 0 < apart < 1
-    assert distance(one, one) == 0
+def test_what_people_write_is_no_dispute_however_different_the_words() -> None:
+    said = [
+        Feedback(name, "comment", PROMPT.id, IDS[:1], {"comment": text}, Author(name))
+        for name, text in (("a", "too long"), ("b", "lovely and clear"))
+    ]
+    item = only(items([entry(*said)]))
+    assert (item.people, item.shared, item.disputed) == (2, False, False)
+
+
+def test_a_judge_stands_beside_the_people_and_quarrels_with_nobody() -> None:
+    judged = Feedback("j", "comparison", PROMPT.id, IDS[::-1], {"chosen": 0}, Author("judge", "ai"))
+    item = only(items([entry(chose("1", "ana", 0), chose("2", "bob", 0), judged)]))
+    assert [each.feedback.author.id for each in item.questions[0].answers] == ["ana", "bob", "judge"]
+    assert not item.disputed
 
 
 def answered(count: int, *, disagreeing_from: int) -> list[Answer]:

@@ -1,9 +1,9 @@
 """Where people differ: every item that was asked about, with all that was said of it, the most disputed first.
 
 How far apart two people's answers to one question are is a number from 0 to 1: whether they say the same (comparisons,
-thumbs, each pair of a ranking, each word of a marked text), how far apart on the scale (ratings, rubrics), or how
-different their words are (comments, corrections). A question's figure is the mean over pairs of people, drawn towards
-the mean of its kind by one pair: one quarrel of two people is less than five that go through a team.
+thumbs, each pair of a ranking, each word of a marked text), or how far apart on the scale (ratings, rubrics). Two
+comments are never the same words and yet no quarrel, so what people write is not measured. A question's figure is the
+mean over pairs of people, drawn towards the mean of its kind by one pair: one quarrel of two is less than five of many.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, TypeAlias
 
-from burnish.feedback import kinds, similar
+from burnish.feedback import kinds
 from burnish.feedback.answers import DECIDES, Answer, answers_of, newest
-from burnish.feedback.overview import can_agree
 from burnish.maths.intervals import wilson
 from burnish.records import Completion, Interval, Prompt, content_id
 from burnish.store import Entry
@@ -124,7 +123,7 @@ def distance(one: Answer, two: Answer) -> float | None:
     """Return how far apart two answers to one question are, from 0 to 1; None where they speak of nothing in common."""
     module: Any = kinds.load(one.feedback.kind)
     if not hasattr(module, "opinions"):
-        return similar.distance(module.wording(one), module.wording(two)) if hasattr(module, "wording") else None
+        return None
     first, second = dict(module.opinions(one)), dict(module.opinions(two))
     shared = first.keys() & second.keys()
     if not shared:
@@ -159,8 +158,6 @@ def _question(given: Sequence[Answer]) -> Question:
 
 
 def _gaps(question: Question) -> list[float]:
-    if not can_agree(question.kind):
-        return []
     found = (distance(one, two) for one, two in combinations(question.people, 2))
     return [gap for gap in found if gap is not None]
 

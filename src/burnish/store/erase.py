@@ -22,6 +22,7 @@ from burnish.store import snapshots as saved
 from burnish.store import traces
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.entry import Erasure, ids_beside
+from burnish.store.read import LAST_ERASED
 from burnish.store.schema import (
     checkpoints,
     completions,
@@ -323,6 +324,8 @@ def note_purge(connection: Connection) -> None:
     """Have the bytes of what is deleted in this transaction removed by the next purge."""
     connection.execute(delete(state).where(state.c.key == PURGE_PENDING))
     connection.execute(insert(state), {"key": PURGE_PENDING, "value": "1"})
+    connection.execute(delete(state).where(state.c.key == LAST_ERASED))
+    connection.execute(insert(state), {"key": LAST_ERASED, "value": str(time.time_ns())})
 
 
 def purge_if_pending(database: Database) -> bool:

@@ -19,10 +19,13 @@ from burnish.store.schema import (
     prompts,
     row_of,
     snapshots,
+    state,
     words,
 )
 
 PROMPTS_AT_ONCE = 200
+LAST_ERASED = "last_erased"
+"""Key of the state that changes with every erasure."""
 STUDY_RUN = "studio:"
 """What `run` of an answer given in a study begins with; the study's name follows."""
 
@@ -165,6 +168,17 @@ def by_author(
     return [(int(row[-1]), feedback_of(tuple(row[:-1]))) for row in rows]
 
 
+def answered_prompts(connection: Connection, run: str | None) -> list[str]:
+    """Return the ids of the prompts that answers of a run (None: any) speak of; see `Store.answered_prompts`."""
+    query = select(prompts.c.id).where(exists().where(feedback.c.prompt == prompts.c.seq, *_alive_in(run)))
+    return list(connection.execute(query.order_by(prompts.c.seq)).scalars())
+
+
+def _alive_in(run: str | None) -> list[ColumnElement[bool]]:
+    alive = [feedback.c.erased_ms.is_(None), feedback.c.kind != WITHDRAWN]
+    return alive if run is None else [*alive, feedback.c.run == run]
+
+
 def by_study(connection: Connection) -> dict[str, tuple[int, int, str]]:
     """Return records, people and last time by study, the last answered first; see `Store.by_study`."""
     said = feedback.c
@@ -179,9 +193,9 @@ def by_study(connection: Connection) -> dict[str, tuple[int, int, str]]:
 
 
 def revision(connection: Connection) -> str:
-    """Return the last sequence numbers and the time of the last erasure as one text."""
+    """Return the last sequence numbers and the mark of the last erasure as one text: a look at four indices."""
     last = [connection.execute(select(func.max(table.c.seq))).scalar() for table in (feedback, snapshots, checkpoints)]
-    erased = connection.execute(select(func.max(feedback.c.erased_ms))).scalar()
+    erased = connection.execute(select(state.c.value).where(state.c.key == LAST_ERASED)).scalar()
     return "-".join(str(each or 0) for each in (*last, erased))
 
 

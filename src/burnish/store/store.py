@@ -224,6 +224,11 @@ class Store:
         with self._database.reading() as connection:
             return read.stats(connection)
 
+    def answered_prompts(self, run: str | None = None) -> list[str]:
+        """Return the ids of the prompts that answers of a run speak of, oldest first; of None those of any answer."""
+        with self._database.reading() as connection:
+            return read.answered_prompts(connection, run)
+
     def by_study(self) -> Mapping[str, tuple[int, int, str]]:
         """Return the records, people and time of the last answer of each study that answers were given in."""
         with self._database.reading() as connection:

@@ -15,6 +15,7 @@ from burnish.evaluation.against_people import AgainstPeople
 from burnish.evaluation.judge_card import JudgeCard
 from burnish.evaluation.reward_card import RewardCard
 from burnish.evaluation.side_by_side import visible
+from burnish.evaluation.verdict import guards, verdict
 from burnish.feedback.over_time import Pace, Period
 from burnish.feedback.person import HURRIED, Estimate, Manner, Person
 from burnish.feedback.questions import Asked
@@ -66,6 +67,11 @@ def remarks(person: Person) -> list[tuple[str, dict[str, str]]]:
     if person.copied is not None and person.copied.hits:
         found.append(("copied", {"hits": str(person.copied.hits), "n": str(person.copied.of)}))
     return found
+
+
+def remarked(people: Iterable[Person]) -> set[str]:
+    """Return the names of those of whom something is remarked."""
+    return {each.author.id for each in people if remarks(each)}
 
 
 def _number_in(run: str) -> str:
@@ -190,9 +196,16 @@ def changes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def reasons(report: Mapping[str, Any]) -> list[str]:
-    """Return the sentences of a report's verdict; none where there is none, as in a report of `burnish train`."""
-    return [str(each) for each in (report.get("verdict") or {}).get("reasons") or ()]
+def reasons(report: Mapping[str, Any], language: str) -> list[str]:
+    """Return the sentences of a report's verdict; none where there is none, as in a report of `burnish train`.
+
+    They stand in the report in the language of its run. In another language they are said anew, where the run was held
+    to the usual limits.
+    """
+    told = report.get("verdict") or {}
+    if language != "en" and told and report.get("guards") == guards(report):
+        told = verdict(report, language=language)
+    return [str(each) for each in told.get("reasons") or ()]
 
 
 MEASURES = (

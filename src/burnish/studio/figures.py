@@ -132,7 +132,8 @@ def share_bar(share: float, low: float, high: float, most: float, alt: str) -> M
     """Return a small bar with its interval, for a table's cell; `most` fills the cell."""
     wide = [round(152 * min(1.0, each / most), 1) for each in (share, low, high)]
     bar = Markup('<rect class="bar" x="2" y="4" width="{}" height="12"/>').format(max(1.0, wide[0]))
-    return _svg(160, 20, alt, [bar, _line(2 + wide[1], 10, 2 + wide[2], 10, "whisker")], kind="inline")
+    track = Markup('<rect class="track" x="2" y="4" width="152" height="12"/>')
+    return _svg(160, 20, alt, [track, bar, _line(2 + wide[1], 10, 2 + wide[2], 10, "whisker")], kind="inline")
 
 
 def bars(heights: Sequence[float], ticks: Sequence[tuple[float, str]], label: str, alt: str) -> Markup:

@@ -16,13 +16,18 @@ from burnish.feedback.answers import DECIDES, Answer, answers_of, is_opinion
 from burnish.feedback.overview import Overview, overview
 from burnish.feedback.people import People, people
 from burnish.feedback.words.topics import Topic, topics
-from burnish.records import Feedback, Interval
+from burnish.records import Feedback, Interval, share_of
 from burnish.store import Entry, Store
 from burnish.store.read import STUDY_RUN
 
 LEAST_COMMENTS = 10
 COMMENTS_A_TOPIC = 8
 MOST_TOPICS = 6
+MOST_PROMPTS = 5_000
+"""Prompts whose answers are read; of more, so many are drawn by hash, always the same ones. An interval over 5,000
+items is as narrow as anybody needs, and all of 100,000 take minutes."""
+MOST_JUDGED = 2_000
+"""Prompts from which people's manners are told: fitting everybody together takes longest by far."""
 HARDEST = 60
 """Items that are kept for the list of the most disputed; counts are of all."""
 
@@ -31,6 +36,10 @@ HARDEST = 60
 class Findings:
     """All that one dashboard shows, as of one state of the store."""
 
+    prompts: int
+    """Prompts that the figures rest on, ..."""
+    of_prompts: int
+    """... of so many that were answered."""
     overview: Overview
     questions: Sequence[questions.Asked]
     pace: over_time.Pace | None
@@ -51,17 +60,29 @@ class Findings:
     """By run: its reward model against people, on texts that both have judged."""
 
 
-def findings(entries: Sequence[Entry], scored: Mapping[str, Mapping[str, float]]) -> Findings:
-    """Return all that is shown of the entries. `scored`: by run, the reward of each text that it scored."""
+def findings(
+    entries: Sequence[Entry],
+    scored: Mapping[str, Mapping[str, float]],
+    *,
+    gold: Sequence[Entry] = (),
+    of_prompts: int | None = None,
+) -> Findings:
+    """Return all that is shown of the entries.
+
+    `scored`: by run, the reward of each text that it scored. `gold`: known answers. `of_prompts`: how many prompts the
+    entries were drawn from.
+    """
     undecided = [without_decisions(entry) for entry in entries]
     said = [answer for entry in undecided for answer in answers_of(entry) if is_opinion(answer)]
     found = disagreements.items(entries)
     comments = [words for answer in said if (words := _words(answer))]
     return Findings(
+        prompts=len(entries),
+        of_prompts=len(entries) if of_prompts is None else of_prompts,
         overview=overview(undecided),
         questions=questions.questions(undecided),
         pace=over_time.pace(said),
-        people=people(undecided),
+        people=people([*undecided[:MOST_JUDGED], *gold]),
         hardest=[item for item in found if item.disputed][:HARDEST],
         items=len(found),
         shared=sum(item.shared for item in found),
@@ -74,16 +95,31 @@ def findings(entries: Sequence[Entry], scored: Mapping[str, Mapping[str, float]]
     )
 
 
-def entries_of(store: Store, study: str | None) -> list[Entry]:
-    """Return the entries that hold answers of a study, with these alone and the judges'; of None all there are."""
-    if study is None:
-        return [entry for entry in store.entries() if entry.feedback]
-    return list(_of_run(store.entries(), f"{STUDY_RUN}{study}"))
+def entries_of(store: Store, study: str | None) -> tuple[list[Entry], int]:
+    """Return the entries that hold answers of a study (of None any answers), and how many there are of them.
+
+    Of a study the entries hold its answers alone, and what judges said of the same texts. At most `MOST_PROMPTS` are
+    returned, in an order that depends on nothing but their ids, so that the first of them are a random part too.
+    """
+    run = None if study is None else f"{STUDY_RUN}{study}"
+    names = store.answered_prompts(run)
+    drawn = sorted(names, key=lambda name: share_of(name, "results"))[:MOST_PROMPTS]
+    order = {name: place for place, name in enumerate(drawn)}
+    found = store.entries(prompt_ids=drawn)
+    kept = _without_training(found) if run is None else _of_run(_without_training(found), run)
+    return sorted(kept, key=lambda entry: order[entry.prompt.id]), len(names)
 
 
 def without_decisions(entry: Entry) -> Entry:
     """Return the entry with what people and judges said by themselves."""
     return replace(entry, feedback=tuple(each for each in entry.feedback if not each.metadata.get(DECIDES)))
+
+
+def _without_training(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries without answers to training items: the right answer was shown with them."""
+    for entry in entries:
+        if kept := tuple(each for each in entry.feedback if each.metadata.get("role") != "training"):
+            yield replace(entry, feedback=kept)
 
 
 def _of_run(entries: Iterable[Entry], run: str) -> Iterator[Entry]:
@@ -96,8 +132,6 @@ def _of_run(entries: Iterable[Entry], run: str) -> Iterator[Entry]:
 
 def _belongs(record: Feedback, run: str, shown: set[str]) -> bool:
     """Whether a record is an answer of the study, or what a judge said of the same texts."""
-    if record.metadata.get("role") == "training":
-        return False  # the right answer was shown with it
     return record.run == run or (record.author.kind == "ai" and shown.issuperset(record.completion_ids))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from burnish.records import Checkpoint
 from burnish.store import SnapshotInfo, Store
@@ -35,22 +35,33 @@ class Learned:
         return self.run.report if self.run else {}
 
 
-def lineage(store: Store, runs: Sequence[Run]) -> list[Learned]:
+Votes: TypeAlias = Mapping[str, Mapping[tuple[str, str], int]]
+"""By snapshot: how many answers of each (run, author) stand behind it."""
+
+
+def votes(store: Store) -> Votes:
+    """Return the votes behind every snapshot that a checkpoint learned from; of many votes it takes a while."""
+    known = {info.hash for info in store.snapshots()}
+    learned_from = {checkpoint.snapshot for checkpoint in store.checkpoints()}
+    return {name: store.behind_snapshot(name) for name in sorted(known & learned_from)}
+
+
+def lineage(store: Store, runs: Sequence[Run], behind: Votes) -> list[Learned]:
     """Return every checkpoint of the store, the newest first."""
     snapshots = {info.hash: info for info in store.snapshots()}
     reported = {str(run.report.get("checkpoint")): run for run in reversed(runs) if run.report.get("checkpoint")}
-    return [_learned(store, each, snapshots, reported) for each in reversed(store.checkpoints())]
+    return [
+        _learned(each, snapshots.get(each.snapshot), behind.get(each.snapshot, {}), reported.get(each.id))
+        for each in reversed(store.checkpoints())
+    ]
 
 
 def _learned(
-    store: Store, checkpoint: Checkpoint, snapshots: Mapping[str, SnapshotInfo], reported: Mapping[str, Run]
+    checkpoint: Checkpoint, snapshot: SnapshotInfo | None, behind: Mapping[tuple[str, str], int], run: Run | None
 ) -> Learned:
-    behind = store.behind_snapshot(checkpoint.snapshot) if checkpoint.snapshot in snapshots else {}
     by_study: Counter[str] = Counter()
     people: Counter[str] = Counter()
-    for (run, author), count in behind.items():
-        by_study[run.removeprefix(STUDY_RUN) if run.startswith(STUDY_RUN) else ""] += count
+    for (name, author), count in behind.items():
+        by_study[name.removeprefix(STUDY_RUN) if name.startswith(STUDY_RUN) else ""] += count
         people[author] += count
-    return Learned(
-        checkpoint, snapshots.get(checkpoint.snapshot), dict(by_study), dict(people), reported.get(checkpoint.id)
-    )
+    return Learned(checkpoint, snapshot, dict(by_study), dict(people), run)

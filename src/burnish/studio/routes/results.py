@@ -5,7 +5,7 @@ Figures come from `Background`: a page shows what was computed last and when, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,9 +14,13 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from burnish.evaluation import formats
 from burnish.studio import dashboard, figures, lineage, run_folders
+from burnish.studio.assign import study_of
 from burnish.studio.background import Background, Latest
 from burnish.studio.context import Studio, studio_of
-from burnish.studio.findings import Findings, entries_of, findings
+from burnish.studio.findings import MOST_JUDGED, Findings, entries_of, findings
+from burnish.studio.gold import gold_entries
+from burnish.studio.lineage import Learned
+from burnish.studio.run_folders import Run
 from burnish.studio.session import Reviewer
 
 router = APIRouter()
@@ -64,8 +68,8 @@ def study(request: Request, who: Reviewer, name: str) -> Response:
 def models(request: Request, who: Reviewer) -> Response:
     """Which model learned from which votes, and what changed."""
     studio = studio_of(request)
-    learned = lineage.lineage(studio.store, run_folders.runs(studio.settings.runs))
-    values: dict[str, Any] = {"learned": learned, "folder": studio.settings.runs, "command": learn_command(studio)}
+    found = learned(studio, run_folders.runs(studio.settings.runs))
+    values: dict[str, Any] = {"learned": found, "folder": studio.settings.runs, "command": learn_command(studio)}
     return studio.pages.render(request, "results/models.html.jinja", tab="models", **values, **DRAWING)
 
 
@@ -83,11 +87,23 @@ def background_of(studio: Studio) -> Background:
 
 def titles(studio: Studio) -> dict[str, str]:
     """Return the titles of all studies by name: those of this studio, and those that answers speak of."""
-    from burnish.studio.assign import study_of
-
     own = {row.name: study_of(studio, row).title for row in studio.store.studies.listing()}
-    answered = {name: name for name in studio.store.by_study()}
-    return {**answered, **own}
+    return {**{name: name for name in counts(studio)}, **own}
+
+
+def counts(studio: Studio) -> Mapping[str, tuple[int, int, str]]:
+    """Return answers, people and last time by study, as counted last: now at first, in the background from then on."""
+    store = studio.store
+    found = background_of(studio).latest("counts", store.revision(), store.by_study)
+    told: Mapping[str, tuple[int, int, str]] = found.value if found and found.value else store.by_study()
+    return told
+
+
+def learned(studio: Studio, runs: Sequence[Run]) -> Sequence[Learned] | None:
+    """Return every checkpoint with the votes behind it; None while these are being counted for the first time."""
+    store = studio.store
+    found = background_of(studio).latest("votes", store.revision(), partial(lineage.votes, store))
+    return None if found is None else lineage.lineage(store, runs, found.value or {})
 
 
 def learn_command(studio: Studio) -> str:
@@ -97,7 +113,9 @@ def learn_command(studio: Studio) -> str:
 
 def _compute(studio: Studio, name: str | None) -> Findings:
     newest = run_folders.runs(studio.settings.runs)[:MOST_RUNS]
-    return findings(entries_of(studio.store, name), {run.name: run.scored() for run in newest})
+    entries, of_prompts = entries_of(studio.store, name)
+    gold = [] if name is None else gold_entries(studio, name)
+    return findings(entries, {run.name: run.scored() for run in newest}, gold=gold, of_prompts=of_prompts)
 
 
 def _dashboard(request: Request, name: str | None) -> Response:
@@ -108,15 +126,17 @@ def _dashboard(request: Request, name: str | None) -> Response:
     revision = studio.store.revision()
     found = latest(studio, name)
     runs = run_folders.runs(studio.settings.runs)
-    learned = [each for each in lineage.lineage(studio.store, runs) if name is None or each.by_study.get(name)]
+    behind = learned(studio, runs)
     values: dict[str, Any] = {
         "name": name,
         "title": known.get(name or "", ""),
         "found": found,
         "f": found.value if found else None,
         "outdated": found is not None and found.revision != revision,
+        "judged_from": MOST_JUDGED,
         "progress": _progress(studio, name),
-        "learned": learned,
+        "total": counts(studio).get(name or "", (0, 0, "")),
+        "learned": behind and [each for each in behind if name is None or each.by_study.get(name)],
         "carded": next((run for run in runs if run.reward_cards), None),
         "command": learn_command(studio),
     }
@@ -132,5 +152,5 @@ def _progress(studio: Studio, name: str | None) -> Mapping[str, int] | None:
 
 
 def _listed(studio: Studio) -> list[Listed]:
-    counts = studio.store.by_study()
-    return [Listed(name, title, *counts.get(name, (0, 0, ""))) for name, title in titles(studio).items()]
+    counted = counts(studio)
+    return [Listed(name, title, *counted.get(name, (0, 0, ""))) for name, title in titles(studio).items()]
