@@ -164,14 +164,15 @@ CROWDS: dict[str, Callable[[], list[float]]] = {
 
 def classes_study(seeds: int) -> None:
     for classes in (2, 4):
-        head = "majority  Dawid-Skene  ceiling   gain in points [95%]"
+        head = "majority  Dawid-Skene  ceiling   gain in points [95%], of at most"
         print(f"\n{classes} classes, {seeds} seeds: accuracy              {head}")
         for name, errors in CROWDS.items():
             rows = np.array([_accuracies(seed, np.array(errors()), classes) for seed in range(seeds)])
             gain = paired_bootstrap(rows[:, 0], rows[:, 1])
             bare, ours, most = rows.mean(axis=0)
             points = f"{100 * gain.mean:+5.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
-            print(f"  {name:45} {bare:.3f}     {ours:.3f}        {most:.3f}     {points}")
+            most_points = f"{100 * (most - bare):+.1f}"
+            print(f"  {name:45} {bare:.3f}     {ours:.3f}        {most:.3f}     {points}, {most_points}")
 
 
 def _accuracies(seed: int, errors: Floats, classes: int) -> tuple[float, float, float]:

@@ -149,7 +149,7 @@ def test_spreads_are_those_of_many_small_prompts():
     first = np.arange(0, 2 * pairs, 2)
     mean = found.scores_I[first] - found.scores_I[first + 1]
     assert np.sqrt(mean.var() + found.gap_variance(first, first + 1).mean()) == pytest.approx(spread, rel=0.2)
-    assert found.slope_K == pytest.approx(slopes, abs=0.35)
+    assert found.slope_K == pytest.approx(slopes, abs=0.4)
 
 
 def test_with_very_many_people_only_their_ties_to_each_other_are_left_out(monkeypatch):

@@ -44,7 +44,7 @@ SURE = 0.85
 BEYOND_CHANCE = 1.645
 """Standard errors that one in twenty who guess would reach."""
 ONE_ANSWER_SHARE = 0.8
-SLIGHT = 0.33
+SLIGHT = 0.3
 """Slopes between minus this and this are a guesser's; 1 is a careful person's."""
 LEANING = 0.85
 """A liking for a side of this size (logit) is 70 to 30 between equal texts."""

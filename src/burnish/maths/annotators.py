@@ -14,8 +14,9 @@ whose steps are closed-form: with three votes a pair they take the spread of the
 are fitted by EM on those means; stated variances take in how unsure people's own slopes are.
 
 Slopes and scores may be stretched against each other without changing any probability. We fix that at the end: a
-slope of 1 is that of the person behind a vote drawn in proportion to the information in it, sum |a|^3 / sum a^2, so that
-s_i - s_j is in logits of a careful person. (-s, -a) fits as well as (s, a): that most slopes are positive is assumed.
+slope of 1 is that of the person behind a vote drawn in proportion to the information in it, sum |a|^3 / sum a^2, so
+that s_i - s_j is in logits of a careful person. (-s, -a) fits as well as (s, a): that most slopes are positive is
+assumed.
 Sources: Bradley & Terry 1952; slopes as in Birnbaum 1968; irrelevant features as in Bugakova et al. 2019, 1906.03711.
 """
 
