@@ -1,4 +1,4 @@
-"""Many people at work in the studio at once: is every answer stored once, is no item given too often, how long are waits.
+"""Many people at work in the studio at once: is every answer stored once, no item given too often, how long is a wait.
 
     python benchmarks/studio_load.py                       64 people, an answer every 2 s each, 60 s, 100,000 items
     python benchmarks/studio_load.py --people 8 --seconds 5 --items 500 --answers 500        a quick look
@@ -193,7 +193,7 @@ def work(port: int, tokens: list[str], args: argparse.Namespace) -> tuple[Seen, 
 
 def person(port: int, key: str, until: float, every: float, seen: Seen) -> None:
     """Answer one item every so many seconds."""
-    client, second = Client(port, key, seen), Client(port, key, seen)
+    client = Client(port, key, seen)
     time.sleep(random.random() * every)  # people do not begin in step
     due = time.monotonic()
     while time.monotonic() < until:
@@ -203,7 +203,7 @@ def person(port: int, key: str, until: float, every: float, seen: Seen) -> None:
             return
         time.sleep(max(0.0, due + every - time.monotonic()))
         due += every
-        answer(client, second, task["assignment"], seen)
+        answer(client, Client(port, key, seen), task["assignment"], seen)
 
 
 def answer(client: Client, second: Client, assignment: str, seen: Seen) -> None:
