@@ -125,6 +125,8 @@ def test_votes_snapshot_checkpoint_and_report_stand_together(
     assert "rose by 0.31" in page
     assert "+0.20 to +0.40" in page
     assert "One checkpoint learned from these answers: k_1" in page_of(client, app, "/results/studies/films")
+    client.cookies.set("burnish_language", "zh")
+    assert "模型变好了：独立评判的分数变化 +0.30" in page_of(client, app, "/results/models")
 
 
 def test_a_reward_is_set_beside_people_on_texts_that_both_judged(store: Store) -> None:

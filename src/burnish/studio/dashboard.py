@@ -15,7 +15,6 @@ from burnish.evaluation.against_people import AgainstPeople
 from burnish.evaluation.judge_card import JudgeCard
 from burnish.evaluation.reward_card import RewardCard
 from burnish.evaluation.side_by_side import visible
-from burnish.evaluation.verdict import guards, verdict
 from burnish.feedback.over_time import Pace, Period
 from burnish.feedback.person import HURRIED, Estimate, Manner, Person
 from burnish.feedback.questions import Asked
@@ -196,16 +195,20 @@ def changes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def reasons(report: Mapping[str, Any], language: str) -> list[str]:
-    """Return the sentences of a report's verdict; none where there is none, as in a report of `burnish train`.
+def reasons(report: Mapping[str, Any]) -> list[str]:
+    """Return the sentences of a report's verdict, in the report's own language; none in a report of `burnish train`."""
+    return [str(each) for each in (report.get("verdict") or {}).get("reasons") or ()]
 
-    They stand in the report in the language of its run. In another language they are said anew, where the run was held
-    to the usual limits.
-    """
-    told = report.get("verdict") or {}
-    if language != "en" and told and report.get("guards") == guards(report):
-        told = verdict(report, language=language)
-    return [str(each) for each in told.get("reasons") or ()]
+
+def headline(report: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return (sentence, its values) of a verdict: better, not_better, or unmeasured by an independent judge."""
+    gold = (report.get("difference") or {}).get("gold") or {}
+    if gold.get("mean") is None or not gold.get("ci95"):
+        return "unmeasured", {}
+    low, high = (formats.change("gold", each) for each in gold["ci95"])
+    improved = (report.get("verdict") or {}).get("improved")
+    values = {"change": formats.change("gold", gold["mean"]), "low": low, "high": high}
+    return ("better" if improved else "not_better"), values
 
 
 MEASURES = (
