@@ -185,6 +185,8 @@ def test_another_persons_conversation_looks_like_none(playing, client_as):
     talk = begin(playing)
     say(playing, talk, "Hello")
     other = client_as("bo", of=playing.app)
+    assert [each["asked"] for each in playing.get(f"/play/talks/{talk}").json()["turns"]] == ["Hello"]
+    assert other.get(f"/play/talks/{talk}").json() == other.get("/play/talks/nothing").json()
     for path, body in (
         ("say", {"text": "x"}),
         ("names", {}),

@@ -154,8 +154,7 @@ def _answered(talk: Talk, answers: Answering, text: str) -> Generator[dict[str, 
             ):
                 if isinstance(piece, Completion):
                     turn.answers.append(piece)
-                    cut = piece.finish_reason is FinishReason.LENGTH
-                    yield {"side": side, "done": True, "cut": cut, "empty": not piece.text.strip()}
+                    yield {"side": side, "done": True, **_ending(piece)}
                 else:
                     yield {"side": side, "text": piece}
         turn.answered = time.time()
@@ -196,6 +195,24 @@ def give(talk: Talk, store: Store, number: int, kind: str, fields: Mapping[str, 
     if kind == "comparison":
         turn.preferred = int(record.value.get("chosen", 0))
     return receipt
+
+
+def so_far(talk: Talk) -> list[dict[str, Any]]:
+    """Return what was said and answered, in the order shown, and of which answers something is stored."""
+    return [
+        {
+            "asked": turn.prompt.text,
+            "answers": [{"text": answer.text, **_ending(answer)} for answer in turn.answers],
+            "differ": turn.differ,
+            "preferred": turn.preferred if (("comparison", None) in turn.said) else None,
+            "stored": sorted({side for _, side in turn.said if side is not None}),
+        }
+        for turn in talk.turns
+    ]
+
+
+def _ending(answer: Completion) -> dict[str, bool]:
+    return {"cut": answer.finish_reason is FinishReason.LENGTH, "empty": not answer.text.strip()}
 
 
 def reveal(talk: Talk) -> list[list[str]]:

@@ -89,6 +89,10 @@ def test_two_blind_by_keys_alone(play, store, axe):
     play.get_by_role("button", name="Show which model said what").click()
     expect(play.locator(".name >> visible=true")).to_have_count(4)
     assert stored(store) == [("comparison", {"chosen": 1})]
+    before = play.locator("#turns").inner_text()
+    play.reload()
+    expect(play.locator(".answer.chosen .text")).to_have_text(SAID[1])
+    assert play.locator("#turns").inner_text() == before
     assert play.evaluate("document.documentElement.scrollWidth") == 360
 
 

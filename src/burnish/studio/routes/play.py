@@ -18,7 +18,7 @@ from burnish.loop.speakers import Speaker, speaker, speakers
 from burnish.records import Sampling
 from burnish.studio.context import Studio, studio_of
 from burnish.studio.session import Annotator
-from burnish.studio.talk import LONGEST, Talk, Talks, UndecidedError, ask, give, reveal
+from burnish.studio.talk import LONGEST, Talk, Talks, UndecidedError, ask, give, reveal, so_far
 from burnish.studio.wording import say
 
 router = APIRouter()
@@ -100,6 +100,13 @@ def begin(request: Request, who: Annotator, wanted: Beginning) -> dict[str, Any]
     sampling = Sampling(temperature=wanted.temperature, max_new_tokens=wanted.max_new_tokens)
     talk = talks_of(studio).begin(who.name, chosen, sampling)
     return {"talk": talk.id, "sides": len(chosen)}
+
+
+@router.get("/play/talks/{talk_id}")
+def resume(request: Request, who: Annotator, talk_id: str) -> dict[str, Any]:
+    """A conversation so far, for a page that was loaded again."""
+    talk = _talk(request, who.name, talk_id)
+    return {"sides": len(talk.speakers), "turns": so_far(talk), "names": reveal(talk) if talk.revealed else None}
 
 
 @router.post("/play/talks/{talk_id}/say")

@@ -60,11 +60,35 @@ async function begin() {
   const begun = await (await post("/play/talks", body)).json();
   talk = begun.talk;
   sides = begun.sides;
+  sessionStorage.setItem("talk", talk); // of this tab alone
+}
+
+async function resume() {
+  const kept = sessionStorage.getItem("talk");
+  const answer = kept && await fetch(`/play/talks/${kept}`).catch(() => null);
+  if (!answer?.ok) return;
+  const found = await answer.json();
+  talk = kept;
+  sides = found.sides;
+  setup.elements.sides.value = String(sides);
+  showSides();
+  found.turns.forEach((each, number) => {
+    const turn = newTurn(each.asked);
+    each.answers.forEach((said, side) => {
+      take(turn, { side, text: said.text });
+      take(turn, { side, done: true, cut: said.cut, empty: said.empty });
+    });
+    settle(turn, { turn: number, differ: each.differ });
+    for (const side of each.stored) shown(turn.querySelectorAll(".stored")[side], true);
+    if (each.preferred !== null) prefer(turn, each.preferred);
+  });
+  if (found.names) showNames(found.names);
 }
 
 function forget() {
   underway?.abort();
   talk = null;
+  sessionStorage.removeItem("talk");
   turns.replaceChildren();
   shown(names, false);
   complain("");
@@ -127,19 +151,22 @@ function take(turn, event) {
   }
 }
 
-function finish(turn, event) {
+function settle(turn, event) {
   turn.dataset.turn = event.turn;
   const answers = [...turn.querySelectorAll(".answer")];
   for (const answer of answers) shown(answer.querySelector(".opinions"), !answer.dataset.empty);
+  if (sides < 2) return;
+  shown(turn.querySelector(".choice"), event.differ && answers.every((answer) => !answer.dataset.empty));
+  shown(turn.querySelector(".alike"), !event.differ);
+  shown(names, true);
+}
+
+function finish(turn, event) {
+  settle(turn, event);
+  const answers = [...turn.querySelectorAll(".answer")];
   const spoken = answers.map((answer) => `${answer.querySelector("h2").textContent}: ${answer.querySelector(".text").textContent}`);
   told.textContent = `${say.told} ${spoken.join(" — ")}`;
-  if (sides === 2) {
-    const choosable = event.differ && answers.every((answer) => !answer.dataset.empty);
-    shown(turn.querySelector(".choice"), choosable);
-    shown(turn.querySelector(".alike"), !event.differ);
-    shown(names, true);
-    if (choosable) turn.querySelector("[data-choice]").focus();
-  }
+  if (!turn.querySelector(".choice").hidden) turn.querySelector("[data-choice]").focus();
 }
 
 async function send() {
@@ -241,12 +268,15 @@ async function choose(turn, choice) {
   for (const each of turn.querySelectorAll("[data-choice]")) {
     each.setAttribute("aria-pressed", String(each.dataset.choice === choice));
   }
-  const goesOn = CHOICES[choice].chosen ?? 0;
+  prefer(turn, CHOICES[choice].chosen ?? 0);
+  text.focus();
+}
+
+function prefer(turn, goesOn) {
   turn.querySelectorAll(".answer").forEach((answer, side) => {
     answer.classList.toggle("chosen", side === goesOn);
     shown(answer.querySelector(".goes-on"), side === goesOn);
   });
-  text.focus();
 }
 
 const guarded = (work) => work.catch((error) => complain(error.message));
@@ -265,14 +295,17 @@ turns.addEventListener("submit", (event) => {
   words(event.target.closest(".answer"), event.target);
 });
 names.addEventListener("click", () => guarded((async () => {
-  const found = await (await post(`/play/talks/${talk}/names`, {})).json();
+  showNames((await (await post(`/play/talks/${talk}/names`, {})).json()).names);
+})()));
+
+function showNames(known) {
   turns.querySelectorAll(".turn").forEach((turn, number) => {
     turn.querySelectorAll(".answer .name").forEach((badge, side) => {
-      badge.textContent = found.names[number]?.[side] ?? "";
+      badge.textContent = known[number]?.[side] ?? "";
       shown(badge, Boolean(badge.textContent));
     });
   });
-})()));
+}
 
 // ----------------------------------------------------------------------------------------------------- keys
 
@@ -294,3 +327,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 showSides();
+resume();
