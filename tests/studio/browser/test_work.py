@@ -11,8 +11,6 @@ from tests.studio.browser import material
 from burnish.records import Feedback
 from burnish.store import Store
 
-WEIGHT_KB = 300
-
 
 def answers(store: Store) -> list[Feedback]:
     """What stands in the store, in the order in which it came."""
@@ -24,6 +22,15 @@ def press(page: Page, keys: str) -> None:
     """Press keys, written with spaces between them."""
     for key in keys.split():
         page.keyboard.press(key)
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the button of this name has the focus."""
+    for _ in range(40):
+        press(page, "Tab")
+        if page.evaluate("document.activeElement.innerText").strip() == name:
+            return
+    raise AssertionError(f"no {name!r} within 40 steps of Tab")
 
 
 def at_item(page: Page, title: str) -> None:
@@ -40,7 +47,7 @@ def test_a_study_of_pairs_takes_two_keys_an_item(open_page: Callable[..., Page],
     page.goto("/")
     press(page, "Enter")  # the first study's start has the focus
     page.wait_for_url("**/guide")
-    page.get_by_role("button", name="Start").focus()
+    tab_to(page, "Start")
     press(page, "Enter")
     page.wait_for_url("**/work")
     press(page, "a Enter")
@@ -117,3 +124,38 @@ def test_every_kind_is_answered_by_keys_alone(open_page: Callable[..., Page], st
         at_item(page, "All done")
         given = [dict(each.value) for each in answers(store) if each.metadata["study"] == f"study-{number}"]
         assert given == [value], kind
+
+
+# ----------------------------------------------------------------------------------------------------- by hand
+
+
+def test_cards_are_dragged_and_a_pair_is_sent_by_one_tap(open_page: Callable[..., Page], store: Store) -> None:
+    material.begin(store, material.a_study(material.RANKING, name="cards"), material.several(1, 3))
+    material.begin(store, material.a_study(material.PAIR, name="pairs"), material.pairs(2))
+    page = open_page("ana")
+    page.goto("/tasks/cards/work")
+    drag(page, 0, below=2)
+    assert page.locator(".card .letter").all_text_contents() == ["B", "C", "A"]
+    page.get_by_role("button", name="Answer C: same place as the one above").click()
+    page.get_by_role("button", name="Send").click()
+    at_item(page, "All done")
+    assert answers(store)[-1].value == {"ranking": [[1, 2], [0]]}
+    page.goto("/tasks/pairs/work")
+    page.get_by_label("send at once").check()
+    page.get_by_text("A is better").click()
+    at_item(page, "Item 2 of 2")
+    press(page, "b")
+    at_item(page, "All done")
+    assert [each.value for each in answers(store)[-2:]] == [{"chosen": 0}, {"chosen": 1}]
+
+
+def drag(page: Page, card: int, *, below: int) -> None:
+    """Drag a card by its handle to under another."""
+    handles = page.locator(".card .handle")
+    start, end = handles.nth(card).bounding_box(), handles.nth(below).bounding_box()
+    assert start
+    assert end
+    page.mouse.move(start["x"] + 5, start["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(end["x"] + 5, end["y"] + end["height"] - 1, steps=5)
+    page.mouse.up()

@@ -41,19 +41,27 @@ export function ranking(root, { told, changed }) {
     placed(rest);
   }
 
-  /** Put a dragged card between its new neighbours: into their group if it is one, else at a place of its own. */
+  /** A dragged card stands at a place of its own, or in the group it was dropped into; what it was dropped under is
+      better than it, and so has a place too. */
   function drop(index) {
     const order = [...list.children].map((card) => Number(card.dataset.card));
     const at = order.indexOf(index);
-    const all = groups();
-    const groupOf = (card) => (card === undefined ? -1 : all.findIndex((group) => group.includes(card)));
-    const before = groupOf(order.slice(0, at).findLast((card) => places[card] !== null));
-    const after = groupOf(order.slice(at + 1).find((card) => places[card] !== null));
-    const rest = without(index);
-    if (before >= 0 && before === after) rest[before].push(index);
-    else rest.splice(before + 1, 0, [index]);
-    placed(rest);
+    const made = [];
+    for (const [position, card] of order.entries()) {
+      const tied = made.length > 0 && places[card] !== null && card !== index && places[made.at(-1).at(-1)] === places[card];
+      if (card !== index && places[card] === null && position > at) continue;
+      if (tied) made.at(-1).push(card);
+      else made.push([card]);
+    }
+    const [before, after] = [order[at - 1], order[at + 1]].map((card) => made.find((group) => group.includes(card)));
+    const within = before && after && places[order[at - 1]] !== null && places[order[at - 1]] === places[order[at + 1]];
+    placed(within ? merged(made, before, index, after) : made);
   }
+
+  const merged = (made, before, index, after) =>
+    made.filter((group) => group !== after && !(group.length === 1 && group[0] === index)).map((group) =>
+      group === before ? [...before, index, ...after] : group,
+    );
 
   // ------------------------------------------------------------------------------------------------------ showing
   function show() {
@@ -112,22 +120,22 @@ export function ranking(root, { told, changed }) {
     if (!card) return;
     event.preventDefault();
     card.classList.add("dragged");
-    card.setPointerCapture(event.pointerId);
+    list.setPointerCapture(event.pointerId); // the list, since a card that changes its place loses the pointer
     const over = (moved) => {
       const below = [...list.children].find((other) => {
         const box = other.getBoundingClientRect();
         return other !== card && moved.clientY < box.top + box.height / 2;
       });
-      list.insertBefore(card, below ?? null);
+      if (card.nextElementSibling !== (below ?? null)) list.insertBefore(card, below ?? null);
     };
     const end = () => {
       card.classList.remove("dragged");
-      card.removeEventListener("pointermove", over);
+      list.removeEventListener("pointermove", over);
       drop(cards.indexOf(card));
       done(cards.indexOf(card));
     };
-    card.addEventListener("pointermove", over);
-    card.addEventListener("lostpointercapture", end, { once: true });
+    list.addEventListener("pointermove", over);
+    list.addEventListener("lostpointercapture", end, { once: true });
   });
 
   show();
