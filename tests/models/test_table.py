@@ -63,7 +63,7 @@ def test_heads_are_read_before_and_after_a_token():
     assert outputs.values_BT.shape == (1, 3)
     assert outputs.q_BTKV.shape == (1, 3, 2, 4)
     assert torch.equal(outputs.rewards_BK, outputs.token_rewards_BTK[:, 2])
-    node = table._nodes(ASKED[0], [2, 1, 0], 3)[1]
+    node = table._nodes(ASKED[0].id, [2, 1, 0], 3)[1]
     assert torch.equal(outputs.token_rewards_BTK[0, 1], table.tables["reward"][node, :, 1])
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from burnish.errors import InputError
 from burnish.examples import Row
-from burnish.maths.batch import Outputs, Says
+from burnish.maths.batch import Outputs, Says, length_mask
 from burnish.maths.kl import kl_exact
 from burnish.models.averaging import Average
 from burnish.models.draw import inverse_cdf
@@ -113,12 +113,15 @@ class TablePolicy:
     def inputs(self, rows: Sequence[Row], width: int, *, teacher: bool = False, apart: bool = False) -> TableInputs:
         """Return the rows as places in the table, where each is apart from the others as it is."""
         tokens = [self.tokens(row) for row in rows]
-        teachers = [self._nodes(row.teacher or row.prompt, t, width) for row, t in zip(rows, tokens, strict=True)]
+
+        def places(prompts: Sequence[Prompt]) -> Tensor:
+            return torch.tensor([self._nodes(p.id, t, width) for p, t in zip(prompts, tokens, strict=True)])
+
         return TableInputs(
-            node_BT=torch.tensor([self._nodes(row.prompt, t, width) for row, t in zip(rows, tokens, strict=True)]),
+            node_BT=places([row.prompt for row in rows]),
             token_BT=torch.tensor([t + [0] * (width - len(t)) for t in tokens]),
             length_B=torch.tensor([len(t) for t in tokens]),
-            teacher_BT=torch.tensor(teachers) if teacher else None,
+            teacher_BT=places([row.teacher or row.prompt for row in rows]) if teacher else None,
         )
 
     def undisturbed(self, inputs: TableInputs) -> tuple[Tensor, Tensor, float]:
@@ -194,7 +197,7 @@ class TablePolicy:
     def continuations(
         self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]], *, n: int, seed: int
     ) -> list[list[Completion]]:
-        """Return n whole completions for each prompt that begin with the prefix's tokens."""
+        """Return n whole completions for each prompt that begin with the prefix's tokens; without log-probs."""
         return self.sample(prompts, Sampling(max_new_tokens=self.longest), n=n, seed=seed, beginnings=prefixes)
 
     def sampler(self, act: Act | None = None) -> TableSampler:
@@ -216,35 +219,37 @@ class TablePolicy:
         """Return n completions for each prompt, each with a seed of its own; they go on from `beginnings`."""
         begun = beginnings or [()] * len(prompts)
         asked = [prompt for prompt in prompts for _ in range(n)]
+        ids = [each for prompt in prompts for each in [prompt.id] * n]  # an id is a hash: worked out once
         said = [list(each) for each in begun for _ in range(n)]
-        seeds = [seed_of(seed, prompt.id, i) for prompt in prompts for i in range(n)]
+        seeds = [seed_of(seed, each, number % n) for number, each in enumerate(ids)]
         uniforms = torch.stack(
             [torch.rand(self.longest, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds]
         )
         logprobs: list[list[float]] = [[] for _ in asked]
-        if beginnings:
-            logprobs = [self._known(prompt, tokens) for prompt, tokens in zip(asked, said, strict=True)]
         while going := [i for i, tokens in enumerate(said) if len(tokens) < self.longest and END not in tokens]:
-            nodes = torch.tensor([self._node[asked[i].id, tuple(said[i])] for i in going])
+            nodes = torch.tensor([self._node[ids[i], tuple(said[i])] for i in going])
             logits_BV = act(self._said(nodes)) if act else self.tables["logits"].detach()[nodes]
             log_BV = torch.log_softmax(logits_BV / (sampling.temperature or 1e-6), -1)
             drawn = inverse_cdf(log_BV.exp(), uniforms[going, [len(said[i]) for i in going]])
-            for i, token, log_V in zip(going, drawn.tolist(), log_BV, strict=True):
+            logprob_B = log_BV.gather(-1, drawn[:, None])[:, 0]
+            for i, token, logprob in zip(going, drawn.tolist(), logprob_B.tolist(), strict=True):
                 said[i].append(token)
-                logprobs[i].append(float(log_V[token]))
+                logprobs[i].append(logprob)
         found = [
-            self.completion(prompt, tokens, logprobs=said_so, sampling=sampling, index=i % n, run=run, round=round)
-            for i, (prompt, tokens, said_so) in enumerate(zip(asked, said, logprobs, strict=True))
-        ]
+            self.completion(
+                prompt, tokens, logprobs=None if beginnings else tuple(drawn_at), sampling=sampling, index=i % n,
+                run=run, round=round,
+            )
+            for i, (prompt, tokens, drawn_at) in enumerate(zip(asked, said, logprobs, strict=True))
+        ]  # fmt: skip
         return [found[i * n : (i + 1) * n] for i in range(len(prompts))]
 
     def completion(self, prompt: Prompt, tokens: Sequence[int], **more: object) -> Completion:
         """Return the completion that these tokens are."""
         finish = FinishReason.STOP if tokens and tokens[-1] == END else FinishReason.LENGTH
         # more: fields of Completion by name, which Python's types cannot follow
-        known = {key: tuple(value) if key == "logprobs" else value for key, value in more.items()}  # type: ignore[arg-type]
         return Completion(
-            prompt.id, " ".join(map(str, tokens)), tuple(tokens), finish_reason=finish, **known  # type: ignore[arg-type]
+            prompt.id, " ".join(map(str, tokens)), tuple(tokens), finish_reason=finish, **more  # type: ignore[arg-type]
         )  # fmt: skip
 
     def completions(self) -> Iterator[tuple[int, ...]]:
@@ -258,11 +263,10 @@ class TablePolicy:
         """Return the probability of every completion to a prompt, in the order of `completions`; with gradient."""
         logits = self.reference_SV if reference else self.tables["logits"]
         whole = torch.log_softmax(act(self._said(torch.arange(len(logits)))) if act else logits, -1)
-        rows = []
-        for tokens in self.completions():
-            nodes = self._nodes(prompt, tokens, len(tokens))
-            rows.append(whole[nodes, list(tokens)].sum())
-        return torch.stack(rows).exp()
+        every, name = list(self.completions()), prompt.id
+        nodes_YT = torch.tensor([self._nodes(name, tokens, self.longest) for tokens in every])
+        tokens_YT = torch.tensor([tokens + (0,) * (self.longest - len(tokens)) for tokens in every])
+        return whole[nodes_YT, tokens_YT].masked_fill(~length_mask(list(map(len, every))), 0.0).sum(-1).exp()
 
     def _said(self, nodes: Tensor) -> Says:
         value, q = self.tables.get("value"), self.tables.get("q")
@@ -273,16 +277,12 @@ class TablePolicy:
             q_BKV=None if q is None else q.detach()[nodes],
         )
 
-    def _known(self, prompt: Prompt, tokens: Sequence[int]) -> list[float]:
-        whole = torch.log_softmax(self.tables["logits"].detach(), -1)
-        return [float(whole[n, t]) for n, t in zip(self._nodes(prompt, tokens, len(tokens)), tokens, strict=True)]
-
-    def _nodes(self, prompt: Prompt, tokens: Sequence[int], width: int) -> list[int]:
+    def _nodes(self, prompt_id: str, tokens: Sequence[int], width: int) -> list[int]:
         try:
-            found = [self._node[prompt.id, tuple(tokens[:place])] for place in range(len(tokens))]
+            found = [self._node[prompt_id, tuple(tokens[:place])] for place in range(len(tokens))]
         except KeyError:
             raise InputError(
-                f"table: {list(tokens)} to {prompt.text!r} is no completion it knows. It has {len(self.prompts)} "
+                f"table: {list(tokens)} to prompt {prompt_id} is no completion it knows. It has {len(self.prompts)} "
                 f"prompts, tokens 0 to {self.vocabulary - 1} (0 ends), and at most {self.longest} of them."
             ) from None
         return found + [0] * (width - len(found))
