@@ -2,7 +2,7 @@
 // An answer that could not be sent waits in localStorage with its idempotency key: sent again, it is stored once.
 
 const csrf = document.querySelector("meta[name=csrf]").content;
-const QUEUE = "burnish-unsent";
+const QUEUE = `burnish-unsent:${document.querySelector("meta[name=person]").content}`; // each person's own
 const DRAFT = "burnish-draft:";
 const SECONDS = "burnish-seconds:";
 const LONGEST_WAIT = 30_000; // ms between tries while the server stays away
@@ -80,28 +80,33 @@ export function keep(address, body) {
   localStorage.setItem(QUEUE, JSON.stringify([...others, { address, body }]));
 }
 
-/** Send what waits, in order. True when nothing is left; what the server declines for good is given up. */
+/** Send what waits, in order. True when all was taken, false when the server declined something for good (it is given
+ *  up), null while it cannot be sent. */
 export async function sendWaiting() {
+  let taken = true;
   for (const each of waiting()) {
     try {
       await post(each.address, each.body);
     } catch (failure) {
-      if (mayPass(failure) || isSignedOut(failure)) return false;
+      if (mayPass(failure) || isSignedOut(failure)) return null;
+      taken = false;
     }
     localStorage.setItem(QUEUE, JSON.stringify(waiting().filter((other) => other.body.key !== each.body.key)));
   }
-  return true;
+  return taken;
 }
 
-/** Try again, ever more slowly and at once when the browser says it is online, until nothing waits; then call `sent`. */
+/** Try again, ever more slowly and at once when the browser says it is online, until nothing waits; then call
+ *  `sent`, saying whether all was taken. */
 export function retry(sent) {
   let wait = 1000;
   let timer = 0;
   const go = async () => {
     clearTimeout(timer);
-    if (await sendWaiting()) {
+    const taken = await sendWaiting();
+    if (taken !== null) {
       removeEventListener("online", go);
-      sent();
+      sent(taken);
     } else {
       timer = setTimeout(go, wait);
       wait = Math.min(2 * wait, LONGEST_WAIT);

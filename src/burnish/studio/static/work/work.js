@@ -185,11 +185,11 @@ function wait() {
   waiting = true;
   offline.hidden = false;
   item?.form.classList.add("waiting");
-  net.retry(() => {
+  net.retry((taken) => {
     waiting = false;
     offline.hidden = true;
-    if (item) net.dropDraft(item.told.assignment);
-    refresh("back");
+    if (item && taken) net.dropDraft(item.told.assignment);
+    refresh(taken ? "back" : "failed");
   });
 }
 
@@ -259,13 +259,22 @@ document.addEventListener("keydown", (event) => {
   if (writes) return;
   const walks = event.key.startsWith("Arrow") && !event.altKey;
   if (walks && (event.target.matches("input") || event.target.isContentEditable)) return; // the browser's own keys
-  if (item?.fields.key(event)) return void event.preventDefault();
+  const pressed = plainKey(event);
+  if (item?.fields.key(pressed)) return void event.preventDefault();
   if (event.altKey) return;
   if (event.key === "Enter" && !event.target.closest("button, a, summary")) return take(event, () => doing.send());
-  if (event.key in keys) return take(event, () => doing[keys[event.key]]());
+  if (pressed.key in keys) return take(event, () => doing[keys[pressed.key]]());
   if (event.key === "[" || event.key === "]") return take(event, () => item?.fields.step(event.key === "]" ? 1 : -1));
-  if (item?.reading.key(event)) event.preventDefault();
+  if (item?.reading.key(pressed)) event.preventDefault();
 });
+
+/** A key as it is meant: the letter at its place on keyboards of other scripts, small when only Caps Lock made it big. */
+function plainKey({ key, code, shiftKey, altKey, target }) {
+  const letter = /^Key[A-Z]$/.test(code) ? code.at(-1).toLowerCase() : "";
+  const foreign = letter && !/^[a-z]$/i.test(key) && key.length === 1;
+  const meant = foreign ? letter : key.length === 1 && !shiftKey ? key.toLowerCase() : key;
+  return { key: meant, code, shiftKey, altKey, target };
+}
 
 function take(event, act) {
   event.preventDefault();
