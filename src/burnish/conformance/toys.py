@@ -97,7 +97,8 @@ TOYS: dict[str, Toy] = {
     ),
     # rewards
     "reward": replace(RATED, signals=lessons.pairs),
-    "score_reward": replace(RATED, signals=lessons.scores),
+    # one head: in a table nothing is learned of a completion that a head's bootstrap sample left out
+    "score_reward": replace(RATED, signals=lessons.scores, config={"heads": 1}),
     "ranking_reward": replace(RATED, signals=lessons.rankings),
     "process_reward": replace(RATED, signals=lessons.marked),
     "span_reward": replace(RATED, signals=lessons.marked),
