@@ -97,14 +97,15 @@ def main() -> int:
         port = free_port()
         server = start(url, port, owner)
         try:
-            before = processor_seconds(server.pid)
+            before, queued = processor_seconds(server.pid), queue_seconds(server.pid)
             seen, seconds = work(port, tokens, args)
             spent = processor_seconds(server.pid) - before
+            queued = queue_seconds(server.pid) - queued
         finally:
             server.terminate()
             server.wait(20)
         with open_store(url) as store:
-            held = [told(seen, seconds, spent), check(store, seen)]
+            held = [told(seen, seconds, spent, queued), check(store, seen)]
             answer_many(store, args.answers)
         held.append(export(url, args.answers))
     return 0 if all(held) else 1
@@ -175,6 +176,12 @@ def processor_seconds(pid: int) -> float:
     return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def queue_seconds(pid: int) -> float:
+    """Return how long a process's threads were ready to run while the machine's cores were taken (sched-stats.txt)."""
+    parts = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(part[1]) for part in parts) / 1e9
+
+
 # ---------------------------------------------------------------------------------------------------------------- work
 
 
@@ -232,7 +239,7 @@ def post(client: Client, path: str, body: Any, seen: Seen) -> None:
 # -------------------------------------------------------------------------------------------------------- what came out
 
 
-def told(seen: Seen, seconds: float, spent: float) -> bool:
+def told(seen: Seen, seconds: float, spent: float, queued: float) -> bool:
     """Print the waits; return whether they are short enough."""
     fine = not seen.wrong
     for what, waits in seen.waits.items():
@@ -246,7 +253,9 @@ def told(seen: Seen, seconds: float, spent: float) -> bool:
     print(
         f"{requests / seconds:.0f} requests a second; server: {1000 * spent / requests:.1f} ms of processor a request,"
     )
-    print(f"        {100 * spent / seconds:.0f}% of one core; load of the machine {os.getloadavg()[0]:.1f}")
+    without = 1000 * queued / requests
+    print(f"        {100 * spent / seconds:.0f}% of one core; {without:.1f} ms a request ready to run without a core;")
+    print(f"        load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for message, count in seen.wrong.most_common(5):
         print(f"        {count} x {message}")
     return fine

@@ -50,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", default=StudioSettings().runs, metavar="DIR", help="folder of the run folders (default: %(default)s)"
     )
     parser.add_argument(
+        "--webhook-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host inside this network that webhooks may tell; others must be public",
+    )
+    parser.add_argument(
         "--model",
         dest="models",
         action="append",
@@ -73,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
             hosts=_names(args.host, args.name),
             secure_cookies=args.behind_proxy,
             runs=args.runs,
+            webhook_hosts=tuple(args.webhook_host),
             models=tuple(args.models),
         )
         config = uvicorn.Config(
@@ -82,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             server_header=False,
             ws="none",
             proxy_headers=args.behind_proxy,
-            forwarded_allow_ips="127.0.0.1",
+            forwarded_allow_ips="127.0.0.1,::1",
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         print(greeting(store, settings, _address(args, port), owner_link=args.owner_link), flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import burnish
 from burnish.store import Store
 from burnish.studio import refusals
 from burnish.studio.context import Studio
+from burnish.studio.delivery import deliverer_of
 from burnish.studio.pages import Pages
 from burnish.studio.routes import ROUTERS
 from burnish.studio.security import Gate
@@ -20,6 +23,16 @@ from burnish.studio.settings import StudioSettings
 
 SILENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 """Newer versions of FastAPI can report requests elsewhere; here nothing leaves the host. Older ones ignore it."""
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI) -> AsyncIterator[None]:
+    """Tell webhooks while the app is served."""
+    deliverer = deliverer_of(app.state.studio)
+    if app.state.studio.store.webhooks.listing():
+        deliverer.start()
+    yield
+    deliverer.stop()
 
 
 def create_app(store: Store, settings: StudioSettings | None = None, **services: Any) -> FastAPI:
@@ -36,6 +49,7 @@ def create_app(store: Store, settings: StudioSettings | None = None, **services:
         openapi_url=None,
         redirect_slashes=False,  # one address a page, and no redirect put together from headers
         telemetry=SILENT,
+        lifespan=_serving,
     )
     app.state.studio = Studio(store, settings, Pages(settings.language), dict(services))
     app.add_middleware(Gate, studio=app.state.studio)

@@ -18,7 +18,7 @@ from burnish.store import Entry, Receipt
 from burnish.store.held import ExpiredError, Held, NotYoursError, OtherAnswerError
 from burnish.store.picking import Rules, Standing
 from burnish.store.studies import StudyRow
-from burnish.studio import answers
+from burnish.studio import answers, wanted
 from burnish.studio.answers import AnswerError
 from burnish.studio.context import Studio
 from burnish.studio.hints import as_shown, judged
@@ -141,6 +141,8 @@ def next_task(studio: Studio, who: Person, study_id: str, now_ms: int) -> Task |
         raise ConsentNeededError(f"study {study_id!r}: agree to its conditions first.")
     if row.state != "open":
         return None
+    if study.next_item == "active":
+        wanted.refresh(studio, study_id, row.answers)
     held = studio.store.assignments.claim(study_id, who.name, rules_of(study, row.version), now_ms)
     return None if held is None else _task(studio, who, held)
 
