@@ -72,9 +72,9 @@ def test_a_session_is_noted_as_used_once_a_minute(store: Store, ana: Account) ->
     for now_ms in (59_000, 61_000, 179_000, 180_999):
         assert store.sessions.account(key, now_ms=now_ms, idle_ms=idle_ms), now_ms
     assert store.sessions.account(key, now_ms=180_999 + idle_ms, idle_ms=idle_ms) is None
-    store.sessions.end_old(now_ms=180_999 + idle_ms, idle_ms=idle_ms)
-    store.sessions.end(key, now_ms=200_000)  # nothing to end, nothing said
-    assert [event.action for event in store.audit.latest()] == ["sign_in", "account"]
+    store.sessions.end(key, now_ms=200_000)
+    store.sessions.end(key, now_ms=200_001)  # nothing to end, nothing said
+    assert [event.action for event in store.audit.latest()] == ["sign_out", "sign_in", "account"]
 
 
 def test_failures_count_for_a_while_and_only_where_they_happened(store: Store) -> None:
@@ -86,3 +86,4 @@ def test_failures_count_for_a_while_and_only_where_they_happened(store: Store) -
     assert wait_ms("bob", "new", 30) == 0
     assert wait_ms("ana", "new", 100) == 0
     assert wait_ms("ana", "new", 101) == 9
+    assert [event.action for event in store.audit.latest()] == ["last_attempt"] * 2

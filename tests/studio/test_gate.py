@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.studio.doors import UNSAFE, Door, as_browser, doors, knock
 
+from burnish.errors import BusyError, DamagedFileError, InputError
 from burnish.store import Store
 from burnish.store.accounts import ROLES
 from burnish.studio import StudioSettings, create_app
@@ -185,6 +186,25 @@ def test_an_error_of_ours_tells_nothing_and_carries_the_headers(store: Store, se
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("error", [BusyError("{}: another"), InputError("{}: the disk is full"), DamagedFileError("x")])
+def test_trouble_of_the_store_is_not_told_to_whoever_asks(
+    client_as: ClientAs, store: Store, monkeypatch: pytest.MonkeyPatch, error: InputError
+) -> None:
+    """Neither when it comes before the route nor in it: the message names the database."""
+    client = client_as("ana")
+
+    def fail(*_: object, **__: object) -> None:
+        raise type(error)(str(error).format(store.url))
+
+    for place in ((store.sessions, "account"), (store, "history")):
+        with monkeypatch.context() as broken:
+            broken.setattr(*place, fail)
+            answer = client.get("/me/history", headers={"Accept": "text/html"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "studio.db" not in answer.text
+        assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("host", OTHER_HOSTS)

@@ -71,6 +71,13 @@ def test_a_body_that_never_ends_is_given_up_but_a_reader_may_wait_for_the_hang_u
         asyncio.run(whole(body_of(b"a", b"b", seconds=0.02, wait=0.1)))
     assert refused.value.status_code == 408
 
+    async def late() -> bytes:
+        body = body_of(b"a", seconds=0.02)
+        await asyncio.sleep(0.05)  # a route that is in no hurry to read
+        return await whole(body)
+
+    assert asyncio.run(late()) == b"a"
+
     async def hang_up() -> Message:
         body = body_of(b"a")
         await whole(body)

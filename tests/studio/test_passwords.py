@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from burnish.errors import InputError
+from burnish.errors import BusyError, InputError
 from burnish.studio import passwords
 
 
@@ -40,6 +43,26 @@ def test_the_hash_is_the_one_of_rfc_7914() -> None:
 def test_the_same_letters_typed_on_another_keyboard_match(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "LOG_N", 4)
     assert passwords.matches("cafe\u0301 au lait", passwords.hashed("caf\u00e9 au lait"))
+
+
+def test_few_may_wait_and_the_others_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, gate = threading.Semaphore(0), threading.Event()
+
+    def slow(password: bytes, **more: int) -> bytes:
+        held.release()
+        gate.wait()
+        return bytes(32)
+
+    monkeypatch.setattr(hashlib, "scrypt", slow)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(passwords.matches, "x", "") for _ in range(8)]
+        held.acquire()
+        while passwords._PLACES._value:
+            time.sleep(0.001)
+        with pytest.raises(BusyError, match="too many"):
+            passwords.matches("x", "")
+        gate.set()
+    assert [each.result() for each in waiting] == [False] * 8
 
 
 def test_nobodys_password_matches_nothing_and_costs_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,8 @@ class Sessions:
         """Return the key of a new session; the one it replaces, if any, ends."""
         key = new_key()
         with self._database.writing() as connection:
-            connection.execute(delete(sessions).where(sessions.c.digest == digest(replaces)))
+            too_old = sessions.c.created_ms <= now_ms - LONGEST_SESSION_MS
+            connection.execute(delete(sessions).where((sessions.c.digest == digest(replaces)) | too_old))
             row = {"digest": digest(key), "account": number, "created_ms": now_ms, "seen_ms": now_ms}
             connection.execute(insert(sessions), row)
             audit.append(connection, now_ms, number, "sign_in")
@@ -89,12 +90,6 @@ class Sessions:
             if number is not None:
                 connection.execute(delete(sessions).where(mine))
                 audit.append(connection, now_ms, number, "sign_out")
-
-    def end_old(self, *, now_ms: int, idle_ms: int) -> None:
-        """Forget sessions that ended by themselves."""
-        ended = (sessions.c.seen_ms <= now_ms - idle_ms) | (sessions.c.created_ms <= now_ms - LONGEST_SESSION_MS)
-        with self._database.writing() as connection:
-            connection.execute(delete(sessions).where(ended))
 
     # --------------------------------------------------------------------------------------------------------- programs
 
@@ -162,6 +157,8 @@ class Sessions:
                 times = connection.execute(query.order_by(attempts.c.time_ms.desc()).limit(most)).scalars().all()
                 if len(times) == most:
                     return Attempt(wait_ms=times[-1] + within_ms - now_ms)
+                if len(times) == most - 1:
+                    audit.append(connection, now_ms, None, "last_attempt", by=column.name)
             connection.execute(insert(attempts), {"id": attempt_id, **who, "time_ms": now_ms})
         return Attempt(attempt_id)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
 
+from burnish.errors import BusyError
 from burnish.store.accounts import plain_name
 from burnish.studio.context import now_ms, studio_of
 
@@ -36,7 +37,11 @@ def tried(request: Request, name: str) -> Iterator[Try]:
         message = studio.pages.say(request, "sign_in.locked", minutes=math.ceil(seconds / 60))
         raise HTTPException(429, message, headers={"Retry-After": str(seconds)})
     found = Try()
-    yield found
+    try:
+        yield found
+    except BusyError:  # it was not looked at
+        sessions.succeeded(attempt)
+        raise
     if found.right:
         sessions.succeeded(attempt)
 

@@ -49,7 +49,8 @@ class Body:
     def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
         self._receive = receive
         self._limit = limit
-        self._deadline = time.monotonic() + seconds
+        self._seconds = seconds
+        self._deadline: float | None = None
         self._ahead: list[Message] = []
         self._bytes = 0
         self._ended = False
@@ -67,6 +68,8 @@ class Body:
     async def _next(self) -> Message:
         if self._ended:  # only a hang-up can come now, and it may take as long as it wants
             return await self._receive()
+        if self._deadline is None:  # from the first look: a route may take its time before it reads
+            self._deadline = time.monotonic() + self._seconds
         try:
             async with asyncio.timeout(self._deadline - time.monotonic()):
                 message = await self._receive()

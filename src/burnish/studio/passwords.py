@@ -1,7 +1,8 @@
 """Passwords to hashes and back to yes or no: scrypt from the standard library, its cost written beside the hash.
 
 N = 2^15, r = 8, p = 3 is one of OWASP's equal choices (Password Storage Cheat Sheet): 32 MiB and about 0.2 s a try.
-Few are computed at once, so that a flood of sign-ins costs a queue and not the machine's memory.
+Two are computed at once and few may wait, so that a flood of sign-ins takes neither the machine's memory nor the
+threads that answer everybody else.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import threading
 import unicodedata
 from base64 import b64decode, b64encode
 
-from burnish.errors import InputError
+from burnish.errors import BusyError, InputError
 
 SHORTEST, LONGEST = 10, 200
 LOG_N, R, P = 15, 8, 3
 _FEWEST_CHARACTERS = 5  # "aaaaaaaaaa" and "1212121212" are long and guessed first
+_PLACES = threading.BoundedSemaphore(8)
 _AT_ONCE = threading.BoundedSemaphore(2)
 
 
@@ -37,7 +39,10 @@ def hashed(password: str) -> str:
 
 
 def matches(password: str, stored: str) -> bool:
-    """Return whether this is the password of a hash. An account without a hash takes as long to refuse as any other."""
+    """Return whether this is the password of a hash. An account without a hash takes as long to refuse as any other.
+
+    Raises `BusyError`, before anything is computed, while too many others are looked at.
+    """
     scheme, log_n, r, p, salt, expected = (stored or _NOBODYS).split("$")
     found = _scrypt(password, b64decode(salt), int(log_n), int(r), int(p))
     return hmac.compare_digest(found, b64decode(expected)) and scheme == "scrypt" and bool(stored)
@@ -51,8 +56,13 @@ def is_outdated(stored: str) -> bool:
 def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
     plain = unicodedata.normalize("NFKC", password[:LONGEST]).encode("utf-8", "surrogatepass")
     most = 2 * 128 * r * 2**log_n  # OpenSSL's default would refuse N = 2^15
-    with _AT_ONCE:
-        return hashlib.scrypt(plain, salt=salt, n=2**log_n, r=r, p=p, maxmem=most, dklen=32)
+    if not _PLACES.acquire(blocking=False):
+        raise BusyError("password: too many are being looked at. Try again in a few seconds.")
+    try:
+        with _AT_ONCE:
+            return hashlib.scrypt(plain, salt=salt, n=2**log_n, r=r, p=p, maxmem=most, dklen=32)
+    finally:
+        _PLACES.release()
 
 
 def _text(raw: bytes) -> str:

@@ -6,21 +6,35 @@ address they asked for, with status 401.
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from burnish.errors import BusyError, InputError
+from burnish.errors import BusyError, DamagedFileError, InputError, UnreachableError
 from burnish.studio.context import studio_of
 from burnish.studio.wording import say, sentences
+
+log = logging.getLogger(__name__)
 
 
 def install(app: FastAPI) -> None:
     """Have the app answer its refusals so."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(InputError, _input)
+    for kind in (HTTPException, RequestValidationError, InputError):
+        app.add_exception_handler(kind, answer_to)
+
+
+def answer_to(request: Request, error: Exception) -> Response:
+    """Return the answer to a request that ended in an error; one that we do not know is our own and tells nothing."""
+    if isinstance(error, HTTPException):
+        return _http(request, error)
+    if isinstance(error, RequestValidationError):
+        return _not_valid(request, error)
+    if isinstance(error, InputError):
+        return _input(request, error)
+    return refuse(request, 500)
 
 
 def refuse(
@@ -50,23 +64,23 @@ def wants_page(request: Request) -> bool:
     return by_page and not str(request.scope["path"]).startswith("/api/")
 
 
-def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http(request: Request, error: HTTPException) -> Response:
     if error.status_code in (204, 304):
         return Response(status_code=error.status_code, headers=error.headers)
     said = "" if error.detail == HTTPException(error.status_code).detail else str(error.detail)
     return refuse(request, error.status_code, said, headers=dict(error.headers or {}))
 
 
-def _not_valid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _not_valid(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:])
     return refuse(request, 422, f"{field}: {first['msg']}." if field else f"{first['msg']}.", field=field)
 
 
-def _input(request: Request, error: Exception) -> Response:
-    if isinstance(error, BusyError):
+def _input(request: Request, error: InputError) -> Response:
+    store = studio_of(request).store.url
+    if isinstance(error, (BusyError, DamagedFileError, UnreachableError)) or str(error).startswith(store):
+        log.error("%s", error)  # the store's trouble, which names its place: for whoever runs it
         return refuse(request, 503, headers={"Retry-After": "5"})
     field = str(error).partition(":")[0]
     return refuse(request, 422, str(error), field=field if field.replace("_", "").isalnum() else "")

@@ -19,11 +19,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from burnish.errors import InputError
 from burnish.store.accounts import new_key
 from burnish.studio.attempts import address_of
 from burnish.studio.context import Studio, now_ms
 from burnish.studio.limits import Body, Buckets
-from burnish.studio.refusals import refuse
+from burnish.studio.refusals import answer_to
 from burnish.studio.session import Person, csrf_of, person_of, session_cookie, visit_cookie
 from burnish.studio.settings import StudioSettings
 
@@ -70,18 +71,13 @@ class Gate:
         request = Request(scope, receive)
         answer = _Answer(send, scope, self._settings)
         try:
-            receive = await self._pass(request, answer, receive)
-        except HTTPException as error:
-            said = "" if error.detail == HTTPException(error.status_code).detail else error.detail
-            page = refuse(request, error.status_code, said, headers=dict(error.headers or {}))
-            await page(scope, receive, answer.send)
-            return
-        try:
-            await self._app(scope, receive, answer.send)
-        except Exception:
+            inside = await self._pass(request, answer, receive)
+            await self._app(scope, inside, answer.send)
+        except Exception as error:
             if not answer.started:
-                await refuse(request, 500)(scope, receive, answer.send)
-            raise  # for the server's log; nothing of it goes to the browser
+                await answer_to(request, error)(scope, receive, answer.send)
+            if not isinstance(error, (HTTPException, InputError)):
+                raise  # for the server's log; nothing of it goes to the browser
 
     async def _pass(self, request: Request, answer: _Answer, receive: Receive) -> Receive:
         """Return what the route reads its body from. Raises HTTPException for a request that may not pass."""
@@ -186,7 +182,7 @@ class _Answer:
             secure = "; Secure" if self._settings.secure_cookies else ""
             if secure:
                 headers["Strict-Transport-Security"] = "max-age=31536000"
-            if self._visit:
+            if self._visit and headers.get("content-type", "").startswith("text/html"):
                 name = visit_cookie(self._settings)
                 headers.append("Set-Cookie", f"{name}={self._visit}; HttpOnly; Path=/; SameSite=lax{secure}")
         await self._send(message)
