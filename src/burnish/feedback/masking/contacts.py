@@ -49,7 +49,8 @@ _CALL = (
     r"(?:phone|\bph\b|\btele?\b|telefon\w*|t[ée]l[ée]fono?|telephone|\bmob(?:ile)?\b|\bcell|handy|m[óo]vil|celular|portable"
     r"|\bcall(?:ed|ing)?\b|\bdial\w*|\bfax|whats?app|viber|\brang\b|\bring\b|\brufen?\b|appel|llam|chiam|\btext\b|\bsms\b"
     r"|nummer|num[ée]ro|hotline|landline|contact|reach(?:ed)?\b|answer(?:s|ed|ing)?\b|pick(?:s|ed)? up"
-    r"|messages? (?:to|at)"
+    r"|messages? (?:to|at)|hit me up|\bhmu\b|\bbuzz\b|\bmy (?:no|num|nr|digits)\b|(?-i:\b[TPMF][:.])"
+    r"|[\u260e\u2706\U0001f4de\U0001f4f1\U0001f4f2]"
     r"|registered|(?:my|his|her|our|their|your|shop|office|support|direct) (?:\w+ )?(?:number|line)|number is"
     r"|number['\u2019]s"
     r"|(?<!order )(?<!item )(?<!model )(?<!part )(?<!serial )(?<!invoice )(?<!case )(?<!ticket )"
@@ -64,6 +65,7 @@ _PHONES = (
     r"(?:1[ .\-])?\([2-9]\d{2}\)[ .\-]?\d{3}[ .\-]?\d{4}(?!\d)",
     *(rf"(?:1{gap})?[2-9]\d{{2}}{gap}[2-9]\d{{2}}{gap}\d{{4}}(?![\d\-])" for gap in (" ", r"\.", "-", " - ")),
     r"[2-9]\d{2}/[2-9]\d{2}[\-/]\d{4}(?!\d)",
+    r"[6-9]\d{4}[ \-]\d{5}(?!\d)|\d{2} 9?\d{4}-\d{4}(?!\d)",  # India, Brazil
     # China: mobile, landline, service numbers
     r"(?:86[ \-]?)?1[3-9]\d(?:[ .\-/\u00b7]{0,3}\d{4}){2}(?!\d)",
     r"1[ .\-][3-9](?:[ .\-]\d){9}(?![ .\-]?\d)",
@@ -109,7 +111,7 @@ _MAC = re.compile(
 )
 _PLACE = re.compile(r"(?<![\d.\-])-?\d{1,2}\.\d{4,8}°?[NS]?\s?[,，]\s?-?\d{1,3}\.\d{4,8}°?[EW]?(?![\d.])")
 
-_QQ = re.compile(r"(?<![A-Za-z])QQ(?:\s?(?:号码|号|群))?\s?[:：是为]?\s?(\d{5,11})(?!\d)", re.IGNORECASE)
+_QQ = re.compile(r"(?<![A-Za-z])QQ(?:\s?(?:号码|号|群|邮箱))?\s?[:：是为]?\s?(\d{5,11})(?!\d)", re.IGNORECASE)
 _APP = (
     r"(?:微信|薇信|威信|加[vV微我]|(?<![A-Za-z])(?:wechat|weixin|wx|vx|v信|telegram|tg|skype|insta(?:gram)?|ig|snap(?:chat)?"
     r"|discord|twitter|facebook|tiktok|kakao(?:talk)?|threads))"

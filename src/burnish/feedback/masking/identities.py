@@ -81,6 +81,8 @@ _WORDS = (
     r"|id[ \-]?(?:card|number|no|nr|code|#)|citizen(?:ship)? (?:id|number|card)|personal (?:id|number|code)"
     r"|tax(?:payer)?[ \-]?(?:id\w*|number|no|code|file|ref\w*)|insurance (?:number|no)|voter (?:id|card)"
     r"|health (?:card|number|insurance)|nhs|medicare|driver'?s? licen[cs]e|driving licen[cs]e|licen[cs]e (?:number|no)"
+    r"|residen\w+ (?:card|permit|id)|(?:permit|visa|alien(?: registration)?|social insurance|policy) (?:number|no)"
+    r"|(?:student|employee|patient|member(?:ship)?) (?:id|number|no|card)|medical record"
     # what they are called at home
     r"|steuer-?(?:id\w*|nummer)|\w*ausweis\w*|sozialversicherung\w*|svnr|ahv|avs|s[ée]cu(?:rité sociale)?|insee"
     r"|codice fiscale|carta d'identità|dni|cpf|curp|c[ée]dula|cui[lt]|aadh?aa?r|cnic|ktp|pesel|bsn|burgerservice\w*"

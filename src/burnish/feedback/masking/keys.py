@@ -61,14 +61,18 @@ _USERINFO = re.compile(r"(?<=://)[^\s/@:]{0,128}:[^\s/@]{1,256}(?=@)")
 _BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/\-]{16,4000}=*)", re.IGNORECASE)
 
 _NAMES = (
-    r"pass(?:[ \-]?(?:word|wd|phrase|code))?|pwd?|pin(?:[ \-]?(?:code|number))?|secret|otp"
+    r"pass(?:[ \-]?(?:word|wd|phrase|code))?|pwd?|psw(?:d|rd)?|p/w|passwort|kennwort|contrase[ñn]a|clave|mot de passe"
+    r"|senha|parola|пароль|auth(?:orization|entication)?|pin(?:[ \-]?(?:code|number))?|secret|otp"
     r"|(?:api|app|access|auth|secret|private|client|master|account|subscription|shared|encryption|signing)[ _\-]?"
     r"(?:key|token|secret)"
     r"|token|credentials?|(?:wi-?fi|security|verification|access|door|gate|login|sms|entry|alarm|lock|safe)"
     r"[ \-]?(?:code|key|combination)"
 )
 _CHINESE_NAMES = r"密码|口令|密钥|秘钥|密匙|令牌|验证码|校验码|动态码|提取码|解锁码|暗号"
-_SHORT = re.compile(r"pass|pwd?$|pin|otp|code|密码|口令|码|暗号", re.IGNORECASE)
+_SHORT = re.compile(
+    r"pass|pwd?$|psw|p/w|wort|contra|clave|senha|parola|пароль|pin|otp|code|密[码碼]|パス|비밀|口令|码|暗号",
+    re.IGNORECASE,
+)
 """Names of what may be a few digits; a token or a key is never."""
 _OPEN = r"[^\s\u3000-\u303f\u4e00-\u9fff“”‘’\"'`&]|&(?!\w{1,20}=)"
 _VALUE = rf"(?:\"([^\"\n]{{4,256}})\"|'([^'\n]{{4,256}})'|[“‘`「]?((?:{_OPEN}){{4,256}}))"

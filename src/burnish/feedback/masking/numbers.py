@@ -13,6 +13,9 @@ from burnish.feedback.masking.findings import Finding
 from burnish.feedback.masking.reading import bare
 
 _GROUPED = re.compile(r"(?<![A-Za-z0-9.+])\d(?:[ .\-/_,\u00b7\u2022]{0,3}\d){11,39}(?![A-Za-z0-9]|[.\-]\d)", re.ASCII)
+_SECURITY_CODE = re.compile(
+    r"\b(?:cvv2?|cvc2?|csc|cvn)\b\D{0,6}?(\d{3,4})(?!\d)|安全码\D{0,4}?(\d{3,4})(?!\d)", re.IGNORECASE
+)
 _CARD_NAMED = re.compile(
     r"card|visa|maestro|master|debit|credit|\bcc\b|charge|\bpaid\b|\bpay\b|卡|付款|付的款|支付|刷", re.IGNORECASE
 )
@@ -61,6 +64,8 @@ def payments(text: str) -> Iterator[Finding]:
         named = _CARD_NAMED.search(text, max(0, match.start() - 24), min(len(text), match.end() + 12))
         for start, end in _cards(match[0], bool(named)):
             yield Finding(match.start() + start, match.start() + end, "CARD")
+    for match in _SECURITY_CODE.finditer(text):
+        yield Finding(*match.span(match.lastindex or 0), "CARD")
     for match in _IBAN.finditer(text):
         if length := _iban_length(match[0]):
             yield Finding(match.start(), match.start() + length, "IBAN")
