@@ -25,7 +25,7 @@ def answer(
     )
 
 
-def fill(store: Store, items: int = 30) -> None:
+def fill(store: Store, items: int = 16) -> None:
     """Three people compare pairs (cy always says the opposite), rate the first text and now and then say why."""
     for number in range(items):
         prompt = Prompt.of(f"Which is better, {number}?")

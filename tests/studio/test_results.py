@@ -61,11 +61,11 @@ def test_every_question_is_answered_with_a_picture(client_as: ClientAs, app: Fas
         part = section(page, name)
         assert "<svg" in part, name
         assert 'class="empty"' not in part, name
-    assert "210 answers by 3 people on 30 items" in section(page, "far")
+    assert "114 answers by 3 people on 16 items" in section(page, "far")
     assert "1 of 3 people may need a word: cy" in section(page, "help")
     assert "the opposite of others" in section(page, "help")
     assert "People differ on 100% of the items" in section(page, "hard")
-    assert "30 of them wait" in section(page, "hard")
+    assert "16 of them wait" in section(page, "hard")
     assert "“judge” names people's choice 100% of the time" in section(page, "judge")
 
 
@@ -98,7 +98,7 @@ def test_chinese_readers_are_answered_in_chinese(client_as: ClientAs, app: FastA
     client = client_as("rev", role="reviewer")
     client.cookies.set("burnish_language", "zh")
     page = page_of(client, app, "/results/studies/films")
-    assert "3 人对 30 个条目给出了 210 个回答" in page
+    assert "3 人对 16 个条目给出了 114 个回答" in page
     assert "How " not in re.sub(r"<[^>]*>", "", page)
 
 
@@ -137,7 +137,7 @@ def test_a_reward_is_set_beside_people_on_texts_that_both_judged(store: Store) -
     found = findings(entries, {"run": texts, "other": {"unknown text": 1.0}})
     assert set(found.rewards) == {"run"}
     told = found.rewards["run"]
-    assert len(told.points) == 30
+    assert len(told.points) == 16
     assert told.correlation is not None
     assert told.correlation.low > 0
 
