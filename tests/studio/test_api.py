@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from burnish.store import Store
 from burnish.studio import examples
-from burnish.studio.routes import api_data, api_studies, api_work
+from burnish.studio.routes import api_data, api_results, api_studies, api_work
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 TOML = """
@@ -112,7 +112,7 @@ def test_what_is_refused_says_why_in_one_shape(api: dict[str, TestClient], store
 def test_the_description_names_every_operation_and_its_refusals(api: dict[str, TestClient]) -> None:
     document = api["annotator"].get("/api/openapi.json").json()
     told = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
-    routes = [route for each in (api_work, api_studies, api_data) for route in each.router.routes]
+    routes = [route for each in (api_work, api_studies, api_results, api_data) for route in each.router.routes]
     served = {(route.path, method) for route in routes if route.include_in_schema for method in route.methods}  # type: ignore[attr-defined]
     assert {each for each in served if each[1] != "HEAD"} <= told
     assert all(path.startswith("/api/") for path, _ in told)
@@ -139,3 +139,45 @@ def test_the_planner_says_how_many_items_a_precision_needs(api: dict[str, TestCl
     refused = api["reviewer"].get("/api/studies/opinions/plan?question=positive&half_width=0.01&people=2")
     assert refused.status_code == 422
     assert "their spread alone" in refused.json()["error"]["message"]
+
+
+def test_results_disagreements_and_decisions_by_programs(
+    api: dict[str, TestClient], store: Store, app: FastAPI
+) -> None:
+    examples.install(store, "opinions", now_ms=1)
+    for role, rating in (("annotator", -4), ("reviewer", 4)):
+        client = api[role]
+        while (answer := client.post("/api/work/opinions/next")).status_code == 200:
+            task = answer.json()
+            sent = {"key": f"key-{task['assignment']}", "answers": {"positive": {"rating": rating}}}
+            client.post(f"/api/assignments/{task['assignment']}/answer", json=sent)
+    reviewer = api["reviewer"]
+    assert reviewer.get("/api/results/opinions").json()["as_of"] == ""
+    assert app.state.studio.services["background"].wait()
+    found = reviewer.get("/api/results/opinions").json()
+    assert (found["items"], found["shared"]) == (20, 20)
+    assert [(each["name"], each["answers"]) for each in found["questions"]] == [("positive", 40)]
+    assert {each["name"] for each in found["people"]} == {"ana", "rob"}
+    item = reviewer.get("/api/results/opinions/disputed").json()[0]
+    decision = {
+        "prompt_id": item["prompt_id"],
+        "item_id": item["item_id"],
+        "question": "positive",
+        "reason": "It is so.",
+    }
+    made = reviewer.post("/api/decisions", json={**decision, "value": {"rating": 4, "scale": [-4, 4]}})
+    assert made.status_code == 201, made.text
+    record = store.feedback(made.json()["feedback_id"])
+    assert record is not None
+    assert (record.author.id, record.comment) == ("rob", "It is so.")
+    assert reviewer.post("/api/decisions", json={**decision, "value": {"rating": 77}}).status_code == 422
+    assert reviewer.get("/api/models").json() == []
+    assert reviewer.get("/api/results/none").status_code == 404
+
+
+def test_people_are_invited_by_programs_of_owners(api: dict[str, TestClient], stranger: TestClient) -> None:
+    made = api["owner"].post("/api/people/invites", json={"role": "annotator", "name": "new"})
+    assert made.status_code == 201
+    assert stranger.get(made.json()["path"]).status_code == 200
+    assert {each["name"] for each in api["owner"].get("/api/people").json()} == {"ana", "new", "olga", "rob"}
+    assert api["reviewer"].get("/api/people").status_code == 403

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 ABOUT = """\
-Everything that the pages do with studies, work and feedback, as JSON. Send a token of yours (made on "My page") as
-`Authorization: Bearer ...`; it may do what its role may do. What is refused is told as
+Everything that the pages do with studies, work, results and feedback, as JSON. Send a token of yours (made on "My
+page") as `Authorization: Bearer ...`; it may do what its role may do. What is refused is told as
 `{"error": {"field": ..., "message": ...}}`. Long lists travel as one JSON object a line (`application/x-ndjson`)."""
 TAGS = (
     ("work", "answering items: the next one, drafts, answers, skips, undo"),
     ("studies", "making, changing, filling, opening and exporting studies"),
+    ("results", "how far people agree, what is disputed, decisions, and the models that learned"),
+    ("people", "accounts and invitations"),
     ("feedback", "feedback in and out, in the shapes of feedback files"),
     ("webhooks", "being told of what happens"),
 )

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from burnish.studio.routes import (
     api_data,
+    api_results,
     api_studies,
     api_work,
     appearance,
@@ -39,5 +40,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     studies.router,
     api_work.router,
     api_studies.router,
+    api_results.router,
     api_data.router,
 )

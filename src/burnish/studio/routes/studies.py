@@ -130,9 +130,17 @@ def plan(
         found = planner.options(wanted, people, seen or planner.usual(asked))
     except InputError as error:
         problem = str(error)
-    values: dict[str, Any] = {"study": text, "questions": measured, "asked": asked, "half_width": wanted, "people": people}
     return studio.pages.render(
-        request, "studies/plan.html.jinja", plans=found, problem=problem, is_seen=seen is not None, **values
+        request,
+        "studies/plan.html.jinja",
+        study=text,
+        questions=measured,
+        asked=asked,
+        half_width=wanted,
+        people=people,
+        plans=found,
+        problem=problem,
+        is_seen=seen is not None,
     )
 
 
