@@ -1,4 +1,4 @@
-"""How far the worst shift of a text's embeddings raises its loss, by its size (`walk.adversarial`), beside a random one.
+"""How far the worst shift of a text's embeddings raises its loss, by its size (`walk.adversarial`); a random one too.
 
 python benchmarks/worst_case.py        SmolLM2-135M-Instruct on four reviews of films, untrained, under a minute
 """
