@@ -10,6 +10,7 @@ from tests.studio.browser import material
 
 from burnish.records import Feedback
 from burnish.store import Store
+from burnish.studio.study import Question
 
 
 def answers(store: Store) -> list[Feedback]:
@@ -70,60 +71,74 @@ def test_a_study_of_pairs_takes_two_keys_an_item(open_page: Callable[..., Page],
     assert answers(store)[-1].supersedes == given[-1].id
 
 
-KEYS: Mapping[str, tuple[Any, list[Any], str, Mapping[str, Any]]] = {
-    "thumb": (material.THUMB, material.singles(1), "b Enter", {"thumb": False}),
-    "rating": (material.RATING, material.singles(1), "4 Enter", {"rating": 4, "scale": [1, 5]}),
-    "strength": (material.STRONG, material.pairs(1), "Shift+A Enter", {"chosen": 0, "strength": 3}),
+KEYS: Mapping[str, tuple[tuple[Question, ...], list[Any], str, list[Mapping[str, Any]]]] = {
+    "thumb": ((material.THUMB,), material.singles(1), "b Enter", [{"thumb": False}]),
+    "rating": ((material.RATING,), material.singles(1), "4 Enter", [{"rating": 4, "scale": [1, 5]}]),
+    "strength": ((material.STRONG,), material.pairs(1), "Shift+A Enter", [{"chosen": 0, "strength": 3}]),
     "rubric": (
-        material.RUBRIC,
+        (material.RUBRIC,),
         material.singles(1),
         "y n y Enter",
-        {
-            "rubric": [
-                {"criterion": "sourced", "answer": True},
-                {"criterion": "brief", "answer": False},
-                {"criterion": "kind", "answer": True},
-            ]
-        },
+        [
+            {
+                "rubric": [
+                    {"criterion": "sourced", "answer": True},
+                    {"criterion": "brief", "answer": False},
+                    {"criterion": "kind", "answer": True},
+                ]
+            }
+        ],
     ),
-    "ranking": (material.RANKING, material.several(1, 3), "2 1 1 Enter", {"ranking": [[1, 2], [0]]}),
+    "ranking": ((material.RANKING,), material.several(1, 3), "2 1 1 Enter", [{"ranking": [[1, 2], [0]]}]),
     "ranking moved": (
-        material.RANKING,
+        (material.RANKING,),
         material.several(1, 3),
         "1 2 3 ArrowUp Alt+ArrowUp ArrowDown = Enter",
-        {"ranking": [[0, 1], [2]]},
+        [{"ranking": [[0, 1], [2]]}],
     ),
-    "best and worst": (material.EXTREMES, material.several(1, 3), "2 Shift+Digit1 Enter", {"best": 1, "worst": 0}),
+    "best and worst": ((material.EXTREMES,), material.several(1, 3), "2 Shift+Digit1 Enter", [{"best": 1, "worst": 0}]),
     "span": (
-        material.SPAN,
+        (material.SPAN,),
         material.singles(1, "😀 Good words here."),
         "v Control+ArrowRight Shift+Control+ArrowRight 3 w Shift+Control+ArrowRight 1 Enter",
-        {
-            "spans": [
-                {"start": 2, "end": 6, "label": "good", "severity": 2},
-                {"start": 7, "end": 12, "label": "wrong"},
-            ]
-        },
+        [
+            {
+                "spans": [
+                    {"start": 2, "end": 6, "label": "good", "severity": 2},
+                    {"start": 7, "end": 12, "label": "wrong"},
+                ]
+            }
+        ],
     ),
     "correction": (
-        material.CORRECTION,
+        (material.CORRECTION,),
         material.singles(1, "Ring his bel."),
         "c Control+End ArrowLeft l Control+Enter",
-        {"correction": "Ring his bell."},
+        [{"correction": "Ring his bell."}],
+    ),
+    "several at once": (
+        (material.RUBRIC, material.PAIR),
+        material.pairs(1),
+        "y y n n n y b Enter",
+        [
+            {"rubric": [{"criterion": name, "answer": name != "kind"} for name in ("sourced", "brief", "kind")]},
+            {"rubric": [{"criterion": name, "answer": name == "kind"} for name in ("sourced", "brief", "kind")]},
+            {"chosen": 1},
+        ],
     ),
 }
 
 
 def test_every_kind_is_answered_by_keys_alone(open_page: Callable[..., Page], store: Store) -> None:
-    for number, (question, items, _, _) in enumerate(KEYS.values()):
-        material.begin(store, material.a_study(question, name=f"study-{number}"), items)
+    for number, (questions, items, _, _) in enumerate(KEYS.values()):
+        material.begin(store, material.a_study(*questions, name=f"study-{number}"), items)
     page = open_page("ana")
-    for number, (kind, (_, _, keys, value)) in enumerate(KEYS.items()):
+    for number, (kind, (_, _, keys, values)) in enumerate(KEYS.items()):
         page.goto(f"/tasks/study-{number}/work")
         press(page, keys)
         at_item(page, "All done")
         given = [dict(each.value) for each in answers(store) if each.metadata["study"] == f"study-{number}"]
-        assert given == [value], kind
+        assert given == values, kind
 
 
 # ----------------------------------------------------------------------------------------------------- by hand

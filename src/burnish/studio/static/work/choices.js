@@ -144,6 +144,7 @@ export function rubric(root, { question }) {
     },
     entered: () => go(Math.max(0, points.findIndex((point) => answer(point) === null))),
     left: () => points.forEach((point) => point.classList.remove("current")),
+    decides: true,
     help: [["y", "n", "u", "key_point"], ["j", "k", "↑", "↓", "key_points"]],
   };
 }
@@ -168,6 +169,7 @@ export function bestWorst(root) {
     complete: () => ends.every((end) => chosen(root, `${name}-${end}`) !== null),
     restore: (given) => ends.forEach((end) => set(root, `${name}-${end}`, given[end] ?? null)),
     key: (event) => digit(event) > 0 && choose(root, `${name}-${event.shiftKey ? "worst" : "best"}`, digit(event) - 1),
+    decides: true,
     help: [["1 … 9", "key_best"], ["⇧ 1 … 9", "key_worst"]],
   };
 }

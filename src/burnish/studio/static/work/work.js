@@ -89,7 +89,7 @@ async function save(of) {
 
 /** A key or a tap has decided a question: where that is all there is to decide, and the person wants it so, send. */
 function decided(of, field) {
-  const last = of.fields.all.length === 1 && field.complete();
+  const last = of.form.classList.contains("docked") && field.complete();
   if (last && of.form.querySelector("#at-once").checked) send();
 }
 
