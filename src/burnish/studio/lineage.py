@@ -35,25 +35,26 @@ class Learned:
         return self.run.report if self.run else {}
 
 
-Votes: TypeAlias = Mapping[str, Mapping[tuple[str, str], int]]
-"""By snapshot: how many answers of each (run, author) stand behind it."""
+Votes: TypeAlias = dict[tuple[str, str], Mapping[tuple[str, str], int]]
+"""By snapshot and mark of the last erasure: how many answers of each (run, author) stand behind it."""
 
 
-def votes(store: Store) -> Votes:
-    """Return the votes behind every snapshot that a checkpoint learned from; of many votes it takes a while."""
-    known = {info.hash for info in store.snapshots()}
-    learned_from = {checkpoint.snapshot for checkpoint in store.checkpoints()}
-    return {name: store.behind_snapshot(name) for name in sorted(known & learned_from)}
+def lineage(store: Store, runs: Sequence[Run], counted: Votes) -> list[Learned]:
+    """Return every checkpoint of the store, the newest first.
 
-
-def lineage(store: Store, runs: Sequence[Run], behind: Votes) -> list[Learned]:
-    """Return every checkpoint of the store, the newest first."""
+    `counted` is kept from one call to the next: a snapshot never changes but by an erasure, and counting the votes
+    behind one of 100,000 takes a tenth of a second.
+    """
     snapshots = {info.hash: info for info in store.snapshots()}
     reported = {str(run.report.get("checkpoint")): run for run in reversed(runs) if run.report.get("checkpoint")}
-    return [
-        _learned(each, snapshots.get(each.snapshot), behind.get(each.snapshot, {}), reported.get(each.id))
-        for each in reversed(store.checkpoints())
-    ]
+    erased = store.revision().rpartition("-")[2]
+    found = []
+    for each in reversed(store.checkpoints()):
+        key = each.snapshot, erased
+        if each.snapshot in snapshots and key not in counted:
+            counted[key] = store.behind_snapshot(each.snapshot)
+        found.append(_learned(each, snapshots.get(each.snapshot), counted.get(key, {}), reported.get(each.id)))
+    return found
 
 
 def _learned(

@@ -99,11 +99,9 @@ def counts(studio: Studio) -> Mapping[str, tuple[int, int, str]]:
     return told
 
 
-def learned(studio: Studio, runs: Sequence[Run]) -> Sequence[Learned] | None:
-    """Return every checkpoint with the votes behind it; None while these are being counted for the first time."""
-    store = studio.store
-    found = background_of(studio).latest("votes", store.revision(), partial(lineage.votes, store))
-    return None if found is None else lineage.lineage(store, runs, found.value or {})
+def learned(studio: Studio, runs: Sequence[Run]) -> list[Learned]:
+    """Return every checkpoint with the votes behind it."""
+    return lineage.lineage(studio.store, runs, studio.services.setdefault("votes", {}))
 
 
 def learn_command(studio: Studio) -> str:
@@ -136,7 +134,7 @@ def _dashboard(request: Request, name: str | None) -> Response:
         "judged_from": MOST_JUDGED,
         "progress": _progress(studio, name),
         "total": counts(studio).get(name or "", (0, 0, "")),
-        "learned": behind and [each for each in behind if name is None or each.by_study.get(name)],
+        "learned": [each for each in behind if name is None or each.by_study.get(name)],
         "carded": next((run for run in runs if run.reward_cards), None),
         "command": learn_command(studio),
     }
