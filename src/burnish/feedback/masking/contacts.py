@@ -89,6 +89,11 @@ _GOODS = re.compile(
 _CALLED = re.compile(
     rf"{_CALL}{_NO_ORDER}{{0,16}}?(\+?\(?\d(?:[ .\-/()\u00b7]{{0,3}}\d){{5,14}})(?!\d|[.:]\d)", re.IGNORECASE | re.ASCII
 )
+_ANOTHER = re.compile(
+    r"(?:[ ,;/、]|\s(?:or|and)\s|和|或|及){1,3}(\+?\(?\d(?:[ .\-/()]{0,3}\d){6,14})(?!\d|[.:]\d)", re.ASCII
+)
+_EXTENSION_SIGN = re.compile("x|ext|转")
+_MOST_DIGITS = 15
 _GROUP_OF_THREE = re.compile(r"\d{1,3}(?:[ .]000)+$")
 _NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
 _READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{6,15}}\b", re.IGNORECASE)
@@ -151,13 +156,21 @@ def emails(text: str) -> Iterator[Finding]:
 def phones(text: str) -> Iterator[Finding]:
     """Numbers in the forms of telephone numbers, and bare ones where a word says that they are."""
     for match in _PHONE.finditer(text):
-        number = re.split("x|ext|转", match[0])[0]
+        number = _EXTENSION_SIGN.split(match[0])[0]
         plain = _NO_PHONE.fullmatch(number) or _GOODS.search(text, max(0, match.start() - 24), match.start())
-        if not plain and 7 <= sum(each.isdigit() for each in number) <= 15:
-            yield Finding(match.start(), match.end(), "PHONE")
+        if not plain and 7 <= sum(map(str.isdigit, number)) <= 2 * _MOST_DIGITS:  # two of them may stand in a row
+            yield from _in_a_row(text, *match.span())
     for match in _CALLED.finditer(text):
         if not _NO_PHONE.fullmatch(match[1]) and not _GROUP_OF_THREE.fullmatch(match[1]):
-            yield Finding(*match.span(1), "PHONE")
+            yield from _in_a_row(text, *match.span(1))
+
+
+def _in_a_row(text: str, start: int, end: int) -> Iterator[Finding]:
+    """A number and those that follow it: "at (212) 555-0100 or 555-0101"."""
+    yield Finding(start, end, "PHONE")
+    while another := _ANOTHER.match(text, end):
+        end = another.end(1)
+        yield Finding(*another.span(1), "PHONE")
 
 
 def read_out(text: str) -> Iterator[Finding]:

@@ -16,6 +16,11 @@ _GROUPED = re.compile(r"(?<![A-Za-z0-9.+])\d(?:[ .\-/_,\u00b7\u2022]{0,3}\d){11,
 _SECURITY_CODE = re.compile(
     r"\b(?:cvv2?|cvc2?|csc|cvn)\b\D{0,6}?(\d{3,4})(?!\d)|安全码\D{0,4}?(\d{3,4})(?!\d)", re.IGNORECASE
 )
+_CALLED_CARD = re.compile(  # with a slip of the pen it is still somebody's
+    r"(?:card|visa|卡)(?:\s?(?:number|no\.?|#|号码?))?[\s:：#]{0,3}(?:is\s|是)?"
+    r"(\d{4}(?:[ .\-]?\d{4}){3}(?:[ .\-]?\d{1,3})?)(?![\d\w])",
+    re.IGNORECASE | re.ASCII,
+)
 _CARD_NAMED = re.compile(
     r"card|visa|maestro|master|debit|credit|\bcc\b|charge|\bpaid\b|\bpay\b|卡|付款|付的款|支付|刷", re.IGNORECASE
 )
@@ -64,6 +69,7 @@ def payments(text: str) -> Iterator[Finding]:
         named = _CARD_NAMED.search(text, max(0, match.start() - 24), min(len(text), match.end() + 12))
         for start, end in _cards(match[0], bool(named)):
             yield Finding(match.start() + start, match.start() + end, "CARD")
+    yield from (Finding(*match.span(1), "CARD") for match in _CALLED_CARD.finditer(text))
     for match in _SECURITY_CODE.finditer(text):
         yield Finding(*match.span(match.lastindex or 0), "CARD")
     for match in _IBAN.finditer(text):
