@@ -13,9 +13,14 @@ from tests.studio import answered
 
 from burnish.records import Checkpoint, Score
 from burnish.store import Store
+from burnish.store.studies import NewItem
+from burnish.studio.context import now_ms
 from burnish.studio.findings import entries_of, findings
+from burnish.studio.gold import gold_entries
 from burnish.studio.routes.results import background_of
 from burnish.studio.settings import StudioSettings
+from burnish.studio.study import Question, Study
+from burnish.studio.study_file import to_toml
 
 ClientAs = Callable[..., TestClient]
 QUESTIONS = ("far", "agree", "help", "hard", "about", "reward", "judge", "learned")
@@ -149,3 +154,26 @@ def test_the_worked_answers_of_training_count_for_nothing(store: Store) -> None:
     )
     store.submit(type(entry)(entry.prompt, entry.completions[:1], (training,)))
     assert "dot" not in {each.author.id for each in findings(entries_of(store, "films")[0], {}).people.people}
+
+
+def test_known_answers_tell_who_knows_them(client_as: ClientAs, app: FastAPI, store: Store) -> None:
+    answered.fill(store)
+    questions = (Question("comparison", "comparison", "Which is better?"), Question("rating", "rating", "How good?"))
+    study = Study("films", "Films that were seen", questions)
+    store.studies.save("films", to_toml(study), overlap=3, by="olga", now_ms=now_ms())
+    gold = [
+        NewItem(
+            entry.prompt.id, (entry.completions[0].id, entry.completions[1].id), "gold", {"comparison": {"chosen": 0}}
+        )
+        for entry in store.entries()
+    ]
+    store.studies.add_items("films", gold, overlap=3)
+    known = gold_entries(app.state.studio, "films")
+    assert len(known) == 16
+    assert all(each.metadata["gold"] is True for entry in known for each in entry.feedback)
+    page = page_of(client_as("rev", role="reviewer"), app, "/results/studies/films")
+    assert "Films that were seen" in page
+    assert "0 of 16 items have all the answers that were planned" in section(page, "far")
+    rows = {row.split("</th>")[0].strip(): row for row in section(page, "help").split('<th scope="row">')[1:]}
+    assert "16 of 16" in rows["ana"]
+    assert "0 of 16" in rows["cy"]
