@@ -171,7 +171,7 @@ def test_results_disagreements_and_decisions_by_programs(
     assert record is not None
     assert (record.author.id, record.comment) == ("rob", "It is so.")
     assert reviewer.post("/api/decisions", json={**decision, "value": {"rating": 77}}).status_code == 422
-    assert reviewer.get("/api/models").json() == []
+    assert reviewer.get("/api/checkpoints").json() == []
     assert reviewer.get("/api/results/none").status_code == 404
 
 

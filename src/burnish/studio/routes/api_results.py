@@ -10,11 +10,7 @@ from burnish.records import canonical_json
 from burnish.studio import decisions, run_folders
 from burnish.studio.context import now_ms, studio_of
 from burnish.studio.findings import Findings
-from burnish.studio.routes.api_work import StudyName
-from burnish.studio.routes.results import latest, learned, titles
-from burnish.studio.session import Owner, Reviewer
-from burnish.studio.shapes import (
-    REFUSALS,
+from burnish.studio.result_shapes import (
     AccountInfo,
     Agreed,
     Decision,
@@ -24,9 +20,12 @@ from burnish.studio.shapes import (
     NewInvite,
     PersonResult,
     QuestionResult,
-    ReceiptInfo,
     Results,
 )
+from burnish.studio.routes.api_work import StudyName
+from burnish.studio.routes.results import latest, learned, titles
+from burnish.studio.session import Owner, Reviewer
+from burnish.studio.shapes import REFUSALS, ReceiptInfo
 
 router = APIRouter(prefix="/api", responses=dict(REFUSALS))
 
@@ -49,9 +48,9 @@ def results(request: Request, who: Reviewer, study: StudyName) -> Results:
         shared=told.shared,
         disputed=None if told.disputed is None else (told.disputed.mean, told.disputed.low, told.disputed.high),
         undecided=told.undecided,
-        questions=[_question(each) for each in told.questions],
-        people=[_person(each) for each in told.people.people],
-        topics=[" ".join(topic.words) for topic in told.topics],
+        questions=tuple(map(_question, told.questions)),
+        people=tuple(map(_person, told.people.people)),
+        topics=tuple(" ".join(topic.words) for topic in told.topics),
     )
 
 
@@ -91,8 +90,8 @@ def decide(request: Request, who: Reviewer, sent: Decision) -> ReceiptInfo:
     return ReceiptInfo(feedback_id=made.id, status="stored", message="")
 
 
-@router.get("/models", tags=["results"])
-def models(request: Request, who: Reviewer) -> list[LearnedInfo]:
+@router.get("/checkpoints", tags=["results"])
+def checkpoints(request: Request, who: Reviewer) -> list[LearnedInfo]:
     """Which model learned from which answers, and what its report says; the newest first."""
     studio = studio_of(request)
     found = learned(studio, run_folders.runs(studio.settings.runs)) or ()
