@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 BUSY_SHARE = 0.1
+QUICK_SECONDS = 1.0
+"""What takes less needs no rest."""
 MOST_KEPT = 32
 """Results kept; those asked for longest ago go first."""
 
@@ -91,7 +93,8 @@ class Background:
                 self._latest.move_to_end(name)
                 while len(self._latest) > MOST_KEPT:
                     self._latest.popitem(last=False)
-                self._rest_until[name] = time.monotonic() + found.seconds * (1 / BUSY_SHARE - 1)
+                rest = found.seconds * (1 / BUSY_SHARE - 1) if found.seconds > QUICK_SECONDS else 0.0
+                self._rest_until[name] = time.monotonic() + rest
                 self._doing = ""
                 self._lock.notify_all()
 

@@ -95,6 +95,11 @@ def findings(
     )
 
 
+def everybody_in(store: Store) -> People:
+    """Return how everybody who answered anything does, told from `MOST_JUDGED` prompts at most."""
+    return people([without_decisions(entry) for entry in entries_of(store, None)[0][:MOST_JUDGED]])
+
+
 def entries_of(store: Store, study: str | None) -> tuple[list[Entry], int]:
     """Return the entries that hold answers of a study (of None any answers), and how many there are of them.
 

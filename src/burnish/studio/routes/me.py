@@ -11,7 +11,6 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from burnish.errors import InputError
 from burnish.feedback import kinds
-from burnish.feedback.people import people
 from burnish.feedback.person import Person as Figures
 from burnish.plain import to_plain
 from burnish.records import Feedback
@@ -20,7 +19,8 @@ from burnish.studio import passwords
 from burnish.studio.attempts import tried
 from burnish.studio.background import Background
 from burnish.studio.context import Studio, now_ms, studio_of
-from burnish.studio.departure import depart
+from burnish.studio.departure import depart, erase_answer
+from burnish.studio.findings import everybody_in
 from burnish.studio.session import Annotator, Person, give_session, take_session
 
 router = APIRouter(prefix="/me")
@@ -107,8 +107,7 @@ def erase_one(request: Request, who: Annotator, id: Text) -> Response:
     record = studio.store.feedback(id)
     if record is None or (record.author.id, record.author.kind) != (who.name, "human"):
         raise HTTPException(404)
-    erasure = studio.store.erase(id)
-    studio.store.audit.record(now_ms(), who.number, "erase", records=erasure.records, checkpoints=erasure.checkpoints)
+    erasure = erase_answer(studio, id, actor=who.number)
     return studio.pages.render(request, "people/deleted.html.jinja", erasure=erasure)
 
 
@@ -181,7 +180,7 @@ def _page(request: Request, who: Person, *, status: int = 200, message: str = ""
 def _figures(studio: Studio, name: str) -> Figures | None:
     """Return how somebody's answers compare with the others', as computed last; None while there is nothing yet."""
     background: Background = studio.services.setdefault("background", Background())
-    latest = background.latest("people", studio.store.revision(), lambda: people(studio.store.entries()))
+    latest = background.latest("people", studio.store.revision(), lambda: everybody_in(studio.store))
     everybody = latest.value.people if latest and latest.value else ()
     return next((each for each in everybody if (each.author.id, each.author.kind) == (name, "human")), None)
 
