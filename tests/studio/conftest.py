@@ -38,7 +38,9 @@ def store(empty_studio: Path, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def settings(tmp_path: Path) -> StudioSettings:
     """As a studio is started, but for a test's haste."""
-    return StudioSettings(requests_per_second=100_000, runs=str(tmp_path / "runs"))
+    return StudioSettings(
+        requests_per_second=100_000, runs=str(tmp_path / "runs"), judge_cache=str(tmp_path / "judges.db")
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 
 from burnish.records import Author, Completion, Feedback, Prompt
 from burnish.store import Entry, Store
-from burnish.studio import passwords
+from burnish.store.judge_cache import JudgeCache
+from burnish.studio import StudioSettings, passwords
 from burnish.studio.context import now_ms
 
 ClientAs = Callable[..., TestClient]
@@ -66,8 +67,20 @@ def test_one_answer_is_erased_but_never_somebody_elses(ana: TestClient, store: S
     assert (store.feedback("f1"), store.feedback("f2") is None) == (None, False)
 
 
+def test_what_a_judge_answered_about_erased_words_goes_too(
+    ana: TestClient, store: Store, settings: StudioSettings
+) -> None:
+    said(store, "f1", "ana")
+    words = "ana says <b>hello</b>"
+    with JudgeCache(settings.judge_cache) as cache:
+        answers = {"about": f"The comment “{words}” is kind.", "other": "Nothing to see."}
+        cache.put(answers, {"about": [words], "other": ["x"]})
+    assert ana.post("/me/history/erase", data={"id": "f1"}).status_code == 200
+    with JudgeCache(settings.judge_cache) as cache:
+        assert set(cache.get(["about", "other"])) == {"other"}
+
+
 def test_ones_agreement_is_shown_once_it_was_computed(ana: TestClient, store: Store) -> None:
-    assert "Nothing to compare yet" in ana.get("/me").text
     prompt = Prompt.of("Which?")
     for number in range(3):
         pair = tuple(Completion(prompt.id, f"{side} {number}") for side in ("one", "two"))
@@ -77,7 +90,7 @@ def test_ones_agreement_is_shown_once_it_was_computed(ana: TestClient, store: St
             for time in ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
         ]
         store.submit(Entry(prompt, pair, tuple(votes)))
-    ana.get("/me")
+    assert "Nothing to compare yet" in ana.get("/me").text
     assert ana.app.state.studio.services["background"].wait()
     assert "The same again, when asked twice" in ana.get("/me").text
 

@@ -33,6 +33,8 @@ class StudioSettings:
     """How long a link that invites somebody works."""
     webhook_hosts: tuple[str, ...] = ()
     """Hosts inside this network that webhooks may tell, also by plain HTTP; all others must be public ones."""
+    judge_cache: str = ""
+    """File in which judges' answers are kept, so that those about erased words go too; empty means the usual one."""
     runs: str = "runs"
     """Folder that holds the run folders to be looked at."""
     models: tuple[str, ...] = ()
