@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -141,6 +142,15 @@ def test_every_kind_is_answered_by_keys_alone(open_page: Callable[..., Page], st
         assert given == values, kind
 
 
+def until(page: Page, claim: str) -> None:
+    """Wait until something is true of a page; playwright's own way would need a policy that allows eval."""
+    for _ in range(100):
+        if page.evaluate(claim):
+            return
+        page.wait_for_timeout(30)
+    raise AssertionError(claim)
+
+
 # ----------------------------------------------------------------------------------------------------- by hand
 
 
@@ -174,3 +184,28 @@ def drag(page: Page, card: int, *, below: int) -> None:
     page.mouse.down()
     page.mouse.move(end["x"] + 5, end["y"] + end["height"] - 1, steps=5)
     page.mouse.up()
+
+
+def test_long_texts_are_read_side_by_side(open_page: Callable[..., Page], store: Store) -> None:
+    items = [
+        (material.conversation(), (material.LONG + "**Talk.**", material.LONG.replace("talk", "write") + "**Go.**"))
+    ]
+    material.begin(store, material.a_study(material.PAIR), items)
+    page = open_page("ana")
+    page.goto("/tasks/replies/work")
+    bodies = page.locator(".words.body")
+    press(page, "End")
+    until(page, "[...document.querySelectorAll('.words.body')].every((each) => each.scrollTop > 100)")
+    expect(bodies.first.locator("strong")).to_be_visible()
+    press(page, "r")
+    expect(bodies.first.locator(".written")).to_contain_text("**")
+    press(page, "d")
+    expect(bodies.locator("mark").first).to_be_visible()
+    assert {"talk", "write"} <= set(bodies.locator("mark").all_text_contents())
+    press(page, "d p")
+    expect(bodies.first.locator("strong")).to_be_visible()
+    expect(page.get_by_text("And in one sentence, please.")).to_be_hidden()
+    press(page, "?")
+    expect(page.get_by_role("dialog")).to_contain_text("what differs between A and B")
+    press(page, "Escape m")
+    expect(page.locator("#clock")).to_have_text(re.compile(r"0:\d\d"))

@@ -35,6 +35,7 @@ def guide(request: Request, who: Annotator, study_id: str, part: int = 0) -> Res
         template,
         own=own,
         study=own.study,
+        version=studio.store.studies.get(study_id),
         guidelines=markdown.document(own.study.guidelines),
         examples=_examples(own.study, studio.pages.language(request)),
     )

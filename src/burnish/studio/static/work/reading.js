@@ -94,6 +94,8 @@ export function reading(form, { links, signal }) {
     button.addEventListener("mousedown", (event) => event.preventDefault()); // keeps what is selected
   }
   if (isPair) lock();
+  const asked = form.querySelector("[data-prompt]");
+  if (asked) asked.scrollTop = asked.scrollHeight; // of a long conversation the last turn is what was answered
   for (const body of bodies) {
     // What scrolls by itself can be reached by Tab, and is named by its side's title.
     if (body.scrollHeight <= body.clientHeight || body.tabIndex === 0) continue;

@@ -1,5 +1,6 @@
 // The work screen: one item after another, by keys or by hand; nothing is lost when the connection is.
 
+import * as clock from "./clock.js";
 import { fieldsOf } from "./fields.js";
 import * as net from "./net.js";
 import { reading } from "./reading.js";
@@ -40,6 +41,7 @@ function load() {
   made.reading = reading(form, { links, signal });
   made.fields = fieldsOf(form, { told, links, signal, changed: () => changed(made), decided: (field) => decided(made, field) });
   item = made;
+  clock.watch(() => seconds(made));
   const draft = net.keptDraft(told.assignment) ?? told.draft;
   made.fields.restore(draft);
   made.fields.enter(made.fields.missing() ?? made.fields.all[0]);
@@ -230,6 +232,7 @@ const EVERYWHERE = [
   ["s", "key_skip"],
   ["f", "key_flag"],
   ["h", "key_guide"],
+  ["m", "key_clock"],
   ["?", "key_help"],
 ];
 const doing = {
@@ -238,10 +241,11 @@ const doing = {
   flag: () => item && flag(),
   guide: () => showGuide(`/tasks/${study}/guide?part=1`),
   help: () => showKeys([...(item ? [...item.fields.help(), ...item.reading.help] : []), ...EVERYWHERE]),
+  clock: () => clock.toggle(),
   send: () => item && send(),
   unfold: (button) => item.reading.unfold(button),
 };
-const keys = { z: "undo", s: "skip", f: "flag", h: "guide", "?": "help" };
+const keys = { z: "undo", s: "skip", f: "flag", h: "guide", m: "clock", "?": "help" };
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
