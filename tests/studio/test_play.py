@@ -15,6 +15,7 @@ from burnish.feedback.signals import signals_from
 from burnish.records import Completion, FinishReason, Message, Prompt, Sampling
 from burnish.store import Store
 from burnish.studio import StudioSettings, create_app
+from burnish.studio.context import now_ms
 from burnish.studio.talk import MOST_OWN
 
 
@@ -50,18 +51,18 @@ def _plain(settings: StudioSettings) -> dict[str, Any]:
 
 
 def begin(client: TestClient, *models: str) -> str:
-    return client.post("/play/talks", json={"models": list(models or ("lamp",))}).json()["talk"]
+    return client.post("/api/talks", json={"models": list(models or ("lamp",))}).json()["talk"]
 
 
 def say(client: TestClient, talk: str, text: str) -> list[dict[str, Any]]:
-    answer = client.post(f"/play/talks/{talk}/say", json={"text": text})
+    answer = client.post(f"/api/talks/{talk}/say", json={"text": text})
     assert answer.status_code == 200, answer.text
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
 def give(client: TestClient, talk: str, kind: str, fields: dict[str, Any], side: int | None = 0, turn: int = 0):
     body = {"turn": turn, "kind": kind, "side": side, "fields": fields}
-    return post(client, f"/play/talks/{talk}/feedback", body)
+    return post(client, f"/api/talks/{talk}/feedback", body)
 
 
 def post(client: TestClient, path: str, body: object):
@@ -79,6 +80,15 @@ def test_the_page_offers_the_models_it_was_given(playing):
     assert "/static/play.js" in page
 
 
+def test_a_program_talks_too(playing, store):
+    account = store.accounts.by_name("ana")
+    token = store.sessions.make_token(account, "bot", account.role, now_ms=now_ms(), lasts_ms=60_000)
+    program = TestClient(playing.app, headers={"authorization": f"Bearer {token}"})
+    assert [each["name"] for each in program.get("/api/talks/models").json()] == ["lamp", "kettle"]
+    assert say(program, begin(program), "Hello")[-1]["turn"] == 0
+    assert "/api/talks/{talk_id}/say" in program.get("/api/openapi.json").json()["paths"]
+
+
 def test_without_a_model_the_page_says_what_to_do(client_as, monkeypatch, tmp_path):
     monkeypatch.setenv("BURNISH_CACHE", str(tmp_path / "nothing"))
     page = client_as("ana").get("/play").text
@@ -88,7 +98,7 @@ def test_without_a_model_the_page_says_what_to_do(client_as, monkeypatch, tmp_pa
 
 def test_only_models_that_are_offered_can_be_talked_with(playing):
     for name in ("../../etc/passwd", "openai:http://127.0.0.1:1#x", "HuggingFaceTB/SmolLM2-135M"):
-        answer = playing.post("/play/talks", json={"models": [name]})
+        answer = playing.post("/api/talks", json={"models": [name]})
         assert answer.status_code == 422
         assert "is not offered here" in answer.json()["error"]["message"]
 
@@ -141,7 +151,7 @@ def test_two_models_are_compared_blind_and_the_better_answer_goes_on(playing, st
         texts = ["".join(e.get("text", "") for e in events if e.get("side") == side) for side in (0, 1)]
         firsts.add(texts[0])
         assert "lamp" not in json.dumps([{k: v for k, v in e.items() if k != "text"} for e in events])
-        refused = playing.post(f"/play/talks/{talk}/say", json={"text": "More"})
+        refused = playing.post(f"/api/talks/{talk}/say", json={"text": "More"})
         assert refused.status_code == 422
         assert refused.json()["error"]["message"] == "Say first which of the two answers is better."
         assert give(playing, talk, "comparison", {"chosen": 1}, None).json()["status"] == "stored"
@@ -159,7 +169,7 @@ def test_two_models_are_compared_blind_and_the_better_answer_goes_on(playing, st
 def test_after_the_names_were_shown_nothing_counts_as_blind(playing, store):
     talk = begin(playing, "lamp", "kettle")
     say(playing, talk, "Hello")
-    (names,) = playing.post(f"/play/talks/{talk}/names").json()["names"]
+    (names,) = playing.post(f"/api/talks/{talk}/names").json()["names"]
     assert sorted(names) == ["kettle", "lamp"]
     give(playing, talk, "comparison", {"chosen": 0}, None)
     assert stored(store)[0].exposure["blind"] is False
@@ -185,22 +195,22 @@ def test_another_persons_conversation_looks_like_none(playing, client_as):
     talk = begin(playing)
     say(playing, talk, "Hello")
     other = client_as("bo", of=playing.app)
-    assert [each["asked"] for each in playing.get(f"/play/talks/{talk}").json()["turns"]] == ["Hello"]
-    assert other.get(f"/play/talks/{talk}").json() == other.get("/play/talks/nothing").json()
+    assert [each["asked"] for each in playing.get(f"/api/talks/{talk}").json()["turns"]] == ["Hello"]
+    assert other.get(f"/api/talks/{talk}").json() == other.get("/api/talks/nothing").json()
     for path, body in (
         ("say", {"text": "x"}),
         ("names", {}),
         ("feedback", {"turn": 0, "kind": "thumb", "side": 0, "fields": {"thumb": True}}),
     ):
-        theirs, none = (other.post(f"/play/talks/{each}/{path}", json=body) for each in (talk, "nothing"))
+        theirs, none = (other.post(f"/api/talks/{each}/{path}", json=body) for each in (talk, "nothing"))
         assert (theirs.status_code, theirs.json()) == (none.status_code, none.json())
         assert theirs.status_code == 404
 
 
 def test_old_conversations_give_way(playing):
     talks = [begin(playing) for _ in range(MOST_OWN + 1)]
-    assert playing.post(f"/play/talks/{talks[0]}/say", json={"text": "x"}).status_code == 404
-    assert playing.post(f"/play/talks/{talks[1]}/say", json={"text": "x"}).status_code == 200
+    assert playing.post(f"/api/talks/{talks[0]}/say", json={"text": "x"}).status_code == 404
+    assert playing.post(f"/api/talks/{talks[1]}/say", json={"text": "x"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -230,7 +240,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_stored(playing, store, ki
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 8_001, "half a character: \ud800"])
 def test_messages_that_cannot_be(playing, text):
-    assert post(playing, f"/play/talks/{begin(playing)}/say", {"text": text}).status_code == 422
+    assert post(playing, f"/api/talks/{begin(playing)}/say", {"text": text}).status_code == 422
 
 
 def test_any_text_is_heard_as_written(playing):
@@ -239,5 +249,5 @@ def test_any_text_is_heard_as_written(playing):
 
 
 def test_a_comparison_is_of_two_answers(playing, app: FastAPI):
-    assert playing.post("/play/talks", json={"models": []}).status_code == 422
-    assert playing.post("/play/talks", json={"models": ["lamp", "kettle", "lamp"]}).status_code == 422
+    assert playing.post("/api/talks", json={"models": []}).status_code == 422
+    assert playing.post("/api/talks", json={"models": ["lamp", "kettle", "lamp"]}).status_code == 422

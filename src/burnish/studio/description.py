@@ -18,6 +18,7 @@ TAGS = (
     ("studies", "making, changing, filling, opening and exporting studies"),
     ("results", "how far people agree, what is disputed, decisions, and the models that learned"),
     ("people", "accounts and invitations"),
+    ("playground", "talking with models; answers come as they are made, one JSON object a line"),
     ("feedback", "feedback in and out, in the shapes of feedback files"),
     ("webhooks", "being told of what happens"),
 )

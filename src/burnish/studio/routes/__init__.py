@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from burnish.studio.routes import (
     api_data,
+    api_play,
     api_results,
     api_studies,
     api_work,
@@ -42,4 +43,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     api_studies.router,
     api_results.router,
     api_data.router,
+    api_play.router,
 )

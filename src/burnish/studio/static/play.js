@@ -57,7 +57,7 @@ async function begin() {
     temperature: Number(setup.elements.temperature.value),
     max_new_tokens: Number(setup.elements.max_new_tokens.value),
   };
-  const begun = await (await post("/play/talks", body)).json();
+  const begun = await (await post("/api/talks", body)).json();
   talk = begun.talk;
   sides = begun.sides;
   sessionStorage.setItem("talk", talk); // of this tab alone
@@ -65,7 +65,7 @@ async function begin() {
 
 async function resume() {
   const kept = sessionStorage.getItem("talk");
-  const answer = kept && await fetch(`/play/talks/${kept}`).catch(() => null);
+  const answer = kept && await fetch(`/api/talks/${kept}`).catch(() => null);
   if (!answer?.ok) return;
   const found = await answer.json();
   talk = kept;
@@ -179,7 +179,7 @@ async function send() {
   try {
     if (!talk) await begin();
     turn = newTurn(words);
-    const answer = await post(`/play/talks/${talk}/say`, { text: words }, underway.signal);
+    const answer = await post(`/api/talks/${talk}/say`, { text: words }, underway.signal);
     text.value = "";
     for await (const event of lines(answer)) take(turn, event);
     if (turn.dataset.turn === undefined) throw new Error(say.lost);
@@ -211,7 +211,7 @@ const place = (answer) => [...answer.parentElement.children].indexOf(answer);
 
 async function give(turn, kind, fields, side = null) {
   const body = { turn: Number(turn.dataset.turn), kind, side, fields };
-  await post(`/play/talks/${talk}/feedback`, body);
+  await post(`/api/talks/${talk}/feedback`, body);
   complain("");
   told.textContent = say.saved;
 }
@@ -295,7 +295,7 @@ turns.addEventListener("submit", (event) => {
   words(event.target.closest(".answer"), event.target);
 });
 names.addEventListener("click", () => guarded((async () => {
-  showNames((await (await post(`/play/talks/${talk}/names`, {})).json()).names);
+  showNames((await (await post(`/api/talks/${talk}/names`, {})).json()).names);
 })()));
 
 function showNames(known) {
