@@ -44,9 +44,8 @@ class Toy:
     refiner: Callable[[World], Any] | None = None
     uniform: bool = False
     """Whether the policy speaks uniformly and stays so: what a reward is told apart from."""
-    asked: Literal["prompt", "nothing", "chain"] = "prompt"
-    """What is put to the policy at the end: the prompt (as the method asks it), nothing (raw text), or a conversation
-    in which another answer came before: a table cannot guess what one such conversation says of others."""
+    asked: Literal["prompt", "nothing"] = "prompt"
+    """What is put to the policy at the end: the prompt (as the method asks it), or nothing (raw text)."""
     heeding: bool = False
     """Whether the policy, asked with a comment, speaks as the expert does: what a teacher needs."""
     course: dict[str, Any] = field(default_factory=dict)
@@ -154,7 +153,7 @@ TOYS: dict[str, Toy] = {
     # language
     "ilf": replace(IMITATED, signals=lessons.told, refiner=lessons.Refiner),
     "constitution": replace(IMITATED, signals=lessons.told, refiner=lessons.Refiner),
-    "hindsight": replace(IMITATED, signals=lessons.told, asked="chain", course={"examples_per_step": 255}, rate=0.2),
+    "hindsight": replace(IMITATED, signals=lessons.told, course={"examples_per_step": 255}, rate=0.2),
     "feedback_conditional": replace(IMITATED, signals=lessons.told, course={"examples_per_step": 85}),
     "conditional": replace(
         IMITATED,
@@ -240,7 +239,7 @@ def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **
         _heed(policy, world)
     settings = CourseConfig(**{"steps": 200, **toy.course, **changes})
     course, partner = _course(policy, toy, module, config, given, settings, seed)
-    ask, act = _asking(toy, module, config, policy), None
+    ask, act = _asking(toy, module, config), None
     if hasattr(module, "act") and name not in WITH_OPPONENTS:
         act = functools.partial(module.act, config=config)
 
@@ -269,22 +268,13 @@ WITH_OPPONENTS = {"nash_md"}
 """Methods whose `act` draws opponents: what is judged is the policy itself."""
 
 
-def _asking(toy: Toy, module: Any, config: Any, policy: TablePolicy) -> Callable[[Prompt], Prompt]:
+def _asking(toy: Toy, module: Any, config: Any) -> Callable[[Prompt], Prompt]:
     """Return what the policy is asked in place of a prompt."""
     if toy.asked == "nothing":
         return lambda prompt: Prompt(())
-    if toy.asked == "chain":
-        chains = {each.text: _chain(policy, each) for each in ASKED}
-        return lambda prompt: chains[prompt.text]
     if hasattr(module, "ask"):
         return functools.partial(module.ask, config=config)
     return lambda prompt: prompt
-
-
-def _chain(policy: TablePolicy, prompt: Prompt) -> Prompt:
-    """Return a conversation that began with the prompt and went on."""
-    begun = (each for each in policy.prompts if len(each.messages) > 1)
-    return next(each for each in begun if each.messages[0].content.startswith(prompt.text))
 
 
 def _policy(module: Any, config: Any, given: Material, needs: methods.Needs, seed: int) -> TablePolicy:
