@@ -84,7 +84,8 @@ _NO_PHONE = re.compile(  # dates and times, amounts
     re.ASCII,
 )
 _GOODS = re.compile(
-    r"(?:isbn|issn|order|ticket|invoice|订单|单号|编号|型号|货号|no\.|#)\W{0,3}(?:\w{1,6}\W)?$", re.IGNORECASE
+    r"(?:isbn|issn|order|ticket|invoice|tracking|parcel|shipment|serial|订单|单号|编号|型号|货号|no\.|#)\W{0,3}(?:\w{1,6}\W)?$",
+    re.IGNORECASE,
 )
 _CALLED = re.compile(
     rf"{_CALL}{_NO_ORDER}{{0,16}}?(\+?\(?\d(?:[ .\-/()\u00b7]{{0,3}}\d){{5,14}})(?!\d|[.:]\d)", re.IGNORECASE | re.ASCII
@@ -158,7 +159,8 @@ def phones(text: str) -> Iterator[Finding]:
     for match in _PHONE.finditer(text):
         number = _EXTENSION_SIGN.split(match[0])[0]
         plain = _NO_PHONE.fullmatch(number) or _GOODS.search(text, max(0, match.start() - 24), match.start())
-        if not plain and 7 <= sum(map(str.isdigit, number)) <= 2 * _MOST_DIGITS:  # two of them may stand in a row
+        most = 2 * _MOST_DIGITS if " " in number else _MOST_DIGITS  # two of them may stand in a row
+        if not plain and 7 <= sum(map(str.isdigit, number)) <= most:
             yield from _in_a_row(text, *match.span())
     for match in _CALLED.finditer(text):
         if not _NO_PHONE.fullmatch(match[1]) and not _GROUP_OF_THREE.fullmatch(match[1]):
