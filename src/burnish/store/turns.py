@@ -113,5 +113,12 @@ def _act(connection: Connection, ticket: _Ticket) -> None:
     try:
         with connection.begin_nested():
             ticket.result = ticket.act(connection)
-    except BaseException as error:  # noqa: BLE001  (handed to the thread that waits, which raises it)
+    except BaseException as error:
+        if _has_ended(connection):  # SQLite ends a transaction by itself when the disk is full: nothing of it stands
+            raise
         ticket.error = error
+
+
+def _has_ended(connection: Connection) -> bool:
+    driver: Any = connection.connection.dbapi_connection
+    return not getattr(driver, "in_transaction", True)

@@ -178,6 +178,7 @@ def _connection(target: Target) -> http.client.HTTPConnection:
         except BaseException:
             plain.close()
             raise
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_SECONDS)
+    speak = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
+    connection = speak(target.host, target.port, timeout=TIMEOUT_SECONDS)
     connection.sock = plain
     return connection

@@ -69,7 +69,7 @@ def renumbered(answer: Mapping[str, Any], places: Sequence[int]) -> dict[str, An
     """Return an answer about all completions with number i replaced by places[i]."""
     turned = dict(answer)
     for name in ("chosen", "best", "worst"):
-        if name in turned:
+        if turned.get(name) is not None:
             turned[name] = places[turned[name]]
     if "ranking" in turned:
         groups = [group if isinstance(group, list) else [group] for group in turned["ranking"]]

@@ -7,7 +7,7 @@ from burnish.store.studies import StudyRow
 from burnish.studio.context import Studio, now_ms
 from burnish.studio.session import Person
 from burnish.studio.study import Study
-from burnish.studio.study_file import to_toml
+from burnish.studio.study_file import from_toml, to_toml
 
 RESERVED = frozenset({"new", "preview", "example"})
 
@@ -24,15 +24,30 @@ def save(studio: Studio, who: Person, study: Study, *, name: str = "") -> int:
     """
     if study.name in RESERVED:
         raise InputError(f"name: {study.name!r} is the address of a page here. Choose another.")
+    text = _written(study)
     there = studio.store.studies.get(study.name)
     if name and study.name != name:
         raise InputError(f"name: {study.name!r}: the name stays with the answers; this study is {name!r}.")
     if not name and there is not None:
         raise InputError(f"name: {study.name!r} is the name of another study. Choose another.")
-    version = studio.store.studies.save(study.name, to_toml(study), overlap=study.overlap, by=who.name, now_ms=now_ms())
+    version = studio.store.studies.save(study.name, text, overlap=study.overlap, by=who.name, now_ms=now_ms())
     if there is None or there.version != version:
         studio.store.audit.record(now_ms(), who.number, "save study", f"study:{study.name}", version=version)
     return version
+
+
+def _written(study: Study) -> str:
+    """Return the study as it is stored. Raises InputError for what a file cannot hold, such as a null in an example."""
+    text = to_toml(study)
+    try:
+        same = from_toml(text) == study
+    except InputError:
+        same = False
+    if not same:
+        raise InputError(
+            "study: something in it cannot be written as TOML (a null or a number that is none). Remove it."
+        )
+    return text
 
 
 def set_state(studio: Studio, who: Person, name: str, state: str) -> None:
