@@ -96,11 +96,11 @@ TOYS: dict[str, Toy] = {
     ),
     # rewards
     "reward": replace(RATED, signals=lessons.pairs),
-    # one head: in a table nothing is learned of a completion that a head's bootstrap sample left out
+    # one head here and below: in a table nothing is learned of a completion that a head's bootstrap sample left out
     "score_reward": replace(RATED, signals=lessons.scores, config={"heads": 1}),
     "ranking_reward": replace(RATED, signals=lessons.rankings),
     "process_reward": replace(RATED, signals=lessons.marked),
-    "span_reward": replace(RATED, signals=lessons.marked),
+    "span_reward": replace(RATED, signals=lessons.marked, config={"heads": 1}),
     "discriminator": replace(
         RATED,
         signals=lessons.expert,
