@@ -145,13 +145,13 @@ def learn(folder: Path, recipe: str, sets: tuple[str, ...]) -> dict[str, Any]:
 def shown(page: Page, report: dict[str, Any]) -> list[str]:
     """Return which of the facts stand on the page about models: checkpoint, verdict, whose votes."""
     page.goto("/results/models")
-    text = page.locator("main").inner_text()
-    section = page.locator("section.model", has_text=report["checkpoint"]).first
+    section = page.locator("section.model", has_text=report["checkpoint"]).first  # the page fills itself
     section.locator("details summary").first.click()
+    text = section.inner_text()
     facts = {
         "checkpoint": report["checkpoint"] in text,
         "verdict": report["verdict"]["reasons"][0] in text,
-        "voter": "ana: 10" in section.inner_text(),
+        "voter": "ana: 10" in text,
     }
     return [name for name, is_there in facts.items() if is_there]
 

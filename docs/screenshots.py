@@ -86,7 +86,7 @@ def keys(*pressed: str) -> Callable[[Page], None]:
 def settled(page: Page) -> None:
     """Figures are computed in the background: wait for them, then load them."""
     for _ in range(40):
-        if not page.locator("[data-waiting]").count() and page.locator("svg, img[src*='.svg']").count():
+        if page.locator("main svg, main img").count():
             return
         page.wait_for_timeout(500)
         page.reload()
@@ -124,9 +124,9 @@ def views(store: Store, run: str) -> list[View]:
         View("study", "/studies/plain-words"),
         View("results", "/results"),
         View("results-study", "/results/studies/plain-words", settled),
-        View("results-models", "/results/models"),
+        View("results-models", "/results/models", settled),
         View("results-runs", "/results/runs"),
-        View("results-run", f"/results/runs/{run}"),
+        View("results-run", f"/results/runs/{run}", settled),
         View("people", "/people"),
         View("log", "/people/log"),
         View("me", "/me"),
