@@ -110,13 +110,16 @@ class Turns:
 
 
 def _act(connection: Connection, ticket: _Ticket) -> None:
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            ticket.result = ticket.act(connection)
+        ticket.result = ticket.act(connection)
     except BaseException as error:
         if _has_ended(connection):  # SQLite ends a transaction by itself when the disk is full: nothing of it stands
             raise
+        savepoint.rollback()
         ticket.error = error
+    else:
+        savepoint.commit()
 
 
 def _has_ended(connection: Connection) -> bool:
