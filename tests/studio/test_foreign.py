@@ -90,11 +90,13 @@ def test_a_talk_is_its_beginners(client_as: ClientAs) -> None:
         assert client_as("bob").post(f"/play/talks/guessed/{act}", json={"text": "x"}).status_code in (404, 422)
 
 
-@pytest.mark.parametrize("name", ["%2e%2e", "..%2f..%2fetc", "%2fetc", "a%00b", "%5c..", "~", "a" * 300])
-def test_names_of_runs_and_studies_lead_nowhere_else(client_as: ClientAs, name: str) -> None:
-    owner = client_as("olga", role="owner")
-    for path in (f"/results/runs/{name}", f"/results/runs/{name}/report", f"/studies/{name}", f"/tasks/{name}/guide"):
-        assert owner.get(path).status_code in (303, 404, 422), path
+def test_names_of_runs_and_studies_lead_nowhere_else(app: FastAPI, client_as: ClientAs) -> None:
+    owner = as_browser(client_as("olga", role="owner"))
+    names = ["%2e%2e", "..%2f..%2fetc", "%2fetc", "a%00b", "%5c..", "~", "a" * 300]
+    places = ("/results/runs/{}", "/results/runs/{}/report", "/results/studies/{}", "/studies/{}", "/tasks/{}/guide")
+    paths = [place.format(name) for place in places for name in names]
+    found = ask(app, [("GET", path, owner) for path in paths])
+    assert {path: each.status_code for path, each in zip(paths, found, strict=True) if each.status_code != 404} == {}
 
 
 def test_an_annotator_sees_no_page_of_others_by_guessing(client_as: ClientAs, study: Study, store: Store) -> None:
