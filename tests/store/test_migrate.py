@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from burnish.errors import InputError
-from burnish.store import engine, migrate, open_store, schema
+from burnish.store import Store, engine, migrate, open_store, schema
 
 
 def test_the_constant_names_the_newest_step_and_there_is_one_line_of_them():
@@ -58,6 +58,19 @@ def test_a_newer_schema_is_refused_with_the_remedy(url):
         InputError, match=r"newer burnish \(schema 0999; this one knows up to \d+\).*pip install -U burnish"
     ):
         open_store(url)
+
+
+def test_an_older_store_is_brought_up_to_date_and_keeps_its_records(url, rated):
+    database = engine.connect(url, create=True)
+    database.use_wal()
+    with database.writing() as connection:
+        migrate.upgrade(connection, None, "test", to="0001")
+    with Store(database) as old:
+        old.submit(rated("f1"))
+    with open_store(url) as store:
+        assert store.stats()["records"] == 1
+        assert store.accounts.add("ana", "owner", now_ms=1).name == "ana"
+        assert store.studies.listing() == []
 
 
 def test_a_failure_in_the_middle_leaves_nothing(url):

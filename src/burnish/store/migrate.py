@@ -49,8 +49,8 @@ def version_of(connection: Connection, shown: str) -> str | None:
     return None
 
 
-def upgrade(connection: Connection, version: str | None, shown: str) -> None:
-    """Run the missing steps inside the connection's transaction."""
+def upgrade(connection: Connection, version: str | None, shown: str, *, to: str = "head") -> None:
+    """Run the missing steps, as far as `to`, inside the connection's transaction."""
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
@@ -63,7 +63,7 @@ def upgrade(connection: Connection, version: str | None, shown: str) -> None:
             "`pip install -U burnish`."
         )
     options = {
-        "fn": lambda revision, _context: script._upgrade_revs("head", revision),
+        "fn": lambda revision, _context: script._upgrade_revs(to, revision),
         "version_table": VERSION_TABLE,
         "transactional_ddl": True,  # Alembic assumes the old Python driver, which committed before each CREATE
     }
