@@ -78,7 +78,8 @@ def told(store: Store, items: int) -> None:
     assert alpha is not None
     assert asked.first_chosen is not None
     assert found.disputed is not None
-    print(f"{items:,} items, {found.overview.records:,} answers: {seconds:.1f} s, {read:.1f} of them reading")
+    rests = f"{found.overview.records:,} answers to {found.prompts:,} of {items:,} items"
+    print(f"{rests}: {seconds:.1f} s, {read:.1f} of them reading")
     print(f"  alpha {alpha.alpha:.2f} [{alpha.low:.2f}, {alpha.high:.2f}]")
     first, disputed = asked.first_chosen, found.disputed
     print(f"  the first shown was chosen {first.mean:.1%} [{first.low:.1%}, {first.high:.1%}] of the time")

@@ -133,7 +133,7 @@ def test_answers_are_told_in_one_order_whatever_order_was_shown(store: Store) ->
         answered.answer("6", "correction", texts[:1], {"correction": "uno"}, "ana"),
     )
     asked = {each.kind: each for item in items([Entry(prompt, texts, said)]) for each in item.questions}
-    letters = {text.id: decisions.LETTERS[place] for place, text in enumerate(asked["ranking"].completions)}
+    letters = {text.id: decisions.letter(place) for place, text in enumerate(asked["ranking"].completions)}
     ranking = asked["ranking"]
     words = {decisions.in_words(ranking, decisions.turned(each, ranking), english) for each in ranking.answers}
     rest = " = ".join(sorted(letters[text.id] for text in texts[1:]))

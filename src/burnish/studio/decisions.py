@@ -19,7 +19,6 @@ from burnish.records import Author, Feedback, canonical_json
 from burnish.store import Entry, Store
 from burnish.studio.answers import moment
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LONGEST_REASON = 2_000
 _MOST_GRADES = 11
 
@@ -32,6 +31,11 @@ class Option:
     value: Mapping[str, Any]
     by: tuple[str, ...]
     """Who gave it."""
+
+
+def letter(place: int) -> str:
+    """Return what a text is called: A to Z, then A2, B2 and so on."""
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[place % 26] + (str(place // 26 + 1) if place >= 26 else "")
 
 
 def item_of(store: Store, prompt_id: str, item_id: str) -> tuple[Entry, Item] | None:
@@ -130,9 +134,9 @@ def in_words(question: Question, value: Mapping[str, Any], say: Any) -> str:
         key = "review.grade" if low in (0, 1) else "review.grade_from"
         return str(say(key, rating=value["rating"], low=low, high=high))
     if question.kind == "ranking":
-        return " > ".join(" = ".join(LETTERS[each] for each in group) for group in value["ranking"])
+        return " > ".join(" = ".join(letter(each) for each in group) for group in value["ranking"])
     if question.kind == "best_worst":
-        return str(say("review.best_worst", best=LETTERS[value["best"]], worst=LETTERS[value["worst"]]))
+        return str(say("review.best_worst", best=letter(value["best"]), worst=letter(value["worst"])))
     if question.kind == "rubric":
         return "; ".join(_point(each, say) for each in value["rubric"])
     if question.kind == "span":

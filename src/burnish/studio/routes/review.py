@@ -93,7 +93,7 @@ def _item_page(
         "study": study,
         "title": titles(studio).get(study, study),
         "texts": texts,
-        "letters": {text.id: decisions.LETTERS[place] for place, text in enumerate(texts)},
+        "letters": {text.id: decisions.letter(place) for place, text in enumerate(texts)},
         "people": _people(item),
         "next": _next(studio, study, item),
         "stored": stored,
