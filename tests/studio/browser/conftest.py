@@ -24,7 +24,7 @@ pytest.importorskip("playwright", reason="needs playwright")
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from burnish.store import Store
 from burnish.studio import create_app
@@ -34,6 +34,7 @@ from burnish.studio.settings import StudioSettings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage")
+WAIT_MS = 20_000  # for a machine on which much else is going on
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 
 OpenPage: TypeAlias = Callable[..., Page]
@@ -88,6 +89,7 @@ class Watch:  # playwright hangs attributes of its own on those who listen, so n
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: the pages are not tried in a browser")
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield launched
@@ -152,7 +154,7 @@ def open_page(browser: Browser, site: Site, watch: Watch) -> Iterator[OpenPage]:
             reduced_motion="reduce",
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT_MS)
         context.route("**/*", watch.route)
         if name:
             context.add_cookies(

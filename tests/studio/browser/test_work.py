@@ -47,7 +47,8 @@ def test_a_study_of_pairs_takes_two_keys_an_item(open_page: Callable[..., Page],
     material.begin(store, material.a_study(material.PAIR), material.pairs(3))
     page = open_page("ana")
     page.goto("/")
-    press(page, "Enter")  # the first study's start has the focus
+    expect(page.get_by_role("link", name="Start")).to_be_focused()
+    press(page, "Enter")
     page.wait_for_url("**/guide")
     tab_to(page, "Start")
     press(page, "Enter")
