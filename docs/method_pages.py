@@ -19,7 +19,7 @@ from docstrings import markdown, papers, told
 from burnish import config, methods
 from burnish.cli.train import listing
 from burnish.errors import InputError
-from burnish.records import Critique, Demonstration, Preference, Score
+from burnish.records import Critique, Demonstration, Preference, Prompt, Score
 
 DOCS = Path(__file__).resolve().parent
 NOTICE = "<!-- Written by docs/generate.py from the code: change it there, then `make docs`. -->"
@@ -273,6 +273,14 @@ def _command(name: str) -> Iterator[str]:
         yield "With `--judge MODEL` and `--set preference=judge` a judge says which of two is better."
     if "tools.sampler" in source and not needs.fresh:
         yield "With `--refiner MODEL` another model than the one that learns does the writing."
+    if hasattr(module, "ask"):
+        wish = module.ask(Prompt.of("{asked}"), module.Config()).text
+        yield (
+            "What is trained answers well only when it is asked as it learned to be asked. Its checkpoint says how, in "
+            "`burnish.json`, and everything in burnish asks it so; another server has to be told to put the prompt's "
+            "last message, `{asked}`, into this:"
+        )
+        yield f"```text\n{wish}\n```"
     yield (
         f"`burnish train {name} --help-config` lists every setting, `--set NAME=VALUE` changes one; "
         "[what is trained](../concepts/what-is-trained.md) tells which weights move, "
