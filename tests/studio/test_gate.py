@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.studio.doors import UNSAFE, Door, as_browser, doors, knock
+from tests.studio.doors import UNSAFE, Door, as_browser, ask, doors, knock
 
 from burnish.errors import BusyError, DamagedFileError, InputError
 from burnish.store import Store
@@ -96,7 +96,7 @@ def test_each_role_passes_where_it_may(app: FastAPI, client_as: ClientAs) -> Non
 
 
 def test_a_request_that_changes_something_must_come_from_our_own_page(app: FastAPI, client_as: ClientAs) -> None:
-    """Every such route, eight ways to forge: nothing passes."""
+    """Every such route, nine ways to forge: nothing passes."""
     honest, other = as_browser(client_as("olga", role="owner"))["headers"], client_as("otto", role="owner")
     cookie, mark = {"Cookie": honest["Cookie"]}, honest["X-CSRF"]
     forged: list[dict[str, Any]] = [
@@ -106,6 +106,7 @@ def test_a_request_that_changes_something_must_come_from_our_own_page(app: FastA
         {"headers": cookie, "data": {"csrf": mark[:-1] + ("0" if mark[-1] != "0" else "1")}},
         {"headers": {**honest, "Origin": "https://evil.example"}},
         {"headers": {**honest, "Origin": "null"}},
+        {"headers": {**honest, "Origin": "http://["}},
         {"headers": {**honest, "Sec-Fetch-Site": "same-site"}},
         {"headers": {**cookie, "Content-Type": "text/plain"}, "content": f"csrf={mark}"},
     ]
@@ -125,6 +126,12 @@ def test_a_visitors_forms_are_tied_to_their_browser(app: FastAPI, path: str) -> 
     assert visitor.post(path).status_code == 403
     visitor.get("/sign-in")
     assert visitor.post(path, data={"csrf": mark.group(1)}).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["http://testserver", "https://testserver", "http://TestServer"])
+def test_our_own_origin_passes(client_as: ClientAs, origin: str) -> None:
+    form = {"language": "en", "theme": "dark", "back": "/"}
+    assert client_as("ana").post("/appearance", data=form, headers={"Origin": origin}).status_code == 303
 
 
 def test_the_mark_may_come_in_a_header_a_form_or_before_a_file(client_as: ClientAs) -> None:
@@ -210,6 +217,12 @@ def test_trouble_of_the_store_is_not_told_to_whoever_asks(
 @pytest.mark.parametrize("host", OTHER_HOSTS)
 def test_other_names_are_refused(stranger: TestClient, host: str) -> None:
     assert stranger.get("/health", headers={"Host": host}).status_code == 400
+
+
+def test_two_host_headers_are_none(app: FastAPI) -> None:
+    twice = [("Host", "testserver"), ("Host", "evil.example")]
+    answers = ask(app, [("GET", "/health", {"headers": each}) for each in (twice, twice[:1], twice[::-1])])
+    assert [each.status_code for each in answers] == [400, 200, 400]
 
 
 @pytest.mark.parametrize("host", ["testserver", "TESTSERVER:8900", "127.0.0.1:1", "[::1]:8900", "localhost"])
