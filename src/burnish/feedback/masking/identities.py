@@ -98,7 +98,7 @@ _OTHER_SCRIPTS = (
 _CHUNK = r"[A-Za-z]{0,6}\d[A-Za-z0-9]{0,24}"
 _NAMED_ID = re.compile(
     rf"(?:\b(?:(?i:{_WORDS})|{_CAPITALS})\b|(?i:{_OTHER_SCRIPTS}))[^\d\n]{{0,24}}?(?<![A-Za-z0-9])"
-    rf"((?:[A-Z]{{1,4}}[ \-])?{_CHUNK}(?:[ .\-/]{{1,3}}{_CHUNK}|[ \-][A-Z]{{1,3}}\d{{0,3}}(?![A-Za-z0-9]))*)"
+    rf"((?:[A-Z]{{1,6}}[ \-]|[a-z]-)?{_CHUNK}(?:[ .\-/]{{1,3}}{_CHUNK}|[ \-][A-Z]{{1,3}}\d{{0,3}}(?![A-Za-z0-9]))*)"
 )
 _YEARS = re.compile(
     r"(?:19|20)\d{2}[ .\-/]{1,3}(?:19|20)?\d{2}(?:[ .\-/]\d{1,2})?|\d{1,2}[.\-/]\d{1,2}[.\-/](?:19|20)\d{2}", re.ASCII
@@ -126,9 +126,16 @@ def identities(text: str) -> Iterator[Finding]:
             if check is None or check(bare(match[0])):
                 yield Finding(match.start(), match.end(), "NATIONAL_ID")
     for match in _NAMED_ID.finditer(text):
-        if _FEWEST <= sum(map(str.isdigit, match[1])) <= _MOST and not _YEARS.fullmatch(match[1]):
+        if _is_id(match[1]):
             yield Finding(*match.span(1), "NATIONAL_ID")
     yield from (Finding(*match.span(1), "PASSPORT") for match in _PASSPORT.finditer(text))
+
+
+def _is_id(value: str) -> bool:
+    """Digits enough, and no years or dates; or capitals and digits mixed, as Azerbaijan's."""
+    digits = sum(map(str.isdigit, value))
+    mixed = value.isalnum() and value.isupper() and len(value) >= 6 and digits >= 2
+    return (_FEWEST <= digits <= _MOST and not _YEARS.fullmatch(value)) or mixed
 
 
 def _is_chinese(number: str) -> bool:
