@@ -35,6 +35,12 @@ def test_a_blind_pair_names_no_model_and_no_judge(client_as: Clients, store: Sto
     assert sorted(told(page)["texts"]) == sorted([material.KIND, material.CURT])
 
 
+def test_a_study_that_is_not_blind_says_who_wrote_what(client_as: Clients, store: Store) -> None:
+    material.begin(store, material.a_study(material.PAIR, blind=False), material.pairs(1))
+    page = client_as("ana").get("/tasks/replies/work").text
+    assert '<span class="model" dir="auto">secret-model-0</span>' in page
+
+
 def test_an_answer_gives_the_next_item_and_a_repeated_one_is_stored_once(client_as: Clients, store: Store) -> None:
     material.begin(store, material.a_study(material.PAIR), material.pairs(2))
     ana = client_as("ana")

@@ -72,6 +72,8 @@ class Side:
     fields: tuple[Field, ...]
     is_marked: bool
     """Whether characters are marked in it."""
+    model: str = ""
+    """Who said it; empty where the study is blind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def screen(task: Task) -> Screen:
             shown=Shown.of(completion.text, plain=marked),
             fields=tuple(Field(f"{q.name}-{index}", q, index) for q in questions if q.kind not in ABOUT_ALL),
             is_marked=marked,
+            model=completion.model or completion.checkpoint_id or "",
         )
         for index, completion in enumerate(task.completions)
     )
