@@ -206,9 +206,12 @@ def take(browser: Browser, address: str, session: str, view: View, shot: Shot, o
     """Take one picture and return what is wrong with the page."""
     width, theme, language = shot
     context = browser.new_context(
-        base_url=address, viewport={"width": width, "height": 800}, locale=language, color_scheme=theme,
+        base_url=address,
+        viewport={"width": width, "height": 800},
+        locale=language,
+        color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
-    )  # fmt: skip
+    )
     if view.signed_in:
         context.add_cookies([{"name": "burnish_session", "value": session, "url": address}])
     page = context.new_page()

@@ -106,6 +106,26 @@ def test_one_at_a_time_and_few_wait(known):
     assert answers.loaded == ""
 
 
+def test_a_model_at_another_address_speaks_whole(monkeypatch):
+    closed = []
+
+    class Elsewhere:
+        def __init__(self, address):
+            self.address = address
+
+        def sample(self, prompts, sampling, *, n, seed):
+            return [[Completion(p.id, f"{self.address} {seed}", index=i) for i in range(n)] for p in prompts]
+
+        def close(self):
+            closed.append(self.address)
+
+    monkeypatch.setattr("burnish.models.endpoint.Endpoint", Elsewhere)
+    (far,) = speakers(["openai:http://127.0.0.1:1/v1#x"], [], "no runs")
+    text, completion = Answers().speak(far, ASKED, DRAWN, seed=3, run="studio:play")
+    assert text == completion.text == "openai:http://127.0.0.1:1/v1#x 3"
+    assert (completion.run, closed) == ("studio:play", [far.base])
+
+
 class Script:
     """Says the same whatever is asked, unless the seed is odd."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from burnish import corpora, memory
 from burnish.errors import BusyError, InputError
 from burnish.loop.speakers import Speaker
-from burnish.records import Completion, Prompt, Sampler, Sampling
+from burnish.records import Completion, Prompt, Sampling
 
 if TYPE_CHECKING:
     from burnish.models.policy import Policy
@@ -69,7 +70,7 @@ class Answers:
         """
         with self._our_turn():
             if who.is_remote:
-                (completion,) = _endpoint(who.base).sample([prompt], sampling, seed=seed, run=run)[0]
+                (completion,) = _asked_elsewhere(who, [prompt], sampling, seed=seed, run=run)[0]
                 yield from (completion.text, completion)
                 return
             from burnish.models.sampler import EngineSampler
@@ -84,7 +85,7 @@ class Answers:
         """Return n completions for each prompt, in one turn; raises as `speak` does."""
         with self._our_turn():
             if who.is_remote:
-                return _endpoint(who.base).sample(prompts, sampling, n=n, seed=seed, run=run)
+                return _asked_elsewhere(who, prompts, sampling, n=n, seed=seed, run=run)
             from burnish.models.sampler import EngineSampler
 
             policy, adapter = self._policy(who)
@@ -157,10 +158,15 @@ def _fitted(dtype: str) -> str:
     return str(fit_dtype(kept.current(corpora.folder())).value)
 
 
-def _endpoint(address: str) -> Sampler:
+def _asked_elsewhere(
+    who: Speaker, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int, run: str
+) -> list[list[Completion]]:
+    """Return completions of a model at another address, marked as this run's."""
     from burnish.models.endpoint import Endpoint
 
-    return Endpoint(address)
+    with contextlib.closing(Endpoint(who.base)) as endpoint:
+        groups = endpoint.sample(prompts, sampling, n=n, seed=seed)
+    return [[replace(each, run=run) for each in group] for group in groups]
 
 
 # ------------------------------------------------------------------------------------------------------- live samples
