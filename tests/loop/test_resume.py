@@ -30,7 +30,7 @@ KILLS = [
     ("promoting", "burnish.loop.reinforce:Reinforcement.best", 1),
     ("sampling after", "burnish.models.sampler:EngineSampler.sample", 1),
     ("learning the judge", "burnish.loop.gold:_blend", 1),
-    ("comparing", "burnish.loop.ring:compare", 1),
+    ("comparing", "burnish.loop.report_stage:compare", 1),
     ("the samples side by side", "burnish.files:os.replace", 2),
     ("the page", "burnish.evaluation.report:write_atomic", 1),
     ("the figures", "burnish.evaluation.report:write_atomic", 2),
