@@ -45,6 +45,12 @@ HOSTILE = (
     "+1",
     "GB12",
     "(at) ",
+    "01 ",
+    "1/",
+    "Aa1-",
+    "call me 1 ",
+    "send to 12 Main ",
+    "id card a1 ",
 )
 
 

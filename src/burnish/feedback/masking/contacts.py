@@ -95,6 +95,7 @@ _ANOTHER = re.compile(
 )
 _EXTENSION_SIGN = re.compile("x|ext|转")
 _MOST_DIGITS = 15
+_MOST_IN_A_ROW = 5  # or a text of numbers only would be read once for each of them
 _GROUP_OF_THREE = re.compile(r"\d{1,3}(?:[ .]000)+$")
 _NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
 _READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{6,15}}\b", re.IGNORECASE)
@@ -168,9 +169,11 @@ def phones(text: str) -> Iterator[Finding]:
 
 
 def _in_a_row(text: str, start: int, end: int) -> Iterator[Finding]:
-    """A number and those that follow it: "at (212) 555-0100 or 555-0101"."""
+    """A number and the few that follow it: "at (212) 555-0100 or 555-0101"."""
     yield Finding(start, end, "PHONE")
-    while another := _ANOTHER.match(text, end):
+    for _ in range(_MOST_IN_A_ROW):
+        if not (another := _ANOTHER.match(text, end)):
+            return
         end = another.end(1)
         yield Finding(*another.span(1), "PHONE")
 
