@@ -69,3 +69,21 @@ def test_only_so_many_results_are_kept() -> None:
         background.latest(str(number), "1", lambda: 0)
     background.wait()
     assert len(background._latest) == MOST_KEPT
+
+
+def test_once_stopped_it_begins_nothing_and_keeps_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    background, begun, gate = Background(), threading.Event(), threading.Event()
+
+    def compute() -> None:
+        begun.set()
+        assert gate.wait(10)
+        raise RuntimeError("the store was closed")
+
+    background.latest("a", "1", compute)
+    assert begun.wait(10)
+    background.stop()
+    gate.set()
+    background.latest("b", "1", lambda: pytest.fail("it was stopped"))
+    assert background.wait()
+    assert background.latest("b", "1", lambda: None) is None
+    assert caplog.text == ""

@@ -18,6 +18,7 @@ from burnish.studio.context import Studio
 from burnish.studio.delivery import deliverer_of
 from burnish.studio.pages import Pages
 from burnish.studio.routes import ROUTERS
+from burnish.studio.routes.results import background_of
 from burnish.studio.security import Gate
 from burnish.studio.settings import StudioSettings
 
@@ -27,12 +28,13 @@ SILENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "log
 
 @asynccontextmanager
 async def _serving(app: FastAPI) -> AsyncIterator[None]:
-    """Tell webhooks while the app is served."""
+    """Tell webhooks while the app is served; compute nothing once it ends."""
     deliverer = deliverer_of(app.state.studio)
     if app.state.studio.store.webhooks.listing():
         deliverer.start()
     yield
     deliverer.stop()
+    background_of(app.state.studio).stop()
 
 
 def create_app(store: Store, settings: StudioSettings | None = None, **services: Any) -> FastAPI:

@@ -49,6 +49,7 @@ class Background:
         self._wanted: OrderedDict[str, tuple[str, Callable[[], Any]]] = OrderedDict()
         self._worker: threading.Thread | None = None
         self._doing = ""
+        self._stopped = False
 
     def latest(self, name: str, revision: str, compute: Callable[[], Any]) -> Latest | None:
         """Return the last result of the name, None before there is one; have it computed anew where it is outdated."""
@@ -70,8 +71,14 @@ class Background:
         with self._lock:
             return self._lock.wait_for(lambda: not self._wanted and not self._doing, timeout)
 
+    def stop(self) -> None:
+        """Begin nothing more, and keep quiet about what the closing of the store cuts short."""
+        with self._lock:
+            self._stopped = True
+            self._wanted.clear()
+
     def _want(self, name: str, revision: str, compute: Callable[[], Any]) -> None:
-        if self._doing == name or time.monotonic() < self._rest_until.get(name, 0.0):
+        if self._stopped or self._doing == name or time.monotonic() < self._rest_until.get(name, 0.0):
             return
         self._wanted[name] = (revision, compute)
         if self._worker is None:
@@ -87,7 +94,7 @@ class Background:
                     return
                 self._doing, (revision, compute) = self._wanted.popitem(last=False)
                 name = self._doing
-            found = _computed(name, revision, compute)
+            found = self._computed(name, revision, compute)
             with self._lock:
                 self._latest[name] = found
                 self._latest.move_to_end(name)
@@ -98,13 +105,13 @@ class Background:
                 self._doing = ""
                 self._lock.notify_all()
 
-
-def _computed(name: str, revision: str, compute: Callable[[], Any]) -> Latest:
-    began = time.monotonic()
-    value, failed = None, ""
-    try:
-        value = compute()
-    except Exception as error:  # the page tells of it, and the next revision is tried again
-        log.exception("computing %s failed", name)
-        failed = f"{type(error).__name__}: {error}"
-    return Latest(value, revision, datetime.now(UTC), time.monotonic() - began, failed)
+    def _computed(self, name: str, revision: str, compute: Callable[[], Any]) -> Latest:
+        began = time.monotonic()
+        value, failed = None, ""
+        try:
+            value = compute()
+        except Exception as error:
+            if not self._stopped:
+                log.exception("computing %s failed", name)
+            failed = f"{type(error).__name__}: {error}"  # the page tells of it, and the next revision is tried again
+        return Latest(value, revision, datetime.now(UTC), time.monotonic() - began, failed)
