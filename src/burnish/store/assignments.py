@@ -317,7 +317,13 @@ def _need_place(connection: Connection, now: Held, held: Held, now_ms: int) -> N
     _take(connection, now.item_seq, +1)
 
 
-_CLOSE = update(assignments).where(assignments.c.seq == bindparam("which"))
+_CLOSE = (
+    update(assignments)
+    .where(assignments.c.seq == bindparam("which"))
+    .values(before="", **{name: bindparam(f"the_{name}") for name in ("state", "ended_ms")})
+)
+_ANSWER_FIELDS = ("answer_key", "answer_digest", "receipts", "draft", "round")
+_CLOSE_ANSWERED = _CLOSE.values({name: bindparam(f"the_{name}") for name in _ANSWER_FIELDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,10 +348,11 @@ def _end(
     before = held.before
     if state == "skipped" and before == "answered":  # the answer stands; skipping it says nothing new
         state = "answered"
-    values: dict[str, Any] = {"state": state, "before": "", "ended_ms": now_ms}
+    values: dict[str, Any] = {"state": state, "ended_ms": now_ms}
     if answer is not None:
         values |= {**asdict(answer), "round": held.round + 1}
-    connection.execute(_CLOSE.values(values), {"which": held.seq})
+    told = {f"the_{name}": value for name, value in values.items()}
+    connection.execute(_CLOSE if answer is None else _CLOSE_ANSWERED, {"which": held.seq, **told})
     if state == "skipped":
         _take(connection, held.item_seq, -1, skipped=1)
     elif before != "answered":
