@@ -89,6 +89,31 @@ def test_wrong_check_digits_are_somebody_elses_numbers(wrong):
     assert find(f"number {wrong} here") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "He works stay-at-home. It suits him.",
+        "Look at example.com, it is cheaper at shop.example.com.",
+        "Telegram is broken, and Discord is slow.",
+        "sent to 5000 People, go to 10 Downing",
+        "identity politics of 1990-2000",
+        "text WIN to 25827",
+    ],
+)
+def test_sentences_that_only_look_like_it_stay(text):
+    assert find(text) == []
+
+
+def test_numbers_that_follow_a_number_go_with_it():
+    text = "at (212) 555-0100 or 555-0101, extension"
+    assert [text[each.start : each.end] for each in find(text)] == ["(212) 555-0100", "555-0101"]
+
+
+def test_strokes_hide_an_address_too():
+    text = "mail jane_doe-at-example-dot-com now"
+    assert [text[each.start : each.end] for each in find(text)] == ["jane_doe-at-example-dot-com"]
+
+
 def test_findings_that_overlap_are_one_and_as_wide_as_all_of_them():
     found = merged([Finding(0, 5, "PHONE"), Finding(3, 9, "CARD"), Finding(9, 12, "NAME"), Finding(20, 21, "OWN")])
     assert found == [Finding(0, 9, "CARD"), Finding(9, 12, "NAME"), Finding(20, 21, "OWN")]

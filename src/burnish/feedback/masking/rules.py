@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from burnish.feedback.masking import addresses, addresses_chinese, contacts, identities, keys, names, numbers
+from burnish.feedback.masking import addresses, addresses_chinese, contacts, emails, identities, keys, names, numbers
 from burnish.feedback.masking.findings import Finder, Finding, merged, outside
 from burnish.feedback.masking.reading import read
 
@@ -13,7 +13,7 @@ PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,30}_[0-9a-z]{8}\]")
 """What stands in the place of personal data; what is masked already is never masked again."""
 
 _RULES: tuple[tuple[Finder, int], ...] = (
-    (contacts.emails, 0),
+    (emails.emails, 0),
     (contacts.read_out, 0),
     (contacts.handles, 0),
     (contacts.networks, 0),
