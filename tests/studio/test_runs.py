@@ -79,6 +79,14 @@ def test_a_living_run_asks_for_its_own_figures(client_as: ClientAs, runs: Path) 
     assert part.lstrip().startswith('<div id="live"')
 
 
+def test_the_budget_of_a_living_run_is_that_of_its_settings(client_as: ClientAs, runs: Path) -> None:
+    folder = live(answered.run_folder(runs, state="train-0"))
+    client = client_as("rev", role="reviewer")
+    assert ">budget</text>" not in client.get("/results/runs/reviews-0").text
+    (folder / "config.toml").write_text("[rl]\nkl_budget_nats = 12.0\n", "utf-8")
+    assert ">budget</text>" in client.get("/results/runs/reviews-0").text
+
+
 def test_a_run_whose_process_is_gone_is_not_called_running(client_as: ClientAs, runs: Path) -> None:
     folder = live(answered.run_folder(runs, state="train-0"))
     dead = {"pid": 2**22 + 1, "host": socket.gethostname()}  # above Linux's largest process id

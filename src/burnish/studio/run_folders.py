@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,6 +66,12 @@ class Run:
     def report(self) -> Mapping[str, Any]:
         """What report.json says; empty before there is one."""
         return _object(self.path / "report.json")
+
+    @cached_property
+    def kl_budget(self) -> float | None:
+        """How far it may go from the untouched model, in nats: by its report, or its settings while it runs."""
+        told = self.report.get("kl_budget_nats", _settings(self.path).get("rl", {}).get("kl_budget_nats"))
+        return float(told) if isinstance(told, (int, float)) else None
 
     @property
     def has_page(self) -> bool:
@@ -163,6 +170,13 @@ def _object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / "config.toml").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ def state(run: Run, say: Any) -> str:
     return str(say("runs.state_stopped" if run.state == STOPPED else "runs.state_broken"))
 
 
-def curves(run: Run, round: int, budget: float | None, say: Any) -> list[tuple[str, Markup]]:
+def curves(run: Run, round: int, say: Any) -> list[tuple[str, Markup]]:
     """Return (name, picture) of each measure that was logged at two steps or more."""
     found = []
     for key, measure in MEASURES:
@@ -38,7 +38,7 @@ def curves(run: Run, round: int, budget: float | None, say: Any) -> list[tuple[s
         name = str(say(f"runs.{key}"))
         ends = {"first": formats.number(values[0]), "last": formats.number(values[-1])}
         alt = say("runs.curve_alt", name=name, n=len(values), **ends)
-        line = (budget, str(say("runs.budget"))) if budget is not None and key == "kl" else None
+        line = (run.kl_budget, str(say("runs.budget"))) if run.kl_budget is not None and key == "kl" else None
         points = list(zip(steps, values, strict=True))
         found.append((name, figures.curve(points, running_mean(values, WINDOW), say("runs.step"), alt, budget=line)))
     return found

@@ -40,7 +40,7 @@ def one(request: Request, who: Reviewer, name: str) -> Response:
     run = _run(studio, name)
     is_part = request.headers.get("hx-request") == "true"
     template = "training/live.html.jinja" if is_part else "training/run.html.jinja"
-    return _page(studio, request, template, run=run, looks=run.looks(PROMPTS_SHOWN), budget=_budget(run))
+    return _page(studio, request, template, run=run, looks=run.looks(PROMPTS_SHOWN))
 
 
 @router.post("/results/runs/{name}/stop")
@@ -67,11 +67,6 @@ def _run(studio: Studio, name: str) -> Run:
     if found is None:
         raise HTTPException(404)
     return found
-
-
-def _budget(run: Run) -> float | None:
-    found = run.report.get("kl_budget_nats")
-    return float(found) if isinstance(found, (int, float)) else None
 
 
 def _page(studio: Studio, request: Request, template: str, **values: Any) -> Response:
