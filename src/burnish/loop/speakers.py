@@ -99,7 +99,7 @@ def _of_checkpoint(folder: Path) -> Speaker | None:
         return None
     run = folder.parent.parent
     base = str(run / "model") if (run / "model").is_dir() else model  # made or merged for this run
-    label = f"{run.name}, {lineage['method']} {lineage.get('step', 0)}" if lineage.get("method") else str(folder)
+    label = f"{run.name}, {lineage['method']} {lineage.get('step', 0)}" if lineage.get("method") else ""
     return Speaker(folder.name, base, str(folder), label=label, run=run.name)
 
 
