@@ -236,7 +236,8 @@ class _Terminal(io.StringIO):
 def test_delete_one_record_as_json(run, file):
     run("import", file({**UP, "id": "v"}, RATED))
     out = json.loads(run("delete", "--id", "v", "--yes", "--json")[1])
-    assert out == {"tombstones": 1, "snapshots": [], "checkpoints": [], "purged": True, "texts_kept": 0}
+    lineage = {"snapshots": [], "checkpoints": [], "purged": True, "texts_kept": 0}
+    assert out == {"tombstones": 1, **lineage, "judge_answers": 0}
     assert json.loads(run("stats", "--json")[1])["erased"] == 1
     with pytest.raises(InputError, match="no record is called 'v'"):
         run("delete", "--id", "v", "--yes")
