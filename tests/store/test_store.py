@@ -274,3 +274,24 @@ def test_any_text_and_any_finite_json_comes_back_unchanged(store, asked, said, c
     store.submit(Entry(prompt, (completion,), (feedback,)))
     assert store.feedback(name) == feedback
     assert store.completion(completion.id) == completion
+
+
+def test_answers_are_counted_by_study_and_their_prompts_named(store, rated):
+    said = [
+        rated("a", run="studio:films", author=Author("ana"), time="2026-05-01T10:00:00Z"),
+        rated("b", run="studio:films", author=Author("bob"), time="2026-05-02T10:00:00Z"),
+        rated("c", run="studio:songs", author=Author("ana"), time="2026-05-03T10:00:00Z"),
+        rated("d", author=Author("cy")),
+    ]
+    for entry in said:
+        store.submit(entry)
+    store.submit(rated("b2", asked="How is thing b?", run="studio:films", author=Author("bob"), supersedes="b"))
+    counted = store.by_study()
+    assert list(counted) == ["songs", "films"]  # the last answered first
+    assert counted["songs"] == (1, 1, "2026-05-03T10:00:00Z")
+    assert counted["films"][:2] == (2, 2)
+    names = [entry.prompt.id for entry in said]
+    assert store.answered_prompts("studio:films") == names[:2]
+    assert store.answered_prompts() == names
+    store.erase_author("cy")
+    assert store.answered_prompts() == names[:3]
