@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from burnish import methods
 from burnish.conformance import toys
 from burnish.maths.intervals import bootstrap_mean
+from burnish.records import Critique, Preference
 
 POINTS = 12
 EQUAL = 20_000
@@ -81,26 +83,55 @@ def mean_path(runs: list[toys.Reached]) -> list[list[float]]:
     return [[round(float(value), 4) for value in point] for point in np.array([run.path for run in runs]).mean(0)]
 
 
+FAMILIES = (
+    ("draws its own completions", lambda needs: needs.fresh, "tab:orange"),
+    ("learns from preferences", lambda needs: Preference in needs.eats, "tab:blue"),
+    ("learns from words", lambda needs: Critique in needs.eats, "tab:green"),
+    ("imitates, or learns from scores", lambda needs: True, "tab:gray"),
+)
+"""(what, whether a method is one, colour); the first that fits."""
+APART = 0.019
+"""Least distance of two names, in reward."""
+
+
 def draw(found: dict[str, dict], target: Path) -> None:
-    """Write reward against KL, mean over seeds, up to an equal number of completions."""
+    """Write reward against KL, mean over seeds, up to an equal number of completions; each line ends in its name."""
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "burnish"
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 6))
-    policies = [name for name, row in found.items() if row["measure"] == "reward" and row["kl_nats"] > 0.05]
-    for number, name in enumerate(policies):
-        path = np.array(found[name]["path"])
-        last = max(2, round(len(path) * min(1.0, EQUAL / found[name]["completions"])))
-        colour = plt.get_cmap("tab20")(number % 20)
-        axes.plot(path[:last, 0], path[:last, 1], color=colour, marker=".", linewidth=1.2, label=name)
+    figure, axes = plt.subplots(figsize=(9, 7))
+    policies = {name: row for name, row in found.items() if row["measure"] == "reward" and row["kl_nats"] > 0.05}
+    paths = {name: _equal(row) for name, row in policies.items()}
+    right = max(path[:, 0].max() for path in paths.values())
+    height = math.inf
+    for name, path in sorted(paths.items(), key=lambda item: -item[1][-1, 1]):
+        colour = next(colour for _, fits, colour in FAMILIES if fits(_needs(name)))
+        axes.plot(path[:, 0], path[:, 1], color=colour, marker=".", markersize=4, linewidth=1.2)
+        height = min(height - APART, path[-1, 1])
+        axes.plot([path[-1, 0], right * 1.06], [path[-1, 1], height], color=colour, linewidth=0.4, alpha=0.6)
+        axes.text(right * 1.065, height, name, color=colour, fontsize=8, va="center")
+    for what, _, colour in FAMILIES:
+        axes.plot([], [], color=colour, label=what)
+    axes.set_xlim(-0.05 * right, right * 1.32)
     axes.set_xlabel("KL from the untouched policy, nats a completion")
     axes.set_ylabel("exact mean true reward")
     axes.set_title(f"Reward against KL, mean over seeds, at most {EQUAL:,} completions each")
     axes.grid(alpha=0.3)
-    axes.legend(ncol=2, fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="lower center")
     figure.tight_layout()
     figure.savefig(target, metadata={"Date": None})
+
+
+def _equal(row: dict) -> np.ndarray:
+    """Return the part of a method's path that the picture's number of completions pays for, two points at least."""
+    path = np.array(row["path"])
+    return path[: max(2, round(len(path) * min(1.0, EQUAL / row["completions"])))]
+
+
+def _needs(name: str) -> methods.Needs:
+    module = methods.load(name)
+    return module.needs(module.Config(**toys.toy_of(name).config))
 
 
 if __name__ == "__main__":

@@ -209,6 +209,8 @@ class Begun:
     policy: TablePolicy
     world: World
     measured: Callable[[], float]
+    moved: Callable[[], float]
+    """KL from the untouched policy, nats a completion."""
     optimum: float
 
     def step(self) -> dict[str, float]:
@@ -246,7 +248,8 @@ def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **
     def measured() -> float:
         return order_accuracy(world, policy) if toy.measure == "order" else expected(world, policy, ask=ask, act=act)
 
-    return Begun(course, partner, policy, world, measured, toy.optimum(world, plain))
+    moved = functools.partial(divergence, policy, ask=ask, act=act)
+    return Begun(course, partner, policy, world, measured, moved, toy.optimum(world, plain))
 
 
 def run(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, points: int = 0, **changes: int) -> Reached:
@@ -260,8 +263,8 @@ def run(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, poin
         seen += settings.prompts_per_step * begun.course.group if needs.fresh else 0
         seen += settings.examples_per_step if needs.eats else 0
         if points and (step + 1) % max(settings.steps // points, 1) == 0:
-            path.append((divergence(begun.policy), begun.measured()))
-    return Reached(name, seed, before, begun.measured(), begun.optimum, divergence(begun.policy), seen, tuple(path))
+            path.append((begun.moved(), begun.measured()))
+    return Reached(name, seed, before, begun.measured(), begun.optimum, begun.moved(), seen, tuple(path))
 
 
 WITH_OPPONENTS = {"nash_md"}

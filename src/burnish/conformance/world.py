@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from burnish.maths.batch import Says
-from burnish.models.table import TablePolicy
+from burnish.models.table import Act, TablePolicy
 from burnish.records import Completion, Prompt, Score, seed_of
 
 VOCABULARY, LONGEST = 5, 3
@@ -101,11 +101,14 @@ def expected(
 
 
 @torch.no_grad()
-def divergence(policy: TablePolicy) -> float:
-    """Return the mean KL(policy || reference) of a whole completion, in nats, summed over all completions."""
+def divergence(
+    policy: TablePolicy, *, ask: Callable[[Prompt], Prompt] = lambda prompt: prompt, act: Act | None = None
+) -> float:
+    """Return the mean KL(policy || reference) of a whole completion, in nats, summed over all completions: the policy
+    asked as the method asks and drawn as it draws, the reference asked alike."""
     total = 0.0
-    for prompt in ASKED:
-        now, before = policy.probabilities(prompt), policy.probabilities(prompt, reference=True)
+    for prompt in map(ask, ASKED):
+        now, before = policy.probabilities(prompt, act=act), policy.probabilities(prompt, reference=True)
         total += float((now * (now.clamp(min=1e-300).log() - before.log())).sum())
     return total / len(ASKED)
 
