@@ -113,7 +113,7 @@ export function reading(form, { links, signal }) {
 
   const keys = {
     r: raw,
-    d: difference,
+    d: () => difference().catch(() => announce(say("failed"))),
     l: lock,
     p: prompt,
     o: () => form.querySelectorAll(".unfold").forEach(unfold),

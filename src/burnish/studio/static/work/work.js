@@ -197,7 +197,9 @@ function wait() {
 
 /** Show what the server would show now. */
 async function refresh(word) {
-  const page = new DOMParser().parseFromString(await net.get(location.pathname), "text/html");
+  const html = await net.get(location.pathname).catch(() => null);
+  if (html === null) return complain(say("sign_in"));
+  const page = new DOMParser().parseFromString(html, "text/html");
   show(page.getElementById("place").innerHTML);
   saved.textContent = say(word);
   announce(`${say(word)} ${title()}`);
@@ -210,7 +212,7 @@ async function undo() {
     show(reply.html);
     announce(say("undone", { item: title() }));
   } catch (failure) {
-    complain(failure instanceof net.Refused ? failure.message || say("failed") : offline.textContent);
+    complain(failure instanceof net.Refused ? failure.message || say("failed") : say("no_connection"));
   }
 }
 
@@ -239,7 +241,7 @@ const doing = {
   undo,
   skip: () => item && skip(),
   flag: () => item && flag(),
-  guide: () => showGuide(`/tasks/${study}/guide?part=1`),
+  guide: () => showGuide(`/tasks/${study}/guide?part=1`).catch(() => complain(say("no_connection"))),
   help: () => showKeys([...(item ? [...item.fields.help(), ...item.reading.help] : []), ...EVERYWHERE]),
   clock: () => clock.toggle(),
   send: () => item && send(),
