@@ -66,6 +66,12 @@ def test_a_person_who_only_began_is_forgotten_too(store: Store, ana: Person) -> 
     assert (raw.count(b"hippopotamus"), raw.count(b"anabel")) == (0, 0)
 
 
+def test_of_a_person_who_did_nothing_the_name_goes(store: Store, ana: Person) -> None:
+    assert b"anabel" in file_of(store)
+    assert depart(begin(store, Study("study", "A study", (WORDS,))), ana.number, ana.name, actor=ana.number).purged
+    assert b"anabel" not in file_of(store)
+
+
 def test_one_erased_answer_leaves_no_draft_of_it(store: Store, ana: Person) -> None:
     for one in typed(store, ana):
         store.erase(one)
