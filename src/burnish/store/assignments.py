@@ -107,13 +107,6 @@ class Assignments:
 
         self._turns.run(act)
 
-    def known_answer(self, name: str, person: str, key: str, digest: str) -> tuple[Receipt, ...] | None:
-        """Return the receipts of an answer that came before with this key; None for a new one.
-
-        Raises OtherAnswerError where the key came with other content.
-        """
-        return _known_answer(self.get(name, person), key, digest)
-
     def answer(
         self,
         held: Held,
@@ -135,7 +128,7 @@ class Assignments:
 
         def act(connection: Connection) -> tuple[Receipt, ...]:
             now = held_by(connection, held.id, held.person)
-            known = _known_answer(now, key, digest)
+            known = known_answer(now, key, digest)
             if known is not None:
                 return known
             _need_place(connection, now, held, now_ms)
@@ -197,7 +190,11 @@ class Assignments:
 # ------------------------------------------------------------------------------------------------- what was answered
 
 
-def _known_answer(held: Held, key: str, digest: str) -> tuple[Receipt, ...] | None:
+def known_answer(held: Held, key: str, digest: str) -> tuple[Receipt, ...] | None:
+    """Return the receipts of an answer that came before with this key; None for a new one.
+
+    Raises OtherAnswerError where the key came with other content.
+    """
     if held.answer_key != key:
         return None
     if held.answer_digest != digest:

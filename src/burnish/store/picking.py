@@ -5,7 +5,8 @@ only when these tries all fail, near a person's end, the rest is searched whole.
 
 - random: the next free item after a random place in the shuffled order.
 - overlap: items that need the fewest further answers first, so that agreement shows early; among them random.
-- active: highest priority first (`Studies.set_priorities`), but one in five at random, so that statistics stay honest.
+- active: highest priority first (`Studies.set_priorities`), but one in five at random, so that statistics stay honest;
+  what has no priority yet is drawn at random too.
 - anchors come to everybody in the same order, so that people who do little share what they did.
 """
 
@@ -232,7 +233,7 @@ _FROM = _FREE.where(_I.shuffle >= _given("start")).order_by(_I.shuffle).limit(_L
 _BEFORE = _FREE.where(_I.shuffle < _given("start")).order_by(_I.shuffle).limit(_LOOK_AT)
 _BEHIND = _FREE.where(_I.shuffle > _given("start")).order_by(_I.shuffle).limit(_LOOK_AT)
 _LEVEL_FROM, _LEVEL_BEFORE = (half.where(_I.taken == _given("level")) for half in (_FROM, _BEFORE))
-_MOST_WANTED = _FREE.order_by(_I.priority.desc()).limit(_LOOK_AT)
+_MOST_WANTED = _FREE.where(_I.priority > 0).order_by(_I.priority.desc()).limit(_LOOK_AT)
 _FULLEST = select(func.max(_I.taken)).where(
     _I.study == _given("study"), _I.role == _given("role"), _I.free == 1, _I.taken < _given("below")
 )

@@ -15,6 +15,7 @@ from burnish.errors import InputError
 from burnish.feedback import fields
 from burnish.records import Completion, Prompt, canonical_json
 from burnish.store import Entry, Receipt
+from burnish.store.assignments import known_answer
 from burnish.store.held import ExpiredError, Held, NotYoursError, OtherAnswerError
 from burnish.store.picking import Rules, Standing
 from burnish.store.studies import StudyRow
@@ -182,10 +183,9 @@ def submit(
     key, digest = _key(payload)
     store = studio.store.assignments
     held = store.get(assignment_id, who.name)
-    if held.answer_key == key:
-        known = store.known_answer(assignment_id, who.name, key, digest)
-        if known is not None:
-            return known
+    known = known_answer(held, key, digest)
+    if known is not None:
+        return known
     study = study_at(studio, held.study, held.version)
     prompt, completions = _texts(studio, held)
     said = answers.read(study, payload.get("answers"), [completion.text for completion in completions])
