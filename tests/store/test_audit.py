@@ -69,6 +69,15 @@ def test_a_row_taken_out_moved_or_put_in_is_named(store: Store) -> None:
                 store.audit.verify()
 
 
+def test_a_row_forged_with_its_own_right_hash_shows_at_the_next(store: Store) -> None:
+    filled(store)
+    rows = rows_of(store)
+    forged = {**rows[59], "actor": 8}
+    rewrite(store, [*rows[:59], {**forged, "hash": link(str(rows[58]["hash"]), forged)}, *rows[60:]])
+    with pytest.raises(DamagedFileError, match=r"row 61 "):
+        store.audit.verify()
+
+
 def test_a_cut_end_and_a_log_written_anew_show_against_the_anchor_only(store: Store) -> None:
     noted = filled(store)
     rows = rows_of(store)
