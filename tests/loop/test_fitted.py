@@ -64,7 +64,7 @@ def test_what_is_left_open_follows_from_the_machine(at, said):
 
 
 def test_how_many_are_drawn_together_is_fitted_once_and_kept(at, said, tmp_path):
-    """In float32 the last bits of a product follow from its number of rows: memory at another hour must not move them."""
+    """In float32 the last bits of a product follow from its number of rows: free memory must not move them."""
     at(QUIET)
     began = begin(tmp_path)
     assert began.sampling.together == 128
