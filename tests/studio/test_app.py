@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 
 from burnish.store import Store
 from burnish.studio import create_app
-from burnish.studio.wording import LANGUAGES, sentences
+from burnish.studio.wording import LANGUAGES, say, sentences
 
 
 def test_the_app_and_its_store_answer(store: Store) -> None:
@@ -16,3 +16,9 @@ def test_the_app_and_its_store_answer(store: Store) -> None:
 
 def test_every_sentence_stands_in_every_language() -> None:
     assert {key: set(said) for key, said in sentences().items() if set(said) != set(LANGUAGES)} == {}
+
+
+def test_the_word_goes_with_the_number() -> None:
+    said = [say("models.votes_are", "en", n=n, people=people) for n, people in ((10, 1), (1, "1"), ("1,234", 0))]
+    assert said == ["10 answers by 1 person", "1 answer by 1 person", "1,234 answers by 0 people"]
+    assert say("models.votes_are", "zh", n=10, people=1) == "1 人的 10 个回答"

@@ -63,7 +63,7 @@ def test_a_study_is_made_filled_opened_and_taken_out(client_as: ClientAs, store:
     name = made(owner)
     assert "no items yet" in owner.post(f"/studies/{name}/state", data={"state": "open"}).text
     page = upload(owner, name, lines(PAIRS) + "\nnot json\n" + lines(PAIRS[:1]))
-    assert "3 items are new, 1 were there already, 1 could not be taken" in page
+    assert "3 items are new, 1 was there already, 1 could not be taken" in page
     assert owner.post(f"/studies/{name}/state", data={"state": "open"}).status_code == 303
     ana = client_as("ana")
     task = ana.post(f"/api/work/{name}/next").json()

@@ -3,7 +3,8 @@
     [sign_in]
     title = { en = "Sign in", zh = "登录" }
 
-A template writes `{{ t("sign_in.title") }}`; placeholders are `{name}`. A test holds the languages complete.
+A template writes `{{ t("sign_in.title") }}`; placeholders are `{name}`, and `{n:item|items}` is the word that goes
+with the number. A test holds the languages complete.
 """
 
 from __future__ import annotations
@@ -34,4 +35,17 @@ def sentences() -> dict[str, dict[str, str]]:
 def say(key: str, language: str, **values: object) -> str:
     """Return a sentence in a language, its placeholders filled; a key that nobody wrote is a defect (KeyError)."""
     sentence = sentences()[key][language]
-    return sentence.format(**values) if values else sentence
+    return sentence.format_map({name: _Value(value) for name, value in values.items()}) if values else sentence
+
+
+class _Value:
+    """A placeholder's value; its format may be "one|many", the words that go with one and with any other number."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __format__(self, spec: str) -> str:
+        one, bar, many = spec.partition("|")
+        if not bar:
+            return format(self._value, spec)
+        return one if str(self._value) == "1" else many
