@@ -81,7 +81,7 @@ PERSONS = """
 KEYS = """
     azure_storage_key discord github_token gitlab_token mailchimp openai pypi_token sendgrid slack
     square_oauth stripe telegram_token twilio
-""".split()  # noqa: SIM905
+""".split()  # noqa: SIM905 -- a table of names
 ADDRESSES = ("en_US", "en_GB", "en_CA", "en_AU", "de_DE", "de_AT", "fr_FR", "es_ES", "it_IT", "zh_CN", "zh_TW")
 
 
