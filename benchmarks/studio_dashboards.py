@@ -93,7 +93,7 @@ def waited(store: Store, items: int) -> None:
     """Print how long pages take while the figures of a great study are computed."""
     app = create_app(store, StudioSettings(requests_per_second=100_000, runs="no runs"))
     account = store.accounts.add("rev", "reviewer", now_ms=now_ms())
-    client = TestClient(app)
+    client = TestClient(app, base_url="http://localhost")
     client.cookies.set("burnish_session", store.sessions.start(account.number, now_ms=now_ms()))
     page = f"/results/studies/{STUDY}"
     print(f"{items:,} items: one page, milliseconds")

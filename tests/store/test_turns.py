@@ -68,9 +68,15 @@ def test_a_transaction_that_ended_by_itself_is_told_to_everybody_in_it(sqlite_ur
         raise InputError("the disk is full")
 
     with open_store(sqlite_url) as store:
-        hold = threading.Event()
-        first = threading.Thread(target=store._turns.run, args=(lambda connection: hold.wait(5),))
+        hold, held = threading.Event(), threading.Event()
+
+        def wait(connection):
+            held.set()
+            hold.wait(20)
+
+        first = threading.Thread(target=store._turns.run, args=(wait,))
         first.start()
+        assert held.wait(20)  # alone in its group: who comes now is in the next
         threading.Timer(0.2, hold.set).start()
         found = together_while_held(store, [put("a"), ended, put("b")])
         first.join()

@@ -19,6 +19,9 @@ from burnish.studio import StudioSettings, create_app
 from burnish.studio.context import now_ms
 from burnish.studio.session import csrf_of
 
+HOSTS = (*StudioSettings().hosts, "testserver")
+"""The names of a studio that is started, and the one that the test client calls it by."""
+
 
 @pytest.fixture(scope="session")
 def empty_studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,7 +42,7 @@ def store(empty_studio: Path, tmp_path: Path) -> Iterator[Store]:
 def settings(tmp_path: Path) -> StudioSettings:
     """As a studio is started, but for a test's haste."""
     return StudioSettings(
-        requests_per_second=100_000, runs=str(tmp_path / "runs"), judge_cache=str(tmp_path / "judges.db")
+        hosts=HOSTS, requests_per_second=100_000, runs=str(tmp_path / "runs"), judge_cache=str(tmp_path / "judges.db")
     )
 
 

@@ -10,7 +10,7 @@ from burnish.studio.wording import LANGUAGES, say, sentences
 
 
 def test_the_app_and_its_store_answer(store: Store) -> None:
-    client = TestClient(create_app(store))
+    client = TestClient(create_app(store), base_url="http://localhost")
     assert client.get("/health").json() == client.get("/ready").json() == {"status": "ok"}
 
 

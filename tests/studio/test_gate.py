@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -231,7 +232,7 @@ def test_our_names_are_answered_to_with_any_port(stranger: TestClient, host: str
 
 
 def test_cookies_travel_by_https_only_when_it_is_spoken(store: Store) -> None:
-    client = TestClient(create_app(store, StudioSettings(secure_cookies=True)), base_url="https://testserver")
+    client = TestClient(create_app(store, StudioSettings(secure_cookies=True)), base_url="https://localhost")
     answer = client.get("/sign-in")
     assert re.match(r"__Host-burnish_visit=.*; Path=/; .*Secure", answer.headers["set-cookie"])
     assert answer.headers["strict-transport-security"]
@@ -240,8 +241,8 @@ def test_cookies_travel_by_https_only_when_it_is_spoken(store: Store) -> None:
 # -------------------------------------------------------------------------------------------------- how much, how fast
 
 
-def test_who_asks_too_fast_waits_and_others_do_not(store: Store, client_as: ClientAs) -> None:
-    app = create_app(store, StudioSettings(requests_per_second=1))
+def test_who_asks_too_fast_waits_and_others_do_not(store: Store, client_as: ClientAs, settings: StudioSettings) -> None:
+    app = create_app(store, replace(settings, requests_per_second=1))
     ana, bob = client_as("ana", of=app), client_as("bob", of=app)
     answers = [ana.get("/me/history") for _ in range(12)]
     assert {each.status_code for each in answers[:10]} == {200}

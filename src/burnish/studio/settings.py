@@ -11,7 +11,7 @@ class StudioSettings:
 
     language: str = "en"
     """Language of whoever has not chosen one: en or zh."""
-    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]", "testserver")
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     """Names under which the app answers; any other Host header is refused."""
     secure_cookies: bool = False
     """Whether cookies travel by HTTPS only; set it behind a proxy that speaks HTTPS."""

@@ -85,7 +85,7 @@ class Watch:  # playwright hangs attributes of its own on those who listen, so n
         return [*self.elsewhere, *(each for each in self.complaints if not any(part in each for part in known))]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # playwright keeps an event loop running: tests elsewhere have to begin their own
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: the pages are not tried in a browser")

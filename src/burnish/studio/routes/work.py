@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from burnish.studio import assign, screens
 from burnish.studio.answers import AnswerError
 from burnish.studio.context import Studio, now_ms, studio_of
+from burnish.studio.routes.refused import told
 from burnish.studio.session import Annotator, Person
 from burnish.studio.spoken import spoken
 from burnish.studio.study import Study
@@ -122,15 +123,10 @@ def changes(request: Request, who: Annotator, assignment: str, sent: Sent) -> Re
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn what `assign` raises into the status that says it; a foreign page looks like a missing one."""
+    """As `told`; what is wrong with an answer is said to the page, in its own words."""
     try:
-        yield
-    except assign.NotYoursError:
-        raise HTTPException(404) from None
-    except assign.ExpiredError as error:
-        raise HTTPException(410, str(error)) from None
-    except assign.OtherAnswerError as error:
-        raise HTTPException(409, str(error)) from None
+        with told():
+            yield
     except AnswerError as error:
         raise HTTPException(422, error.message) from None
 
