@@ -4,7 +4,7 @@
         page = open_page("ana", role="annotator", width=360)
         page.goto("/")
 
-`open_page` gives a tab that is signed in. The fixture `axe` lists what axe-core finds serious on it.
+`open_page` gives a tab that is signed in. The fixture `axe` lists what axe-core finds moderate or worse on it.
 """
 
 from __future__ import annotations
@@ -178,10 +178,10 @@ def _signed_in(site: Site, name: str, role: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """Return what asks axe-core about a page: `axe(page)` lists serious findings as `rule: element`; empty is well."""
+    """Return what asks axe-core about a page: `axe(page)` lists findings, moderate or worse, as `rule: element`; empty is well."""
     source = AXE.read_text(encoding="utf-8")
 
-    def found(page: Page, impacts: tuple[str, ...] = ("serious", "critical")) -> list[str]:
+    def found(page: Page, impacts: tuple[str, ...] = ("moderate", "serious", "critical")) -> list[str]:
         if not page.evaluate("() => 'axe' in window"):
             page.evaluate(source)
         rules: list[dict[str, Any]] = page.evaluate(

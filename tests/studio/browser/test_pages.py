@@ -12,6 +12,7 @@ from burnish.store import Store
 from burnish.studio.context import now_ms
 
 HEAVIEST_KB = 300
+PHONE = 360  # pixels across
 STRANGERS = ("/sign-in", "/invite/no-such-link", "/no-such-page")
 OWNERS = (
     "/tasks/replies/guide",
@@ -41,7 +42,7 @@ OWNERS = (
 )
 
 
-def test_no_page_has_a_serious_finding_or_is_heavy(
+def test_no_page_has_a_finding_or_is_heavy_or_wider_than_a_phone(
     open_page: Callable[..., Page], axe: Callable[..., list[str]], store: Store
 ) -> None:
     material.begin(store, material.a_study(material.PAIR, guidelines="# How\n\nRead *both*."), material.pairs(3))
@@ -50,16 +51,18 @@ def test_no_page_has_a_serious_finding_or_is_heavy(
     owner.goto("/tasks/replies/work")
     press(owner, "a Enter")
     at_item(owner, "Item 2 of 3")
-    found, weights = {}, {}
+    found, weights, widths = {}, {}, {}
     for page, paths in ((owner, OWNERS), (stranger, STRANGERS)):
         for path in paths:
             page.goto(path)
             found[path], weights[path] = axe(page), _weight_kb(page)
+            widths[path] = _width_on_a_phone(page)
     assert {path: findings for path, findings in found.items() if findings} == {}
     assert {path: kb for path, kb in weights.items() if not 10 < kb <= HEAVIEST_KB} == {}
+    assert {path: width for path, width in widths.items() if width > PHONE} == {}
 
 
-def test_no_work_screen_has_a_serious_finding_in_light_or_dark(
+def test_no_work_screen_has_a_finding_in_light_or_dark(
     open_page: Callable[..., Page], axe: Callable[..., list[str]], store: Store
 ) -> None:
     several = (material.RANKING, material.EXTREMES, material.RATING)
@@ -79,6 +82,16 @@ def test_no_work_screen_has_a_serious_finding_in_light_or_dark(
     assert axe(page) == []
     press(page, "Escape s")
     assert axe(page) == []
+
+
+def _width_on_a_phone(page: Page) -> int:
+    """How wide a page is where it has as little room as on a phone."""
+    before = page.viewport_size
+    assert before is not None
+    page.set_viewport_size({"width": PHONE, "height": 800})
+    width = int(page.evaluate("document.documentElement.scrollWidth"))
+    page.set_viewport_size(before)
+    return width
 
 
 def _weight_kb(page: Page) -> float:
