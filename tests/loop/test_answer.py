@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from burnish.errors import BusyError, InputError
+from burnish.errors import BusyError, InputError, StoppedOnRequest
 from burnish.loop.answer import Answers, live_items
 from burnish.loop.speakers import Speaker, speaker, speakers
 from burnish.models.policy import Policy
@@ -126,10 +126,33 @@ def test_a_model_at_another_address_speaks_whole(monkeypatch):
     assert (completion.run, closed) == ("studio:play", [far.base])
 
 
+def test_samples_end_soon_after_somebody_asks_to_stop(answers, known):
+    asked = []
+
+    def stopped() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    long = Sampling(max_new_tokens=200)
+    with pytest.raises(StoppedOnRequest):
+        answers.sample(known[0], [ASKED], long, stopped=stopped)
+    assert len(asked) == 4
+    assert said(answers, known[0])  # the model is free, and whole
+
+
+def test_a_model_that_does_not_fit_says_what_to_do(answers, known, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 GB")
+
+    monkeypatch.setattr("burnish.models.sampler.EngineSampler.sample", full)
+    with pytest.raises(InputError, match=r"does not fit into the memory.*smaller model"):
+        answers.sample(known[0], [ASKED], DRAWN)
+
+
 class Script:
     """Says the same whatever is asked, unless the seed is odd."""
 
-    def sample(self, who, prompts, sampling, *, n=1, seed=0, run=""):
+    def sample(self, who, prompts, sampling, *, n=1, seed=0, run="", stopped=None):
         return [[Completion(p.id, f"{who.name} {i if len(p.text) > 1 else ''}") for i in range(n)] for p in prompts]
 
 

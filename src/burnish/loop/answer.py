@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -37,9 +37,17 @@ class Answering(Protocol):
         ...
 
     def sample(
-        self, who: Speaker, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = ""
+        self,
+        who: Speaker,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        *,
+        n: int = 1,
+        seed: int = 0,
+        run: str = "",
+        stopped: Callable[[], bool] | None = None,
     ) -> list[list[Completion]]:
-        """Return n completions for each prompt."""
+        """Return n completions for each prompt. Raises StoppedOnRequest soon after `stopped` says yes."""
         ...
 
 
@@ -66,9 +74,9 @@ class Answers:
     ) -> Iterator[str | Completion]:
         """Yield one completion's text piece by piece, then the completion; closing the iterator ends the decoding.
 
-        Raises BusyError when too many wait already, InputError for a model that cannot be loaded.
+        Raises BusyError when too many wait already, InputError for a model that cannot be loaded or does not fit.
         """
-        with self._our_turn():
+        with self._our_turn(), _fitting(who):
             if who.is_remote:
                 (completion,) = _asked_elsewhere(who, [prompt], sampling, seed=seed, run=run)[0]
                 yield from (completion.text, completion)
@@ -80,16 +88,26 @@ class Answers:
             yield from sampler.speak(prompt, sampling, seed=seed, run=run, index=index)
 
     def sample(
-        self, who: Speaker, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = ""
+        self,
+        who: Speaker,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        *,
+        n: int = 1,
+        seed: int = 0,
+        run: str = "",
+        stopped: Callable[[], bool] | None = None,
     ) -> list[list[Completion]]:
-        """Return n completions for each prompt, in one turn; raises as `speak` does."""
-        with self._our_turn():
+        """Return n completions for each prompt, in one turn; raises as `speak` does, and StoppedOnRequest soon after
+        `stopped` says yes: it is asked after every token, but not while a model is loaded or another host asked."""
+        with self._our_turn(), _fitting(who):
             if who.is_remote:
                 return _asked_elsewhere(who, prompts, sampling, n=n, seed=seed, run=run)
             from burnish.models.sampler import EngineSampler
 
             policy, adapter = self._policy(who)
-            sampler = EngineSampler(policy, adapter=adapter, checkpoint_id=who.name if who.checkpoint else None)
+            name = who.name if who.checkpoint else None
+            sampler = EngineSampler(policy, adapter=adapter, checkpoint_id=name, stopped=stopped)
             return sampler.sample(prompts, sampling, n=n, seed=seed, run=run)
 
     @property
@@ -139,6 +157,20 @@ class Answers:
         return self._loaded[2], bool(who.checkpoint)
 
 
+@contextlib.contextmanager
+def _fitting(who: Speaker) -> Iterator[None]:
+    """Turn what says that memory ran out into what can be done about it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        raise InputError(
+            f"model: {who.name!r} does not fit into the memory that is free now. Stop other programs, ask for fewer "
+            "completions of a prompt, or use a smaller model."
+        ) from error
+
+
 def _load(who: Speaker, dtype: str) -> Policy:
     from burnish.models.policy import Policy
 
@@ -181,11 +213,13 @@ def live_items(
     n: int = 2,
     seed: int = 0,
     run: str = "",
+    stopped: Callable[[], bool] | None = None,
 ) -> Iterator[tuple[Prompt, tuple[Completion, ...]]]:
     """Yield items for people to judge: n completions of one model, or one of each of several models side by side.
 
     Texts that are empty or read the same are left out, since nobody can tell them apart; a prompt that keeps fewer
     than it needs (two to compare, else one) yields nothing. Drawn a few prompts at a time, as the items are asked for.
+    Raises StoppedOnRequest soon after `stopped` says yes.
     """
     if not models:
         raise InputError("models: none is named. Name one to be sampled, or several to put side by side.")
@@ -193,7 +227,7 @@ def live_items(
     needed = min(2, each * len(models))
     rest = iter(prompts)
     while some := list(islice(rest, AT_ONCE)):
-        drawn = [answers.sample(who, some, sampling, n=each, seed=seed, run=run) for who in models]
+        drawn = [answers.sample(who, some, sampling, n=each, seed=seed, run=run, stopped=stopped) for who in models]
         for place, prompt in enumerate(some):
             told = {c.text.strip(): c for groups in drawn for c in groups[place] if c.text.strip()}
             if len(told) >= needed:

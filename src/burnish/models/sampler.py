@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
+from typing import cast
 
 import torch
 
+from burnish.errors import StoppedOnRequest
 from burnish.machine import system
 from burnish.models.decoder.forward import Decoder
 from burnish.models.engine import Drawn, Engine, Request
@@ -22,11 +25,19 @@ class EngineSampler:
     """Draws completions from a `Policy` with its adapter on, or from the untouched model with `adapter=False`."""
 
     def __init__(
-        self, policy: Policy, *, adapter: bool = True, checkpoint_id: str | None = None, rows: int | None = None
+        self,
+        policy: Policy,
+        *,
+        adapter: bool = True,
+        checkpoint_id: str | None = None,
+        rows: int | None = None,
+        stopped: Callable[[], bool] | None = None,
     ) -> None:
-        """rows: completions decoded together at most, whatever memory is free; None: as many as fit, up to `ROWS`."""
+        """rows: completions decoded together at most, whatever memory is free; None: as many as fit, up to `ROWS`.
+        stopped: asked after every token; once it says yes, what was asked for ends with StoppedOnRequest."""
         self.policy = policy
         self.rows = rows
+        self.stopped = stopped
         self.adapter = adapter
         self.checkpoint_id = checkpoint_id
 
@@ -118,7 +129,8 @@ class EngineSampler:
 
     def _run(self, engine: Engine | GeneralEngine) -> Iterator[Drawn]:
         """Yield tokens; the untouched model's weights are in place only while it computes."""
-        return engine.run() if self.adapter else within(self.policy.weights_back, engine.run())
+        tokens = engine.run() if self.adapter else within(self.policy.weights_back, engine.run())
+        return tokens if self.stopped is None else _until(self.stopped, tokens)
 
     def _engine(self, encoded: Sequence[Sequence[int]], n: int, sampling: Sampling) -> Engine | GeneralEngine:
         policy = self.policy
@@ -154,6 +166,15 @@ class EngineSampler:
             round=round,
             index=index,
         )
+
+
+def _until(stopped: Callable[[], bool], tokens: Iterator[Drawn]) -> Iterator[Drawn]:
+    """Yield tokens; raises StoppedOnRequest once somebody has asked to stop, with the decoding ended."""
+    with closing(cast("Generator[Drawn]", tokens)):
+        for each in tokens:
+            if stopped():
+                raise StoppedOnRequest("sampling: stopped on request; what was not finished is not kept.")
+            yield each
 
 
 def _room(decoder: Decoder, places: int) -> int:

@@ -17,6 +17,7 @@ from burnish.store import erase, read, snapshots
 from burnish.store.accounts import Accounts
 from burnish.store.assignments import Assignments
 from burnish.store.audit import Audit
+from burnish.store.drawings import Drawings
 from burnish.store.engine import WAIT_SECONDS, Database, chunks, connect
 from burnish.store.entry import Entry, Erasure, OnDuplicate, Receipt, SnapshotInfo
 from burnish.store.insert import Inserts, Outcome, Work
@@ -65,6 +66,7 @@ class Store:
         self.audit = Audit(database)
         self._turns = Turns(database)
         self.studies = Studies(database, self._turns)
+        self.drawings = Drawings(database, self._turns)
         self.assignments = Assignments(database, self._turns, self._inserts)
         self.webhooks = Webhooks(database, self._turns)
 

@@ -122,7 +122,7 @@ class Studies:
         if version is not None and (name, version) in self._bodies:
             return self._bodies[name, version]
         with self._database.reading() as connection:
-            row = _need(connection, name)
+            row = need(connection, name)
             found = _body(connection, row.seq, version or row.version)
         if found is None:
             raise InputError(f"study {name!r}: version {version} does not exist. It has {row.version}.")
@@ -134,14 +134,14 @@ class Studies:
         table = study_versions
         with self._database.reading() as connection:
             query = select(table.c.version, table.c.saved_ms, table.c.saved_by).order_by(table.c.version)
-            rows = connection.execute(query.where(table.c.study == _need(connection, name).seq))
+            rows = connection.execute(query.where(table.c.study == need(connection, name).seq))
             return [(row[0], row[1], row[2]) for row in rows]
 
     def set_state(self, name: str, state: State, *, now_ms: int | None = None) -> None:
         """Open, pause or close a study."""
 
         def act(connection: Connection) -> None:
-            seq = _need(connection, name).seq
+            seq = need(connection, name).seq
             connection.execute(update(studies).where(studies.c.seq == seq).values(state=state))
             webhooks.queue(connection, "state", name, now_ms or time.time_ns() // 1_000_000, state=state)
 
@@ -152,18 +152,12 @@ class Studies:
     def add_items(self, name: str, new: Iterable[NewItem], *, overlap: int) -> int:
         """Return how many items were new; those that are there already stay as they are."""
 
-        def act(connection: Connection) -> int:
-            seq = _need(connection, name).seq
-            added = sum(_insert_items(connection, seq, some, overlap) for some in chunks(new, MOST_IDS))
-            _count_items(connection, seq)
-            return added
-
-        return self._turns.run(act)
+        return self._turns.run(lambda connection: insert_items(connection, name, new, overlap))
 
     def items(self, name: str, *, role: Role | None = None, after: int = 0, limit: int = 100) -> list[ItemRow]:
         """Return items in the order in which they came, those behind the number `after`."""
         with self._database.reading() as connection:
-            query = select(study_items).where(study_items.c.study == _need(connection, name).seq)
+            query = select(study_items).where(study_items.c.study == need(connection, name).seq)
             query = query.where(study_items.c.seq > after).order_by(study_items.c.seq).limit(limit)
             if role is not None:
                 query = query.where(study_items.c.role == role)
@@ -173,7 +167,7 @@ class Studies:
         """Say which items are wanted most (the highest first) where the next one is chosen actively."""
 
         def act(connection: Connection) -> None:
-            seq = _need(connection, name).seq
+            seq = need(connection, name).seq
             for item, priority in priorities.items():
                 mark = update(study_items).where(study_items.c.study == seq, study_items.c.id == item)
                 connection.execute(mark.values(priority=priority))
@@ -185,7 +179,7 @@ class Studies:
         people, open (assignments that somebody holds)."""
         table = study_items
         with self._database.reading() as connection:
-            seq = _need(connection, name).seq
+            seq = need(connection, name).seq
             mine = (table.c.study == seq, table.c.role != "training")
             full = func.sum(case(((table.c.places > 0) & (table.c.answered >= table.c.places), 1), else_=0))
             once = func.sum(case((table.c.answered > 0, 1), else_=0))
@@ -201,6 +195,22 @@ class Studies:
 
 
 # ---------------------------------------------------------------------------------------------------------- inner parts
+
+
+def insert_items(connection: Connection, name: str, new: Iterable[NewItem], overlap: int) -> int:
+    """Return how many of these items the study did not have; it has them from now on."""
+    seq = need(connection, name).seq
+    added = sum(_insert_items(connection, seq, some, overlap) for some in chunks(new, MOST_IDS))
+    _count_items(connection, seq)
+    return added
+
+
+def need(connection: Connection, name: str) -> StudyRow:
+    """Return a study's row. Raises InputError for an unknown name."""
+    row = _find(connection, name)
+    if row is None:
+        raise InputError(f"study {name!r}: not in this store. Check the name.")
+    return row
 
 
 def free_of(places: Any, taken: Any, skipped: Any) -> Any:
@@ -222,13 +232,6 @@ def _next(connection: Connection, column: Any) -> int:
 def _find(connection: Connection, name: str) -> StudyRow | None:
     row = connection.execute(select(studies).where(studies.c.name == name)).mappings().first()
     return None if row is None else _study(row)
-
-
-def _need(connection: Connection, name: str) -> StudyRow:
-    row = _find(connection, name)
-    if row is None:
-        raise InputError(f"study {name!r}: not in this store. Check the name.")
-    return row
 
 
 def _study(row: RowMapping) -> StudyRow:

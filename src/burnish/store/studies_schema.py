@@ -112,6 +112,19 @@ study_events = Table(  # append only: everything a person did, in order
     Index("ix_study_events_person", "person", "study", "seq"),
 )
 
+drawings = Table(  # tried: prompts worked through; mark: a digest of the source and of these prompts
+    "drawings",
+    metadata,
+    Column("study", RowNumber, ForeignKey("studies.seq"), primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("tried", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+)
+
 webhooks = Table(
     "webhooks",
     metadata,

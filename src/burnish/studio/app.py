@@ -16,6 +16,7 @@ from burnish.store import Store
 from burnish.studio import refusals
 from burnish.studio.context import Studio
 from burnish.studio.delivery import deliverer_of
+from burnish.studio.drawing import drawer_of
 from burnish.studio.pages import Pages
 from burnish.studio.routes import ROUTERS
 from burnish.studio.routes.results import background_of
@@ -28,13 +29,14 @@ SILENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "log
 
 @asynccontextmanager
 async def _serving(app: FastAPI) -> AsyncIterator[None]:
-    """Tell webhooks while the app is served; compute nothing once it ends."""
+    """Tell webhooks while the app is served; compute and draw nothing once it ends."""
     deliverer = deliverer_of(app.state.studio)
     if app.state.studio.store.webhooks.listing():
         deliverer.start()
     yield
-    deliverer.stop()
     background_of(app.state.studio).stop()
+    drawer_of(app.state.studio).close()
+    deliverer.stop()
 
 
 def create_app(store: Store, settings: StudioSettings | None = None, **services: Any) -> FastAPI:

@@ -7,7 +7,7 @@ are `"expected"` and a `"reason"`, or `"anchor"`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,10 @@ from burnish.studio.study import Study
 MOST_PROBLEMS = 50
 """Lines whose faults are told; beyond it they are counted."""
 _BATCH = 500  # entries in one commit
+LIVE = frozenset({"samples", "models"})
+"""Kinds of source whose texts a model must first write, which `drawing` does while nobody waits."""
+DRAWN = Sampling(max_new_tokens=128)
+"""How a study's own samples are drawn."""
 SERVED_RUNS = ("gateway", "studio:play")
 """Runs whose completions were given to a user, by the gateway or in the playground."""
 
@@ -63,31 +67,32 @@ def add(store: Store, study: Study, drawn: Iterable[Drawn | str]) -> Imported:
     """Store texts and make them items of the study; a sentence in the place of texts says why there are none."""
     made = Imported()
     for some in chunks(drawn, _BATCH):
-        new: list[NewItem] = []
-        entries: list[Entry] = []
-        for each in some:
-            try:
-                item = _item(study, each)
-            except InputError as error:
-                made.refuse(str(error))
-                continue
-            entries.append(Entry(item.prompt, item.completions))
-            ids = tuple(completion.id for completion in item.completions)
-            new.append(NewItem(item.prompt.id, ids, _role(study, item, ids), item.expected))
-        list(store.submit_many(entries))
+        new = stored(store, study, some, made)
         added = store.studies.add_items(study.name, new, overlap=study.overlap) if new else 0
         made.added += added
         made.known += len(new) - added
     return made
 
 
-def drawn_from(
-    store: Store, study: Study, answering: Answering | None = None, speakers: Sequence[Speaker] = ()
-) -> Iterator[Drawn | str]:
-    """Return what the study's own source holds. Raises InputError for one that cannot be used.
+def stored(store: Store, study: Study, drawn: Iterable[Drawn | str], made: Imported) -> list[NewItem]:
+    """Return what can be items of the study, their texts stored; `made` takes note of what cannot."""
+    new: list[NewItem] = []
+    entries: list[Entry] = []
+    for each in drawn:
+        try:
+            item = _item(study, each)
+        except InputError as error:
+            made.refuse(str(error))
+            continue
+        entries.append(Entry(item.prompt, item.completions))
+        ids = tuple(completion.id for completion in item.completions)
+        new.append(NewItem(item.prompt.id, ids, _role(study, item, ids), item.expected))
+    list(store.submit_many(entries))
+    return new
 
-    `answering` and `speakers` are the room of models and those the study names, where it draws from models.
-    """
+
+def drawn_from(store: Store, study: Study) -> Iterator[Drawn | str]:
+    """Return what the study's own source holds. Raises InputError for one that cannot be used."""
     source = study.source
     if source.kind == "file":
         return islice(from_lines(read_objects(below_here(source.path)), study), source.items)
@@ -95,19 +100,32 @@ def drawn_from(
         return islice(_paired(_of_task(source.task), study), source.items)
     if source.kind == "served":
         return islice(_paired(_served(store), study), source.items)
-    if answering is None:
-        raise InputError("source: no model can be used here. Start the studio with `--model NAME`.")
-    sampling = Sampling(max_new_tokens=128)
-    drawn = live_items(
+    raise InputError(f"source: {source.kind!r} is drawn from a model, in the background. Begin a drawing instead.")
+
+
+def written(
+    study: Study,
+    prompts: Sequence[Prompt],
+    answering: Answering,
+    speakers: Sequence[Speaker],
+    *,
+    stopped: Callable[[], bool] | None = None,
+) -> Iterator[Drawn]:
+    """Yield what the study's models write to the prompts: those whose texts can be told apart.
+
+    Raises StoppedOnRequest soon after `stopped` says yes.
+    """
+    found = live_items(
         answering,
         speakers,
-        _prompts(study),
-        sampling,
-        n=source.completions,
-        seed=source.seed,
+        prompts,
+        DRAWN,
+        n=study.source.completions,
+        seed=study.source.seed,
         run=f"studio:{study.name}",
+        stopped=stopped,
     )
-    return (Drawn(prompt, completions) for prompt, completions in islice(drawn, source.items))
+    return (Drawn(prompt, completions) for prompt, completions in found)
 
 
 def from_lines(lines: Iterable[Line], study: Study) -> Iterator[Drawn | str]:
@@ -135,6 +153,29 @@ def from_lines(lines: Iterable[Line], study: Study) -> Iterator[Drawn | str]:
             yield drawn
     if singles:
         yield f"{len(singles):,} prompts have too few completions to compare. Bring {study.needs_several} of each."
+
+
+def prompts_of(study: Study) -> list[Prompt]:
+    """Return the prompts that models are to answer, always in the same order: a task's, or those of a file.
+
+    Raises InputError where there are none.
+    """
+    source = study.source
+    if source.task:
+        prompts = tasks.load(source.task).prompts()
+        chosen = sorted(prompts, key=lambda prompt: share_of(prompt.id, f"studio:{source.seed}"))
+        return list(chosen[: source.items])
+    if not source.path:
+        raise InputError("source: names neither a task nor a file with prompts. Add task or path.")
+    found: dict[str, Prompt] = {}
+    for line in read_objects(below_here(source.path)):
+        asked = None if line.value is None else line.value.get("prompt")
+        if isinstance(asked, str) and asked.strip():
+            prompt = Prompt.of(asked, source=f"studio:{study.name}")
+            found[prompt.id] = prompt
+    if not found:
+        raise InputError(f'source.path: {source.path!r} holds no prompt. Write {{"prompt": "..."}} on each line.')
+    return list(found.values())[: source.items]
 
 
 def below_here(path: str) -> Path:
@@ -204,26 +245,6 @@ def _of_row(row: Mapping[str, Any], source: str) -> Drawn:
 
 
 # -------------------------------------------------------------------------------------------------------- other sources
-
-
-def _prompts(study: Study) -> list[Prompt]:
-    """Return the prompts that models are to answer: a task's, or those of a file."""
-    source = study.source
-    if source.task:
-        prompts = tasks.load(source.task).prompts()
-        chosen = sorted(prompts, key=lambda prompt: share_of(prompt.id, f"studio:{source.seed}"))
-        return list(chosen[: source.items])
-    if not source.path:
-        raise InputError("source: names neither a task nor a file with prompts. Add task or path.")
-    found: dict[str, Prompt] = {}
-    for line in read_objects(below_here(source.path)):
-        asked = None if line.value is None else line.value.get("prompt")
-        if isinstance(asked, str) and asked.strip():
-            prompt = Prompt.of(asked, source=f"studio:{study.name}")
-            found[prompt.id] = prompt
-    if not found:
-        raise InputError(f'source.path: {source.path!r} holds no prompt. Write {{"prompt": "..."}} on each line.')
-    return list(found.values())[: source.items]
 
 
 def _of_task(name: str) -> Iterator[tuple[Prompt, Completion]]:

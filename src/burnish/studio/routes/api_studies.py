@@ -8,7 +8,6 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from burnish.loop.speakers import speaker
 from burnish.store import read_objects
 from burnish.store.studies import StudyRow
 from burnish.studio import exports, planner, publishing, sources
@@ -16,7 +15,6 @@ from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, studio_of
 from burnish.studio.lint import lint
 from burnish.studio.routes.api_work import StudyName
-from burnish.studio.routes.play import answers_of, offered
 from burnish.studio.session import Owner, Reviewer
 from burnish.studio.shapes import (
     REFUSALS,
@@ -114,10 +112,11 @@ async def add_items(request: Request, who: Owner, study: StudyName) -> ImportInf
 
 @router.post("/{study}/fill")
 def fill(request: Request, who: Owner, study: StudyName) -> ImportInfo:
-    """Bring the items of the study's own source: its file, its task, its models, or what was served."""
+    """Bring the items of the study's own source: its file, its task, or what was served. What a model must write first
+    is drawn by `drawing`."""
     studio = studio_of(request)
     text = study_of(studio, _need(studio, study))
-    return ImportInfo.of(filled(studio, text))
+    return ImportInfo.of(sources.add(studio.store, text, sources.drawn_from(studio.store, text)))
 
 
 @router.get("/{study}/export", response_class=StreamingResponse, responses=_STREAM)  # type: ignore[arg-type]
@@ -162,13 +161,6 @@ def plan(
         )
         for each in planner.options(half_width, people, spreads)
     ]
-
-
-def filled(studio: Studio, text: Study) -> sources.Imported:
-    """Bring the items of a study's own source. Raises InputError for a model that nobody offers."""
-    known = offered(studio) if text.source.models else []
-    speakers = [speaker(name, known) for name in text.source.models]
-    return sources.add(studio.store, text, sources.drawn_from(studio.store, text, answers_of(studio), speakers))
 
 
 def _study(sent: StudyText) -> Study:

@@ -16,8 +16,8 @@ from burnish.studio import examples, exports, planner, publishing, sources
 from burnish.studio.answers import moment
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, now_ms, studio_of
+from burnish.studio.drawing import drawer_of
 from burnish.studio.lint import lint
-from burnish.studio.routes.api_studies import filled
 from burnish.studio.session import Owner
 from burnish.studio.study import Question
 from burnish.studio.uploads import NDJSON, pieces
@@ -52,7 +52,7 @@ def open_example(request: Request, who: Owner, name: Annotated[str, Form(max_len
 @router.get("/{study}")
 def study(request: Request, who: Owner, study: str, saved: Annotated[int, Query(ge=0)] = 0) -> Response:
     """One study: how far it is, its items, its versions, its answers to take out."""
-    return _page(request, study, saved=saved)
+    return page(request, study, saved=saved)
 
 
 @router.post("/{study}/state")
@@ -63,7 +63,7 @@ def set_state(request: Request, who: Owner, study: str, state: Annotated[str, Fo
     try:
         publishing.set_state(studio, who, study, state)
     except InputError as error:
-        return _page(request, study, status=422, problem=str(error))
+        return page(request, study, status=422, problem=str(error))
     return RedirectResponse(f"/studies/{study}", 303)
 
 
@@ -79,7 +79,7 @@ def add_items(request: Request, who: Owner, study: str, file: Annotated[UploadFi
                 out.write(piece)
         made = sources.add(studio.store, text, sources.from_lines(read_objects(path), text))
     studio.store.audit.record(now_ms(), who.number, "bring items", f"study:{study}", added=made.added)
-    return _page(request, study, imported=made)
+    return page(request, study, imported=made)
 
 
 @router.post("/{study}/fill")
@@ -88,11 +88,11 @@ def fill(request: Request, who: Owner, study: str) -> Response:
     studio = studio_of(request)
     text = study_of(studio, _need(studio, study))
     try:
-        made = filled(studio, text)
+        made = sources.add(studio.store, text, sources.drawn_from(studio.store, text))
     except InputError as error:
-        return _page(request, study, status=422, problem=str(error))
+        return page(request, study, status=422, problem=str(error))
     studio.store.audit.record(now_ms(), who.number, "bring items", f"study:{study}", added=made.added)
-    return _page(request, study, imported=made)
+    return page(request, study, imported=made)
 
 
 @router.get("/{study}/export.jsonl")
@@ -147,7 +147,8 @@ def plan(
 # ---------------------------------------------------------------------------------------------------------- inner parts
 
 
-def _page(request: Request, name: str, *, status: int = 200, **more: Any) -> Response:
+def page(request: Request, name: str, *, status: int = 200, **more: Any) -> Response:
+    """Return a study's page, with what has just become of it."""
     studio = studio_of(request)
     row = _need(studio, name)
     text = study_of(studio, row)
@@ -165,6 +166,7 @@ def _page(request: Request, name: str, *, status: int = 200, **more: Any) -> Res
         remarks=lint(text),
         versions=versions[::-1],
         db=studio.store.url,
+        drawing=drawer_of(studio).state(name),
         **values,
     )
 
