@@ -25,10 +25,9 @@ from burnish.store.migrate import migrate
 from burnish.store.schema import checkpoints
 from burnish.store.sessions import Sessions
 from burnish.store.studies import Studies
-from burnish.store.turns import Turns
+from burnish.store.turns import Submissions, Turns
 from burnish.store.validation import Checked, checked
 from burnish.store.webhooks import Webhooks
-from burnish.store.writer import GroupWriter
 
 DEFAULT_URL = "sqlite:///burnish.db"
 
@@ -60,7 +59,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._inserts = Inserts(database.writers.dialect)
-        self._writer = GroupWriter(database, self._inserts)
+        self._submissions = Submissions(database, self._inserts)
         self.accounts = Accounts(database)
         self.sessions = Sessions(database)
         self.audit = Audit(database)
@@ -77,7 +76,7 @@ class Store:
 
     def close(self) -> None:
         """Commit what waits and let go of the database; closing twice is fine."""
-        self._writer.close()
+        self._submissions.close()
         self._turns.close()
         self._database.dispose()
 
@@ -100,7 +99,7 @@ class Store:
         takes back what came beside the old one in its line and comes no more.
         Raises `InputError` naming the field for an entry that is not valid.
         """
-        outcome = self._writer.submit(entry, _known_policy(on_duplicate))
+        outcome = self._submissions.submit(entry, _known_policy(on_duplicate))
         if isinstance(outcome, InputError):
             raise outcome
         return outcome
