@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.studio.doors import UNSAFE, Door, as_browser, ask, doors, knock
 from burnish.errors import BusyError, DamagedFileError, InputError
 from burnish.store import Store
 from burnish.store.accounts import ROLES
-from burnish.studio import StudioSettings, create_app
+from burnish.studio import StudioSettings, create_app, limits
 from burnish.studio.context import now_ms
 from burnish.studio.security import HEADERS, is_public
 
@@ -259,6 +259,32 @@ def test_a_body_past_its_limit_is_refused_announced_or_not(client_as: ClientAs) 
     assert client.post("/appearance", content=pieces, headers=headers).status_code == 413
     big = {"file": b"x" * (2 * 2**20 + 1)}
     assert client.post("/appearance", files=big).status_code == 413  # imports are an owner's
+
+
+@pytest.mark.parametrize("by", ["session", "token"])
+def test_a_right_that_was_taken_back_while_a_body_trickled_in_is_gone(
+    app: FastAPI, store: Store, client_as: ClientAs, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """An owner who expects to be closed could hold such a request open, and invite themselves back by its end."""
+    monkeypatch.setattr(limits, "FRESH_SECONDS", 0.0)
+    client_as("olga", "owner")
+    more = {"Authorization": f"Bearer {a_token(store, 'eve')}"} if by == "token" else {}
+    if by == "session":
+        more = as_browser(client_as("eve", "owner"))["headers"]
+    account = store.accounts.by_name("eve")
+    assert account
+
+    async def slowly(close: bool) -> AsyncIterator[bytes]:
+        yield b'{"role": "ow'
+        if close:
+            store.accounts.set_closed(account.number, True, now_ms=now_ms())
+        yield b'ner"}'
+
+    def invite(close: bool) -> int:
+        sent = {"headers": {**more, "Content-Type": "application/json"}, "content": slowly(close)}
+        return ask(app, [("POST", "/api/people/invites", sent)])[0].status_code
+
+    assert [invite(False), invite(True)] == [201, 401]
 
 
 def test_a_websocket_is_closed(app: FastAPI) -> None:

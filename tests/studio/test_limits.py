@@ -58,6 +58,23 @@ def test_what_was_looked_at_is_given_again() -> None:
     assert asyncio.run(look()) == (b"abcd", b"abcdefgh")
 
 
+def test_looking_ahead_costs_as_much_as_there_is_however_small_the_pieces() -> None:
+    """Pieces of one byte cost a stranger nothing to send."""
+    looks = 0
+
+    class Counted(dict[str, object]):
+        def get(self, key: str, default: object = None) -> object:
+            nonlocal looks
+            looks += key == "body"
+            return super().get(key, default)
+
+    async def receive() -> Message:
+        return Counted(type="http.request", body=b"a", more_body=True)
+
+    assert asyncio.run(Body(receive, 1000, 5).peek(500)) == b"a" * 500
+    assert looks <= 2 * 500
+
+
 def test_too_much_is_refused_as_it_comes_whoever_reads_it() -> None:
     for read in (whole, lambda body: body.peek(100)):
         with pytest.raises(HTTPException) as refused:

@@ -6,12 +6,15 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 BURST_SECONDS = 10.0
+FRESH_SECONDS = 1.0
+"""Whose body took longer to come is looked at again: they may have lost their right meanwhile."""
 _MOST_ASKERS = 10_000  # kept in memory; who is forgotten begins with a full bucket
 
 
@@ -43,25 +46,33 @@ class Buckets:
 class Body:
     """A request's body: hands on what comes, refuses what is too much or too slow, and may be looked at beforehand.
 
-    Raises HTTPException 413 past `limit` bytes and 408 past `seconds`, inside whatever reads it.
+    Raises HTTPException 413 past `limit` bytes and 408 past `seconds`, inside whatever reads it. `recheck` is awaited
+    before the end of a body that was slow is handed on; what it raises is raised there too.
     """
 
-    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, limit: int, seconds: float, recheck: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._receive = receive
         self._limit = limit
         self._seconds = seconds
+        self._recheck = recheck
+        self._began = time.monotonic()
         self._deadline: float | None = None
-        self._ahead: list[Message] = []
+        self._ahead: deque[Message] = deque()
         self._bytes = 0
         self._ended = False
 
     async def receive(self) -> Message:
         """Return the next message, as the app asks for it."""
-        return self._ahead.pop(0) if self._ahead else await self._next()
+        return self._ahead.popleft() if self._ahead else await self._next()
 
     async def peek(self, most: int) -> bytes:
-        """Return the body's first `most` bytes, or all when it is shorter; the app will be given them again."""
-        while not self._ended and sum(len(each.get("body", b"")) for each in self._ahead) < most:
+        """Return the body's first `most` bytes, or all when it is shorter; the app will be given them again.
+
+        For the time before anything was received.
+        """
+        while not self._ended and self._bytes < most:  # counted once, not with each of a million pieces
             self._ahead.append(await self._next())
         return b"".join(each.get("body", b"") for each in self._ahead)[:most]
 
@@ -79,4 +90,6 @@ class Body:
         if self._bytes > self._limit:
             raise HTTPException(413)
         self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        if self._ended and self._recheck is not None and time.monotonic() - self._began > FRESH_SECONDS:
+            await self._recheck()
         return message

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs
 
 from fastapi import Request
@@ -94,7 +94,7 @@ class Gate:
             raise HTTPException(429, headers={"Retry-After": str(wait)})
         if who is None and not is_public(scope["path"]):
             raise HTTPException(401)
-        body = self._body(request, who, receive)
+        body = Body(receive, *self._bounds(request, who), self._recheck(request, who))
         if request.method not in SAFE_METHODS and not (who and not who.session):
             await self._refuse_foreign(request, host, who, body)
         return body.receive
@@ -117,16 +117,27 @@ class Gate:
         account = self._studio.store.sessions.account(key, now_ms=now_ms(), idle_ms=idle_ms)
         return person_of(account, key) if account else None
 
+    def _recheck(self, request: Request, who: Person | None) -> Callable[[], Awaitable[None]]:
+        """Return what refuses a body of somebody who lost their session, token or role while it was on its way."""
+
+        async def recheck() -> None:
+            now = await run_in_threadpool(self._person, request) if who else None
+            if who and (now is None or (now.number, now.role) != (who.number, who.role)):
+                raise HTTPException(401)
+
+        return recheck
+
     # -------------------------------------------------------------------------------------------------------- body
 
-    def _body(self, request: Request, who: Person | None, receive: Receive) -> Body:
+    def _bounds(self, request: Request, who: Person | None) -> tuple[int, float]:
+        """Return how many bytes a body may have, and how many seconds it may take."""
         kind = _content_type(request)
         is_import = kind in ("multipart/form-data", "application/x-ndjson") and who is not None and who.role == "owner"
         limit = self._settings.import_limit if is_import else self._settings.body_limit
         announced = request.headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced) > limit:
             raise HTTPException(413 if announced.isdecimal() else 400)
-        return Body(receive, limit, self._settings.body_seconds * (10 if is_import else 1))
+        return limit, self._settings.body_seconds * (10 if is_import else 1)
 
     async def _refuse_foreign(self, request: Request, host: str, who: Person | None, body: Body) -> None:
         """Raise 403 for a request that was not sent by a page of ours, to this very visitor."""
