@@ -36,6 +36,7 @@ from burnish.store.held import (
 )
 from burnish.store.insert import Inserts, Work
 from burnish.store.picking import Rules, Standing
+from burnish.store.reported import MOST_REPORTS, Reported, reported
 from burnish.store.studies import free_of
 from burnish.store.studies_schema import assignments, study_events, study_items
 from burnish.store.turns import Turns
@@ -72,6 +73,11 @@ class Assignments:
             mine = (assignments.c.person == person, assignments.c.study == study_number(connection, study), ended)
             query = HELD.where(*mine).order_by(assignments.c.ended_ms.desc(), assignments.c.seq.desc()).limit(limit)
             return [held_of(row) for row in connection.execute(query).mappings()]
+
+    def reported(self, study: str = "", item: str = "", *, limit: int = MOST_REPORTS) -> list[Reported]:
+        """Return what people flagged and skipped, with their words, the latest first; of a study or item if named."""
+        with self._database.reading() as connection:
+            return reported(connection, study, item, limit=limit)
 
     # --------------------------------------------------------------------------------------------------------- giving
 

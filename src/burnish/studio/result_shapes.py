@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from burnish.store.reported import Reported
+from burnish.studio.answers import moment
 from burnish.studio.shapes import Given, Shape
 
 
@@ -117,3 +119,23 @@ class InviteInfo(Shape):
 
     path: str
     """Below the address under which people reach the studio."""
+
+
+class ReportInfo(Shape):
+    """Somebody pointed an item out (`flag`) or skipped it (`skip`)."""
+
+    study: str
+    item: str
+    prompt_id: str
+    completion_ids: list[str]
+    what: Literal["flag", "skip"]
+    person: str
+    reason: str
+    note: str
+    time: str
+
+    @classmethod
+    def of(cls, report: Reported) -> ReportInfo:
+        names = ("study", "item", "prompt_id", "what", "person", "reason", "note")
+        values = {name: getattr(report, name) for name in names}
+        return cls(completion_ids=list(report.completion_ids), time=moment(report.time_ms), **values)

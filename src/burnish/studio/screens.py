@@ -5,15 +5,15 @@ Questions about one completion are asked of each of them, beside its text; quest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from burnish.records import Message
+from burnish.records import Completion, Message, Prompt
 from burnish.studio import markdown
 from burnish.studio.assign import Task
 from burnish.studio.spoken import letter
-from burnish.studio.study import ABOUT_ALL, Question
+from burnish.studio.study import ABOUT_ALL, Question, Study
 
 _DOCKED = frozenset({"comparison", "thumb"})
 _LONG = 1400  # characters: about what a laptop's screen shows beside a question
@@ -117,6 +117,13 @@ def screen(task: Task) -> Screen:
     turns = tuple(_turn(message) for message in task.prompt.messages)
     cut = max(0, len(turns) - _RECENT)
     return Screen(task, turns[:cut], turns[cut:], sides, shared, _told(task))
+
+
+def preview(study: Study, prompt: Prompt, completions: Sequence[Completion]) -> Screen:
+    """Return what people see of an item, for those who lead a study: nobody holds it, and it cannot be answered."""
+    if study.blind:
+        completions = [replace(each, model=None, checkpoint_id=None) for each in completions]
+    return screen(Task("preview", study.name, study, "preview", prompt, tuple(completions), {}, 0, 1, 0, 0))
 
 
 def _turn(message: Message) -> Turn:

@@ -178,7 +178,7 @@ def _signed_in(site: Site, name: str, role: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """Return what asks axe-core about a page: `axe(page)` lists findings, moderate or worse, as `rule: element`; empty is well."""
+    """Return what asks axe-core about a page: `axe(page)` lists moderate findings and worse, as `rule: element`."""
     source = AXE.read_text(encoding="utf-8")
 
     def found(page: Page, impacts: tuple[str, ...] = ("moderate", "serious", "critical")) -> list[str]:

@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse
 from burnish.errors import InputError
 from burnish.records import Completion, Prompt
 from burnish.studio import designer, publishing, screens
-from burnish.studio.assign import Task, study_of
-from burnish.studio.context import Studio, now_ms, studio_of
+from burnish.studio.assign import study_of
+from burnish.studio.context import Studio, studio_of
 from burnish.studio.designer import BLANK, Sheet
 from burnish.studio.lint import lint
 from burnish.studio.session import Owner
@@ -155,11 +155,7 @@ def _need(request: Request, name: str) -> Study:
 def _screen(studio: Studio, study: Study) -> screens.Screen | None:
     """Return the first item as people see it, else the first example; None where there is neither."""
     shown = _first_item(studio, study) or _first_example(study)
-    if shown is None:
-        return None
-    prompt, completions = shown
-    task = Task("preview", study.name, study, "preview", prompt, completions, {}, 0, 1, now_ms(), now_ms())
-    return screens.screen(task)
+    return None if shown is None else screens.preview(study, *shown)
 
 
 def _first_item(studio: Studio, study: Study) -> tuple[Prompt, tuple[Completion, ...]] | None:
