@@ -55,6 +55,15 @@ def test_a_token_does_what_it_was_made_for_and_never_more_than_its_account(store
     assert [store.sessions.token_account(key, now_ms=3) for key in keys.values()] == [None, None]
 
 
+def test_a_token_is_made_with_what_the_account_may_by_then(store: Store, ana: Account) -> None:
+    store.accounts.set_role(ana.number, "annotator", now_ms=1)
+    with pytest.raises(InputError, match="more than the account's"):
+        store.sessions.make_token(ana, "x", "reviewer", now_ms=2, lasts_ms=HOUR_MS)
+    store.accounts.set_closed(ana.number, True, now_ms=3)
+    with pytest.raises(InputError, match="closed"):
+        store.sessions.make_token(ana, "x", "annotator", now_ms=4, lasts_ms=HOUR_MS)
+
+
 def test_only_its_owner_takes_a_token_back(store: Store, ana: Account) -> None:
     bob = store.accounts.add("bob", "owner", now_ms=0)
     key = store.sessions.make_token(ana, "x", "reviewer", now_ms=0, lasts_ms=HOUR_MS)

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from burnish.errors import BusyError
 from burnish.store import Store
 from burnish.store.accounts import Account
 from burnish.studio import attempts, passwords
@@ -249,3 +250,50 @@ def test_two_different_session_cookies_are_none(client_as: Callable[..., TestCli
     ana, eve = (f"burnish_session={client_as(name).cookies['burnish_session']}" for name in ("ana", "eve"))
     for cookies, status in ((ana, 200), (f"{ana}; {ana}", 200), (f"{ana}; {eve}", 401)):
         assert stranger.get("/me", headers={"Cookie": cookies}).status_code == status
+
+
+def test_a_session_is_not_begun_with_a_password_that_was_changed_while_it_was_looked_at(
+    stranger: TestClient, store: Store, ana: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever knows the old one only has to keep trying until the change: one try in flight would outlive it."""
+    look = passwords.matches
+
+    def slowly(password: str, stored: str) -> bool:
+        store.accounts.set_password(ana.number, "scrypt$15$8$3$AAAA$AAAA", now_ms=now_ms())
+        return look(password, stored)
+
+    monkeypatch.setattr(passwords, "matches", slowly)
+    sent = {"csrf": csrf_on(stranger), "name": "ana", "password": PASSWORD}
+    answer = stranger.post("/sign-in", data=sent)
+    assert answer.status_code == 401
+    assert "burnish_session" not in answer.cookies
+
+
+def test_of_two_changes_of_a_password_the_later_one_must_know_the_earlier(
+    client_as: Callable[..., TestClient], store: Store, ana: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, look = client_as("ana", role="owner"), passwords.matches
+
+    def slowly(password: str, stored: str) -> bool:
+        store.accounts.set_password(ana.number, "scrypt$15$8$3$AAAA$AAAA", now_ms=now_ms())
+        return look(password, stored)
+
+    monkeypatch.setattr(passwords, "matches", slowly)
+    new = {"new": "chosen by a thief", "again": "chosen by a thief"}
+    assert client.post("/me/password", data={"now": PASSWORD, **new}).status_code == 422
+    assert store.accounts.password_of(ana.number).endswith("AAAA$AAAA")
+
+
+def test_the_trouble_of_a_store_is_not_told_on_a_page(
+    client_as: Callable[..., TestClient], store: Store, ana: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_as("ana", role="owner")
+
+    def busy(*_: object, **__: object) -> str:
+        raise BusyError(f"{store.url}: another process has been writing without a pause.")
+
+    monkeypatch.setattr(store.sessions, "make_token", busy)
+    sent = {"label": "x", "role": "owner", "days": "1"}
+    answer = client.post("/me/tokens", data=sent, headers={"Accept": "text/html"})
+    assert answer.status_code == 503
+    assert "studio.db" not in answer.text

@@ -64,6 +64,10 @@ class NameTakenError(InputError):
     """The name stands for somebody already."""
 
 
+class PasswordChangedError(InputError):
+    """The password that was looked at is not the account's any more, or the account was closed or deleted."""
+
+
 class LastOwnerError(InputError):
     """Nobody would be left who may manage the studio."""
 
@@ -125,7 +129,7 @@ class Accounts:
     def by_number(self, number: int) -> Account | None:
         """Return the account of a number, None when it was deleted."""
         with self._database.reading() as connection:
-            return _by_number(connection, number)
+            return by_number(connection, number)
 
     def password_of(self, number: int) -> str:
         """Return the hash of an account's password, empty when it has none."""
@@ -159,10 +163,17 @@ class Accounts:
             _end_rights(connection, number, now_ms)
             audit.append(connection, now_ms, actor, "role", f"account:{number}", was=was.role, now=role)
 
-    def set_password(self, number: int, password: str, *, now_ms: int, actor: int | None = None) -> None:
-        """Store the hash of a new password; every session of the account ends."""
+    def set_password(
+        self, number: int, password: str, *, now_ms: int, actor: int | None = None, was: str | None = None
+    ) -> None:
+        """Store the hash of a new password; every session of the account ends.
+
+        Raises PasswordChangedError unless `was`, where given, is still the hash of the old one.
+        """
         with self._database.writing() as connection:
             _existing(connection, number)
+            if was is not None:
+                need_password(connection, number, was)
             _set_password(connection, number, password, now_ms, actor)
 
     def rehash(self, number: int, was: str, password: str) -> None:
@@ -288,13 +299,14 @@ def account_of(row: Row[Any]) -> Account:
     )
 
 
-def _by_number(connection: Connection, number: int) -> Account | None:
+def by_number(connection: Connection, number: int) -> Account | None:
+    """Return the account of a number inside the caller's transaction."""
     row = connection.execute(select(accounts).where(accounts.c.number == number)).first()
     return account_of(row) if row else None
 
 
 def _existing(connection: Connection, number: int) -> Account:
-    found = _by_number(connection, number)
+    found = by_number(connection, number)
     if found is None:
         raise InputError(f"account: number {number} is not in this store. Load the page again.")
     return found
@@ -315,6 +327,13 @@ def _refuse_known_author(connection: Connection, name: str) -> None:
     theirs = (func.lower(feedback.c.author_id) == name) & (feedback.c.author_kind == "human")
     if connection.execute(select(feedback.c.seq).where(theirs).limit(1)).first():
         raise NameTakenError(f"name: {name!r} is taken. Choose another.")
+
+
+def need_password(connection: Connection, number: int, password: str) -> None:
+    """Raise PasswordChangedError unless this is the hash of an open account's password."""
+    same = (accounts.c.number == number) & (accounts.c.password == password) & accounts.c.closed_ms.is_(None)
+    if not connection.execute(select(accounts.c.number).where(same)).first():
+        raise PasswordChangedError("password: it was changed meanwhile, or the account was closed. Sign in again.")
 
 
 def _set_password(connection: Connection, number: int, password: str, now_ms: int, actor: int | None) -> None:
@@ -351,7 +370,7 @@ def _invited(connection: Connection, key: str, now_ms: int) -> Invite | None:
     row = connection.execute(select(invites).where(works)).first()
     if row is None:
         return None
-    account = _by_number(connection, row.account) if row.account is not None else None
+    account = by_number(connection, row.account) if row.account is not None else None
     if account is not None and account.closed_ms is not None:
         return None
     return Invite(row.role, account, row.expires_ms)

@@ -12,7 +12,17 @@ from sqlalchemy import delete, insert, select, update
 
 from burnish.errors import InputError
 from burnish.store import audit
-from burnish.store.accounts import ROLES, Account, Role, account_of, checked_role, digest, new_key
+from burnish.store.accounts import (
+    ROLES,
+    Account,
+    Role,
+    account_of,
+    by_number,
+    checked_role,
+    digest,
+    need_password,
+    new_key,
+)
 from burnish.store.accounts_schema import accounts, attempts, sessions, tokens
 from burnish.store.engine import Database
 
@@ -53,10 +63,16 @@ class Sessions:
 
     # --------------------------------------------------------------------------------------------------------- browsers
 
-    def start(self, number: int, *, now_ms: int, replaces: str = "") -> str:
-        """Return the key of a new session; the one it replaces, if any, ends."""
+    def start(self, number: int, *, now_ms: int, replaces: str = "", password: str | None = None) -> str:
+        """Return the key of a new session; the one it replaces, if any, ends.
+
+        `password` is the hash that opened the door. Raises PasswordChangedError when it does so no more: looking at a
+        password takes a second in a crowd, and a session begun after it was changed would outlive the change.
+        """
         key = new_key()
         with self._database.writing() as connection:
+            if password is not None:
+                need_password(connection, number, password)
             too_old = sessions.c.created_ms <= now_ms - LONGEST_SESSION_MS
             connection.execute(delete(sessions).where((sessions.c.digest == digest(replaces)) | too_old))
             row = {"digest": digest(key), "account": number, "created_ms": now_ms, "seen_ms": now_ms}
@@ -94,15 +110,19 @@ class Sessions:
     # --------------------------------------------------------------------------------------------------------- programs
 
     def make_token(self, account: Account, label: str, role: str, *, now_ms: int, lasts_ms: int) -> str:
-        """Return the key of a new token. Raises `InputError` when it should do more than its account may."""
-        if ROLES.index(checked_role(role)) > ROLES.index(account.role):
-            raise InputError(f"token: role {role!r} is more than the account's ({account.role}). Choose at most that.")
+        """Return the key of a new token. Raises `InputError` when it should do more than its account may by now."""
+        wanted = checked_role(role)
         if lasts_ms <= 0:
             raise InputError(f"token: it would last {lasts_ms} ms. Give it a time to live.")
         key = TOKEN_MARK + new_key()
         row = {"id": secrets.token_hex(4), "digest": digest(key), "account": account.number, "label": label[:80]}
         times = {"created_ms": now_ms, "expires_ms": now_ms + lasts_ms, "revoked_ms": None}
         with self._database.writing() as connection:
+            now = by_number(connection, account.number)
+            if now is None or now.closed_ms is not None:
+                raise InputError("token: the account was closed or deleted.")
+            if ROLES.index(wanted) > ROLES.index(now.role):
+                raise InputError(f"token: role {role!r} is more than the account's ({now.role}). Choose at most that.")
             connection.execute(insert(tokens), {**row, "role": role, **times})
             audit.append(connection, now_ms, account.number, "token", f"token:{row['id']}", role=role)
         return key

@@ -37,6 +37,16 @@ def answer_to(request: Request, error: Exception) -> Response:
     return refuse(request, 500)
 
 
+def mistake(request: Request, error: InputError) -> str:
+    """Return what somebody did wrong, for the page that they did it on.
+
+    Raises the error when it is the store's trouble: that is nobody's mistake, and names its place.
+    """
+    if _is_trouble(request, error):
+        raise error
+    return str(error)
+
+
 def refuse(
     request: Request, status: int, message: str = "", *, field: str = "", headers: dict[str, str] | None = None
 ) -> Response:
@@ -78,9 +88,13 @@ def _not_valid(request: Request, error: RequestValidationError) -> Response:
 
 
 def _input(request: Request, error: InputError) -> Response:
-    store = studio_of(request).store.url
-    if isinstance(error, (BusyError, DamagedFileError, UnreachableError)) or str(error).startswith(store):
+    if _is_trouble(request, error):
         log.error("%s", error)  # the store's trouble, which names its place: for whoever runs it
         return refuse(request, 503, headers={"Retry-After": "5"})
     field = str(error).partition(":")[0]
     return refuse(request, 422, str(error), field=field if field.replace("_", "").isalnum() else "")
+
+
+def _is_trouble(request: Request, error: InputError) -> bool:
+    trouble = isinstance(error, (BusyError, DamagedFileError, UnreachableError))
+    return trouble or str(error).startswith(studio_of(request).store.url)

@@ -21,6 +21,7 @@ from burnish.studio.background import Background
 from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.departure import depart, erase_answer
 from burnish.studio.findings import everybody_in
+from burnish.studio.refusals import mistake
 from burnish.studio.session import Annotator, Person, give_session, take_session
 
 router = APIRouter(prefix="/me")
@@ -42,16 +43,16 @@ def change_password(request: Request, who: Annotator, now: Text = "", new: Text 
     """Set a new password; every session ends, and this browser is given a new one."""
     studio = studio_of(request)
     try:
-        _need_password(request, studio, who, now)
+        was = _need_password(request, studio, who, now)
         if new != again:
             raise InputError(studio.pages.say(request, "invite.differ"))
-        checked = passwords.checked_password(new, who.name)
+        stored = passwords.hashed(passwords.checked_password(new, who.name))
+        studio.store.accounts.set_password(who.number, stored, now_ms=now_ms(), actor=who.number, was=was)
+        key = studio.store.sessions.start(who.number, now_ms=now_ms(), password=stored)
     except InputError as error:
-        return _page(request, who, status=422, message=str(error))
-    accounts = studio.store.accounts
-    accounts.set_password(who.number, passwords.hashed(checked), now_ms=now_ms(), actor=who.number)
+        return _page(request, who, status=422, message=mistake(request, error))
     answer = RedirectResponse("/me", 303)
-    give_session(answer, studio.settings, studio.store.sessions.start(who.number, now_ms=now_ms()))
+    give_session(answer, studio.settings, key)
     return answer
 
 
@@ -70,7 +71,7 @@ def make_token(
     try:
         key = studio.store.sessions.make_token(account, label, role, now_ms=now_ms(), lasts_ms=days * _DAY_MS)
     except InputError as error:
-        return _page(request, who, status=422, message=str(error))
+        return _page(request, who, status=422, message=mistake(request, error))
     return _page(request, who, token=key)
 
 
@@ -143,19 +144,22 @@ def delete(request: Request, who: Annotator, password: Text = "") -> Response:
         _need_password(request, studio, who, password)
         erasure = depart(studio, who.number, who.name, actor=who.number)
     except InputError as error:
-        return studio.pages.render(request, "people/leave.html.jinja", status=422, message=str(error))
+        return studio.pages.render(request, "people/leave.html.jinja", status=422, message=mistake(request, error))
     request.state.who = None
     answer = studio.pages.render(request, "people/deleted.html.jinja", erasure=erasure)
     take_session(answer, studio.settings)
     return answer
 
 
-def _need_password(request: Request, studio: Studio, who: Person, password: str) -> None:
-    """Raise `InputError` unless it is theirs: a browser left open is not enough for what cannot be undone."""
+def _need_password(request: Request, studio: Studio, who: Person, password: str) -> str:
+    """Return the hash of their password. Raises `InputError` for another password: a browser left open is not enough
+    for what cannot be undone."""
     with tried(request, who.name) as attempt:
-        attempt.right = passwords.matches(password, studio.store.accounts.password_of(who.number))
+        stored = studio.store.accounts.password_of(who.number)
+        attempt.right = passwords.matches(password, stored)
     if not attempt.right:
         raise InputError(studio.pages.say(request, "me.wrong_password"))
+    return stored
 
 
 def _page(request: Request, who: Person, *, status: int = 200, message: str = "", token: str = "") -> Response:

@@ -12,6 +12,7 @@ from burnish.store.accounts import LONGEST_NAME, ROLES, Account
 from burnish.store.audit import Anchor, Event
 from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.departure import depart
+from burnish.studio.refusals import mistake
 from burnish.studio.session import Owner
 from burnish.studio.wording import sentences
 
@@ -38,7 +39,7 @@ def invite(request: Request, who: Owner, role: Text, name: Text = "") -> Respons
             role, now_ms=now_ms(), lasts_ms=lasts_ms, account=given.number if given else None, actor=who.number
         )
     except InputError as error:
-        return _page(request, status=422, message=str(error))
+        return _page(request, status=422, message=mistake(request, error))
     return _page(request, link=_link(request, studio, key))
 
 
@@ -61,7 +62,7 @@ def change_role(request: Request, who: Owner, name: str, role: Text) -> Response
     try:
         studio.store.accounts.set_role(_account(studio, name).number, role, now_ms=now_ms(), actor=who.number)
     except InputError as error:
-        return _page(request, status=422, message=str(error))
+        return _page(request, status=422, message=mistake(request, error))
     return RedirectResponse("/people", 303)
 
 
@@ -72,7 +73,7 @@ def close_or_reopen(request: Request, who: Owner, name: str, closed: Annotated[b
     try:
         studio.store.accounts.set_closed(_account(studio, name).number, closed, now_ms=now_ms(), actor=who.number)
     except InputError as error:
-        return _page(request, status=422, message=str(error))
+        return _page(request, status=422, message=mistake(request, error))
     return RedirectResponse("/people", 303)
 
 
@@ -93,7 +94,7 @@ def delete(request: Request, who: Owner, name: str, confirm: Text = "") -> Respo
             raise InputError(studio.pages.say(request, "people.confirm_differs"))
         erasure = depart(studio, account.number, account.name, actor=who.number)
     except InputError as error:
-        values = {"account": account, "message": str(error)}
+        values = {"account": account, "message": mistake(request, error)}
         return studio.pages.render(request, "people/delete.html.jinja", status=422, **values)
     return studio.pages.render(request, "people/deleted.html.jinja", erasure=erasure)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from burnish.errors import InputError
-from burnish.store.accounts import LONGEST_NAME, Account
+from burnish.store.accounts import LONGEST_NAME, Account, PasswordChangedError
 from burnish.studio import passwords
 from burnish.studio.attempts import tried
 from burnish.studio.context import Studio, now_ms, studio_of
+from burnish.studio.refusals import mistake
 from burnish.studio.session import Annotator, Person, give_session, take_session
 
 router = APIRouter()
@@ -32,12 +34,13 @@ def sign_in(request: Request, name: Text = "", password: Text = "", back: Text =
     """Open a session under a key that is new each time; whatever key the browser brought ends."""
     studio = studio_of(request)
     with tried(request, name) as attempt:
-        account = _signed_in(studio, name, password)
+        account, stored = _signed_in(studio, name, password)
         attempt.right = account is not None
-    if account is None:
-        message = studio.pages.say(request, "sign_in.wrong")
-        return _form(request, studio, status=401, message=message, back=local(back), name=name)
-    return _welcome(request, studio, account, local(back))
+    with contextlib.suppress(PasswordChangedError):
+        if account is not None:
+            return _welcome(request, studio, account, stored, local(back))
+    message = studio.pages.say(request, "sign_in.wrong")
+    return _form(request, studio, status=401, message=message, back=local(back), name=name)
 
 
 @router.post("/sign-out")
@@ -67,10 +70,11 @@ def accept_invite(request: Request, key: str, name: Text = "", password: Text = 
         if password != again:
             raise InputError(studio.pages.say(request, "invite.differ"))
         checked = passwords.checked_password(password, offer.account.name if offer.account else name)
-        account = studio.store.accounts.accept(key, name, passwords.hashed(checked), now_ms=now_ms())
+        stored = passwords.hashed(checked)
+        account = studio.store.accounts.accept(key, name, stored, now_ms=now_ms())
     except InputError as error:
-        return _invite(request, key, status=422, message=str(error), name=name)
-    return _welcome(request, studio, account, "/") if account else _invite(request, key)
+        return _invite(request, key, status=422, message=mistake(request, error), name=name)
+    return _welcome(request, studio, account, stored, "/") if account else _invite(request, key)
 
 
 def local(path: str) -> str:
@@ -79,21 +83,23 @@ def local(path: str) -> str:
     return path if plain and path.partition("?")[0] not in ("/sign-in", "/sign-out") else "/"
 
 
-def _signed_in(studio: Studio, name: str, password: str) -> Account | None:
-    """Return the account when the password is its own; every refusal takes as long as any other."""
+def _signed_in(studio: Studio, name: str, password: str) -> tuple[Account | None, str]:
+    """Return the account when the password is its own, with its hash; every refusal takes as long as any other."""
     account = studio.store.accounts.by_name(name)
     stored = studio.store.accounts.password_of(account.number) if account else ""
     right = passwords.matches(password, stored)
     if account is None or not right or account.closed_ms is not None:
-        return None
+        return None, ""
     if passwords.is_outdated(stored):
-        studio.store.accounts.rehash(account.number, stored, passwords.hashed(password))
-    return account
+        was, stored = stored, passwords.hashed(password)
+        studio.store.accounts.rehash(account.number, was, stored)
+    return account, stored
 
 
-def _welcome(request: Request, studio: Studio, account: Account, path: str) -> Response:
+def _welcome(request: Request, studio: Studio, account: Account, stored: str, path: str) -> Response:
     before: Person | None = request.state.who
-    key = studio.store.sessions.start(account.number, now_ms=now_ms(), replaces=before.session if before else "")
+    replaces = before.session if before else ""
+    key = studio.store.sessions.start(account.number, now_ms=now_ms(), replaces=replaces, password=stored)
     answer = RedirectResponse(path, 303)
     give_session(answer, studio.settings, key)
     return answer
