@@ -14,6 +14,7 @@ from burnish.studio import designer, examples
 from burnish.studio.lint import lint
 from burnish.studio.study import Question, Study
 from burnish.studio.study_file import from_toml, to_toml
+from burnish.studio.wording import say
 
 ClientAs = Callable[..., TestClient]
 PAIRS = [{"prompt": f"Say hello {n}.", "completions": [f"Hello {n}!", f"Go away {n}."]} for n in range(3)]
@@ -162,3 +163,56 @@ def test_the_lint_finds_what_is_wrong(question: Question, rule: str) -> None:
 def test_the_lint_leaves_a_good_question_alone() -> None:
     good = Question("q", "rating", "How well does it follow the instruction?", anchors=((1, "poor"), (5, "excellent")))
     assert [each.rule for each in lint(Study("s", "S", (good,))) if each.question] == []
+
+
+def test_what_is_wrong_in_the_form_is_said_at_its_field_in_the_readers_words(client_as: ClientAs) -> None:
+    owner = client_as("olga", role="owner")
+    form = dict(designer.sheet_of(designer.BLANK).fields) | {"name": "hello", "title": "Hello", "action": "save"}
+    owner.cookies.set("burnish_language", "zh")
+    page = owner.post("/studies/new", data={**form, "q0_name": "Better One"}).text
+    assert '<a href="#q0_name">问题 1, 简称</a>' in page
+    assert re.search(
+        r'<input id="q0_name"[^>]* aria-describedby="q0_name-hint problem" aria-invalid="true" autofocus>', page
+    )
+    assert page.count("aria-invalid") == 1
+    page = owner.post("/studies/new", data={**form, "source_kind": "models"}).text
+    assert '<a href="#source_models">' in page
+    assert 'href="#quota">' in owner.post("/studies/preview", data={**form, "quota": "many"}).text
+
+
+def test_every_error_of_the_form_has_a_field_with_a_label() -> None:
+    for error, field in (
+        ("study.questions[3].scale: [1] is no scale.", "q3_scale_low"),
+        ("questions[1].criteria: 'x' is not `name = text`.", "q1_criteria"),
+        ("study.source.kind: unknown.", "source_kind"),
+        ("source.items: 'x' is not a whole number.", "source_items"),
+        ("overlap: 'x' is not a whole number.", "overlap"),
+        ("study: too long.", ""),
+    ):
+        assert designer.refused(error)[0] == field
+        if field:
+            assert say(designer.label_of(field), "zh")
+
+
+def test_a_share_may_be_written_in_percent(client_as: ClientAs, store: Store) -> None:
+    name = made(client_as("olga", role="owner"), anchor_share="12,5 %")
+    assert from_toml(store.studies.body(name)).anchor_share == 0.125
+
+
+def test_what_an_upload_lacks_is_told_by_the_files_own_name(client_as: ClientAs) -> None:
+    owner = client_as("olga", role="owner")
+    name = made(owner, people="nobody-here")
+    page = upload(owner, name, "not json\n")
+    assert "items.jsonl:1: " in page
+    assert "burnish-upload" not in page
+    assert "no line in it" in upload(owner, name, "")
+    assert "Nobody here has the name nobody-here" in page
+    for left in ("items", "fill", "state"):
+        assert owner.get(f"/studies/{name}/{left}").headers["location"] == f"/studies/{name}"
+
+
+def test_the_planner_is_offered_where_it_can_tell_something(client_as: ClientAs) -> None:
+    owner = client_as("olga", role="owner")
+    assert "/plan" in owner.get(f"/studies/{made(owner)}").text
+    page = owner.get(f"/studies/{made(owner, name='words', q0_kind='comment', q0_text='Why?')}").text
+    assert "/studies/words/plan" not in page

@@ -6,6 +6,7 @@ remove and move questions; that happens here, so that the page works without a s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -100,6 +101,37 @@ def study_of(sheet: Sheet, before: Study | None = None) -> Study:
     return made if before is None else replace(made, examples=before.examples, skip_reasons=before.skip_reasons)
 
 
+_PLACE = re.compile(r"(?:study\.)?(?:questions\[(\d+)\]\.|(source)\.)?([a-z_]+)")
+
+
+def refused(error: str) -> tuple[str, str]:
+    """Return the form's field that an error speaks of (empty: none that it has) and what is wrong with it."""
+    path, colon, message = error.partition(": ")
+    found = _PLACE.match(path)
+    if not colon or found is None:
+        return "", error
+    question, source, name = found.groups()
+    if question is not None:
+        return f"q{question}_{'scale_low' if name == 'scale' else name}", message
+    name = f"source_{name}" if source and name != "kind" else "source_kind" if source else name
+    return (name, message) if name in _WORDS else ("", error)
+
+
+def label_of(field: str) -> str:
+    """Return the wording's key of a field's label."""
+    name = field.partition("_")[2] if _of_question(field) else field
+    return f"design.{_QUESTION_WORDS.get(name, name) if _of_question(field) else _WORDS[field]}"
+
+
+_QUESTION_WORDS = {"name": "question_name"}
+_WORDS: Mapping[str, str] = {
+    **{name: name for name in (*_TEXTS, *_WHOLES, *_NUMBERS, *_CLAIMS, "people")},
+    **{"title": "study_title", "source_kind": "source", "source_path": "path", "source_task": "task"},
+    **{"source_models": "models", "source_completions": "completions", "source_items": "most_items"},
+    **{"source_seed": "seed"},
+}
+"""By field of the form outside the questions: the wording of its label."""
+
 # ----------------------------------------------------------------------------------------------------------- questions
 
 
@@ -174,7 +206,8 @@ def _whole(where: str, text: str) -> int:
 
 
 def _number(where: str, text: str) -> float:
+    number, percent, rest = text.replace(",", ".").strip().partition("%")
     try:
-        return float(text.replace(",", "."))
+        return float(number + rest) / (100 if percent else 1)
     except ValueError:
         raise InputError(f"{where}: {text!r} is not a number.") from None

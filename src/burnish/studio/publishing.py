@@ -5,6 +5,7 @@ from __future__ import annotations
 from burnish.errors import InputError
 from burnish.store.studies import StudyRow
 from burnish.studio.context import Studio, now_ms
+from burnish.studio.lint import Remark, lint
 from burnish.studio.session import Person
 from burnish.studio.study import Study
 from burnish.studio.study_file import from_toml, to_toml
@@ -34,6 +35,14 @@ def save(studio: Studio, who: Person, study: Study, *, name: str = "") -> int:
     if there is None or there.version != version:
         studio.store.audit.record(now_ms(), who.number, "save study", f"study:{study.name}", version=version)
     return version
+
+
+def remarks(studio: Studio, study: Study) -> list[Remark]:
+    """Return what to look at again before the study is opened: its wording, and people whom nobody knows here."""
+    known = {account.name for account in studio.store.accounts.listing()}
+    strangers = [name for name in study.people if name not in known]
+    unknown = [Remark("unknown_people", values={"names": ", ".join(strangers[:5])})] if strangers else []
+    return [*unknown, *lint(study)]
 
 
 def _written(study: Study) -> str:

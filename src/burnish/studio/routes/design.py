@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,7 +13,6 @@ from burnish.studio import designer, publishing, screens
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, studio_of
 from burnish.studio.designer import BLANK, Sheet
-from burnish.studio.lint import lint
 from burnish.studio.session import Owner
 from burnish.studio.study import Study
 from burnish.studio.study_file import MAX_CHARACTERS, from_toml, to_toml
@@ -62,9 +61,19 @@ def preview_form(request: Request, who: Owner, form: Filled) -> Response:
     try:
         study = from_toml(form["toml"]) if "toml" in form else designer.study_of(designer.acted(form))
     except InputError as error:
-        return studio.pages.render(request, "studies/check.html.jinja", problem=str(error), remarks=[], screen=None)
+        wrong, problem = designer.refused(str(error)) if "toml" not in form else ("", str(error))
+        values: dict[str, Any] = {
+            "problem": problem,
+            "wrong": wrong,
+            "wrong_label": designer.label_of(wrong) if wrong else "",
+        }
+        return studio.pages.render(request, "studies/check.html.jinja", remarks=[], screen=None, **values)
     return studio.pages.render(
-        request, "studies/check.html.jinja", problem="", remarks=lint(study), screen=_screen(studio, study)
+        request,
+        "studies/check.html.jinja",
+        problem="",
+        remarks=publishing.remarks(studio, study),
+        screen=_screen(studio, study),
     )
 
 
@@ -128,8 +137,17 @@ def _submitted_toml(request: Request, who: Owner, toml: str, before: Study | Non
 
 
 def _form(request: Request, sheet: Sheet, name: str = "", *, status: int = 200, problem: str = "") -> Response:
+    wrong, problem = designer.refused(problem)
     return studio_of(request).pages.render(
-        request, "studies/form.html.jinja", status=status, sheet=sheet, name=name, problem=problem, kinds=_KINDS
+        request,
+        "studies/form.html.jinja",
+        status=status,
+        sheet=sheet,
+        name=name,
+        problem=problem,
+        wrong=wrong,
+        wrong_label=designer.label_of(wrong) if wrong else "",
+        kinds=_KINDS,
     )
 
 

@@ -17,7 +17,6 @@ from burnish.studio.answers import moment
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.drawing import drawer_of
-from burnish.studio.lint import lint
 from burnish.studio.session import Owner
 from burnish.studio.study import Question
 from burnish.studio.uploads import NDJSON, pieces
@@ -55,6 +54,14 @@ def study(request: Request, who: Owner, study: str, saved: Annotated[int, Query(
     return page(request, study, saved=saved)
 
 
+@router.get("/{study}/state")
+@router.get("/{study}/items")
+@router.get("/{study}/fill")
+def after_a_button(who: Owner, study: str) -> Response:
+    """The study's page: the address that its buttons leave behind, loaded anew or come back to."""
+    return RedirectResponse(f"/studies/{study}", 303)
+
+
 @router.post("/{study}/state")
 def set_state(request: Request, who: Owner, study: str, state: Annotated[str, Form(max_length=10)]) -> Response:
     """Open, pause or close it."""
@@ -78,6 +85,7 @@ def add_items(request: Request, who: Owner, study: str, file: Annotated[UploadFi
             while piece := file.file.read(_CHUNK):
                 out.write(piece)
         made = sources.add(studio.store, text, sources.from_lines(read_objects(path), text))
+        made.problems = [each.replace(f"{path}:", f"{file.filename}:") for each in made.problems]  # as they call it
     studio.store.audit.record(now_ms(), who.number, "bring items", f"study:{study}", added=made.added)
     return page(request, study, imported=made)
 
@@ -163,7 +171,7 @@ def page(request: Request, name: str, *, status: int = 200, **more: Any) -> Resp
         row=row,
         study=text,
         progress=studio.store.studies.progress(name),
-        remarks=lint(text),
+        remarks=publishing.remarks(studio, text),
         versions=versions[::-1],
         db=studio.store.url,
         drawing=drawer_of(studio).state(name),
