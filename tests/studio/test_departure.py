@@ -66,6 +66,17 @@ def test_a_person_who_only_began_is_forgotten_too(store: Store, ana: Person) -> 
     assert (raw.count(b"hippopotamus"), raw.count(b"anabel")) == (0, 0)
 
 
+def test_conversations_go_with_their_person(store: Store, ana: Person) -> None:
+    studio = begin(store, Study("study", "A study", (WORDS,)))
+    for name in (ana.name, "bo"):
+        store.talks.begin(f"talk-{name}", name, {"names": ["lamp"]}, most=5, now_ms=NOW)
+        store.talks.put_turn(name, f"talk-{name}", 0, {"asked": f"{name}s rhinoceros"}, title="rhinoceros", now_ms=NOW)
+    assert depart(studio, ana.number, ana.name, actor=ana.number).purged
+    assert file_of(store).count(b"anabel") == 0
+    assert store.talks.listing(ana.name) == []
+    assert [each.title for each in store.talks.listing("bo")] == ["rhinoceros"]
+
+
 def test_of_a_person_who_did_nothing_the_name_goes(store: Store, ana: Person) -> None:
     assert b"anabel" in file_of(store)
     assert depart(begin(store, Study("study", "A study", (WORDS,))), ana.number, ana.name, actor=ana.number).purged

@@ -213,6 +213,70 @@ def test_old_conversations_give_way(playing):
     assert playing.post(f"/api/talks/{talks[1]}/say", json={"text": "x"}).status_code == 200
 
 
+def test_a_restart_of_the_server_loses_no_conversation(playing, store, settings, script, client_as):
+    talk = begin(playing, "lamp", "kettle")
+    say(playing, talk, "Hello")
+    give(playing, talk, "comparison", {"chosen": 1}, None)
+    before = playing.get(f"/api/talks/{talk}").json()
+    app = create_app(store, playing.app.state.studio.settings, answer=script)
+    again = client_as("ana", of=app)
+    assert again.get(f"/api/talks/{talk}").json() == before
+    assert "heard 3" in json.dumps(say(again, talk, "More"))
+    assert give(again, talk, "comparison", {"chosen": 0}, None).json()["status"] == "stored"
+    assert store.stats()["superseded"] == 1  # what was said before the restart
+
+
+def test_past_conversations_are_listed_for_their_person_alone_and_can_be_deleted(playing, client_as, store):
+    talks = [begin(playing) for _ in range(3)]
+    say(playing, talks[0], "How is\n <b>it</b>?")
+    say(playing, talks[1], "x" * 200)
+    listed = playing.get("/api/talks").json()
+    assert [(each["talk"], each["turns"]) for each in listed] == [(talks[1], 1), (talks[0], 1)]
+    assert [len(listed[0]["title"]), listed[1]["title"]] == [80, "How is <b>it</b>?"]
+    page = playing.get("/play").text
+    assert f'href="/play?talk={talks[0]}"' in page
+    assert "How is &lt;b&gt;it&lt;/b&gt;?" in page
+    other = client_as("bo", of=playing.app)
+    assert other.get("/api/talks").json() == []
+    assert other.delete(f"/api/talks/{talks[0]}").status_code == 404
+    assert other.post(f"/play/{talks[0]}/delete").status_code == 404
+    assert playing.delete(f"/api/talks/{talks[0]}").status_code == 204
+    assert playing.post(f"/play/{talks[1]}/delete").status_code == 303
+    assert playing.get("/api/talks").json() == []
+    assert playing.get(f"/api/talks/{talks[0]}").status_code == 404
+
+
+def test_a_conversation_deleted_while_the_model_speaks_does_not_come_back(playing, script, store):
+    talk = begin(playing)
+    speak = Script.speak
+
+    def deleting(self, *args, **more):
+        store.talks.delete("ana", talk)
+        yield from speak(self, *args, **more)
+
+    script.speak = deleting.__get__(script)
+    assert "deleted meanwhile" in say(playing, talk, "Hello")[-1]["error"]
+    assert playing.get(f"/api/talks/{talk}").status_code == 404
+
+
+def test_a_model_that_is_offered_no_longer_speaks_no_more(playing, store, settings, script, client_as):
+    talk = begin(playing)
+    say(playing, talk, "Hello")
+    less = StudioSettings(**{**_plain(settings), "models": ("kettle",)})
+    again = client_as("ana", of=create_app(store, less, answer=script))
+    assert len(again.get(f"/api/talks/{talk}").json()["turns"]) == 1
+    answer = again.post(f"/api/talks/{talk}/say", json={"text": "More"})
+    assert (answer.status_code, "is not offered here" in answer.text) == (422, True)
+
+
+def test_one_answer_at_a_time(playing, script):
+    talk = begin(playing)
+    talks = playing.app.state.studio.services["talks"]
+    with talks.speaking(talk):
+        assert say(playing, talk, "Hello") == [{"error": "The model is busy with others. Try again in a moment."}]
+    assert say(playing, talk, "Hello")[-1]["turn"] == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "side", "turn"),
     [

@@ -36,13 +36,14 @@ from burnish.store.schema import (
     words,
 )
 from burnish.store.studies_schema import assignments, deliveries, study_events
+from burnish.store.talks_schema import talk_turns, talks
 
 AUTHORED = "correction"
 """The part of a value, of whatever kind, in which its author's own text stands: one, or a list. Nothing else in a value
 counts as a text they wrote: a label or a comment may say by chance what a completion says."""
 _WITH_WORDS = (
     words, completions, feedback, snapshot_signals, snapshot_texts, snapshot_feedback, assignments, study_events,
-    deliveries,
+    deliveries, talks, talk_turns,
 )  # fmt: skip
 PURGE_PENDING = "purge_pending"
 _PURGE_SECONDS = 2.0  # how long to wait for readers of an older state before leaving the bytes to a later purge

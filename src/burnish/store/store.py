@@ -25,6 +25,7 @@ from burnish.store.migrate import migrate
 from burnish.store.schema import checkpoints
 from burnish.store.sessions import Sessions
 from burnish.store.studies import Studies
+from burnish.store.talks import Talks
 from burnish.store.turns import Submissions, Turns
 from burnish.store.validation import Checked, checked
 from burnish.store.webhooks import Webhooks
@@ -67,6 +68,7 @@ class Store:
         self.studies = Studies(database, self._turns)
         self.drawings = Drawings(database, self._turns)
         self.assignments = Assignments(database, self._turns, self._inserts)
+        self.talks = Talks(database, self._turns)
         self.webhooks = Webhooks(database, self._turns)
 
     @property

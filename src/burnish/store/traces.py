@@ -1,4 +1,4 @@
-"""What stands of a person beside what they said: which items they had, drafts, every step noted while they worked.
+"""What stands of a person beside what they said: items they had, drafts, steps noted while they worked, conversations.
 
 Forgetting keeps the bookkeeping, which counts and overlap hang on, under a random number, and empties what they typed.
 """
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from burnish.records import canonical_json
 from burnish.store.studies_schema import assignments, deliveries, study_events, study_people, study_versions, webhooks
+from burnish.store.talks_schema import talk_turns, talks
 
 _TYPED = {"draft": "{}", "answer_key": None, "answer_digest": None}
 """What of an assignment a person typed, emptied; its digest too, for that of a few choices can be guessed back."""
@@ -20,6 +21,7 @@ _TYPED = {"draft": "{}", "answer_key": None, "answer_digest": None}
 def forget(connection: Connection, person: str) -> int:
     """Return how many rows named a person; none does afterwards, and nothing they typed stands in them."""
     nobody = f"erased_{secrets.token_hex(16)}"
+    own_talks = select(talks.c.seq).where(talks.c.person == person)
     changes = (
         update(assignments).where(assignments.c.person == person).values(person=nobody, **_TYPED),
         update(study_events).where(study_events.c.person == person).values(person=nobody, body="{}"),
@@ -27,6 +29,8 @@ def forget(connection: Connection, person: str) -> int:
         update(study_versions).where(study_versions.c.saved_by == person).values(saved_by=nobody),
         update(webhooks).where(webhooks.c.made_by == person).values(made_by=nobody),
         delete(deliveries).where(deliveries.c.body.contains(canonical_json({"person": person})[1:-1], autoescape=True)),
+        delete(talk_turns).where(talk_turns.c.talk.in_(own_talks)),
+        delete(talks).where(talks.c.person == person),
     )
     return sum(connection.execute(each).rowcount for each in changes)
 

@@ -22,7 +22,7 @@ from burnish.studio.context import studio_of
 from burnish.studio.routes.play import answers_of, offered, talks_of
 from burnish.studio.session import Annotator
 from burnish.studio.shapes import REFUSALS, Given, ReceiptInfo, Shape
-from burnish.studio.talk import LONGEST, Talk, UndecidedError, ask, give, reveal, so_far
+from burnish.studio.talk import LONGEST, Talk, Talks, UndecidedError, ask, give, so_far
 from burnish.studio.wording import say
 
 router = APIRouter(prefix="/api", tags=["playground"], responses=dict(REFUSALS))
@@ -60,6 +60,16 @@ class Begun(Shape):
     """Its id."""
     sides: int
     """How many answer."""
+
+
+class TalkRowInfo(Shape):
+    """A conversation in one's own list."""
+
+    talk: str
+    title: str
+    """How it began."""
+    turns: int
+    changed_ms: int
 
 
 class TurnInfo(Shape):
@@ -122,12 +132,19 @@ def who_may_speak(request: Request, who: Annotator) -> list[ModelInfo]:
     return [ModelInfo(name=each.name, label=each.label, model=each.model) for each in offered(studio_of(request))]
 
 
+@router.get("/talks")
+def past(request: Request, who: Annotator) -> list[TalkRowInfo]:
+    """One's own conversations, the newest first; of more than fifty the oldest are forgotten."""
+    found = studio_of(request).store.talks.listing(who.name)
+    return [TalkRowInfo(talk=each.id, title=each.title, turns=each.turns, changed_ms=each.changed_ms) for each in found]
+
+
 @router.post("/talks")
 def begin(request: Request, who: Annotator, wanted: Beginning) -> Begun:
     """Begin a conversation; returns its id and how many answer."""
     studio = studio_of(request)
     known = offered(studio)
-    chosen = [speaker(name, known) for name in wanted.models]
+    chosen = [speaker(name, known).name for name in wanted.models]
     sampling = Sampling(temperature=wanted.temperature, max_new_tokens=wanted.max_new_tokens)
     talk = talks_of(studio).begin(who.name, chosen, sampling)
     return Begun(talk=talk.id, sides=len(chosen))
@@ -136,18 +153,26 @@ def begin(request: Request, who: Annotator, wanted: Beginning) -> Begun:
 @router.get("/talks/{talk_id}")
 def resume(request: Request, who: Annotator, talk_id: str) -> TalkInfo:
     """A conversation so far, for a page that was loaded again."""
-    talk = _talk(request, who.name, talk_id)
+    talks, talk = _talk(request, who.name, talk_id)
     turns = [TurnInfo(**turn) for turn in so_far(talk)]
-    return TalkInfo(sides=len(talk.speakers), turns=turns, names=reveal(talk) if talk.revealed else None)
+    return TalkInfo(sides=len(talk.names), turns=turns, names=talks.reveal(talk) if talk.revealed else None)
+
+
+@router.delete("/talks/{talk_id}", status_code=204)
+def forget(request: Request, who: Annotator, talk_id: str) -> None:
+    """Delete a conversation; what was said of it as feedback stays."""
+    if not studio_of(request).store.talks.delete(who.name, talk_id):
+        raise HTTPException(404, _in_words(request, "gone"))
 
 
 @router.post("/talks/{talk_id}/say", response_class=StreamingResponse)
 def say_something(request: Request, who: Annotator, talk_id: str, said: Saying) -> StreamingResponse:
     """Say something; the answers come as they are made, one JSON object a line (`application/x-ndjson`)."""
     studio = studio_of(request)
-    talk = _talk(request, who.name, talk_id)
+    talks, talk = _talk(request, who.name, talk_id)
+    known = offered(studio)
     try:
-        events = ask(talk, answers_of(studio), said.text)
+        events = ask(talks, talk, [speaker(name, known) for name in talk.names], answers_of(studio), said.text)
     except UndecidedError:
         raise HTTPException(422, _in_words(request, "choose_first")) from None
     return Lines(_lines(request, events))
@@ -156,22 +181,24 @@ def say_something(request: Request, who: Annotator, talk_id: str, said: Saying) 
 @router.post("/talks/{talk_id}/feedback")
 def feedback(request: Request, who: Annotator, talk_id: str, opinion: Opinion) -> ReceiptInfo:
     """Store what the person says of a turn; said again, it supersedes what they said before."""
-    talk = _talk(request, who.name, talk_id)
-    receipt = give(talk, studio_of(request).store, opinion.turn, opinion.kind, opinion.fields, opinion.side)
+    talks, talk = _talk(request, who.name, talk_id)
+    receipt = give(talks, talk, opinion.turn, opinion.kind, opinion.fields, opinion.side)
     return ReceiptInfo.of(receipt)
 
 
 @router.post("/talks/{talk_id}/names")
 def names(request: Request, who: Annotator, talk_id: str) -> Names:
     """Tell who said what, in the order shown; what is said from now on is no longer said blind."""
-    return Names(names=reveal(_talk(request, who.name, talk_id)))
+    talks, talk = _talk(request, who.name, talk_id)
+    return Names(names=talks.reveal(talk))
 
 
-def _talk(request: Request, owner: str, talk_id: str) -> Talk:
-    talk = talks_of(studio_of(request)).of(owner, talk_id)
+def _talk(request: Request, owner: str, talk_id: str) -> tuple[Talks, Talk]:
+    talks = talks_of(studio_of(request))
+    talk = talks.of(owner, talk_id)
     if talk is None:
         raise HTTPException(404, _in_words(request, "gone"))
-    return talk
+    return talks, talk
 
 
 def _in_words(request: Request, name: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from burnish.loop.answer import Answering, Answers
 from burnish.loop.speakers import Speaker, speakers
 from burnish.studio.context import Studio, studio_of
 from burnish.studio.session import Annotator
-from burnish.studio.talk import LONGEST, Talks
+from burnish.studio.talk import LONGEST, MOST_OWN, Talks
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,13 +30,29 @@ def answers_of(studio: Studio) -> Answering:
 
 
 def talks_of(studio: Studio) -> Talks:
-    """Return this process's conversations."""
-    found: Talks = studio.services.setdefault("talks", Talks())
+    """Return the conversations, of which this process knows where a model speaks."""
+    found: Talks = studio.services.setdefault("talks", Talks(studio.store))
     return found
 
 
 @router.get("/play", response_class=HTMLResponse)
 def page(request: Request, who: Annotator) -> HTMLResponse:
-    """The page: which models there are, and an empty conversation."""
+    """The page: which models there are, one's own conversations, and an empty one."""
     studio = studio_of(request)
-    return studio.pages.render(request, "play/play.html.jinja", known=offered(studio), longest=LONGEST)
+    values: dict[str, Any] = {"known": offered(studio), "past": studio.store.talks.listing(who.name)}
+    return studio.pages.render(
+        request,
+        "play/play.html.jinja",
+        longest=LONGEST,
+        most=MOST_OWN,
+        now=request.query_params.get("talk", ""),
+        **values,
+    )
+
+
+@router.post("/play/{talk_id}/delete")
+def delete(request: Request, who: Annotator, talk_id: str) -> Response:
+    """Delete a conversation of one's own; what one said of it as feedback stays, and is erased on one's own page."""
+    if not studio_of(request).store.talks.delete(who.name, talk_id):
+        raise HTTPException(404)
+    return RedirectResponse("/play", 303)

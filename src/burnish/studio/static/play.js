@@ -64,11 +64,12 @@ async function begin() {
 }
 
 async function resume() {
-  const kept = sessionStorage.getItem("talk");
-  const answer = kept && await fetch(`/api/talks/${kept}`).catch(() => null);
+  const kept = new URLSearchParams(location.search).get("talk") ?? sessionStorage.getItem("talk");
+  const answer = kept && await fetch(`/api/talks/${encodeURIComponent(kept)}`).catch(() => null);
   if (!answer?.ok) return;
   const found = await answer.json();
   talk = kept;
+  sessionStorage.setItem("talk", talk);
   sides = found.sides;
   setup.elements.sides.value = String(sides);
   showSides();
@@ -89,6 +90,7 @@ function forget() {
   underway?.abort();
   talk = null;
   sessionStorage.removeItem("talk");
+  history.replaceState(null, "", location.pathname);
   turns.replaceChildren();
   shown(names, false);
   complain("");
