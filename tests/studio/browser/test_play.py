@@ -121,3 +121,21 @@ def test_an_answer_can_be_stopped_and_the_model_is_free_at_once(play, site):
     play.get_by_role("button", name="Send").click()
     expect(play.locator(".answer .text")).to_have_text(SAID[0])
     expect(play.locator(".turn")).to_have_count(1)
+
+
+def test_an_earlier_conversation_is_found_and_deleted_by_keys(play, axe):
+    play.locator("#text").fill("What is a lamp?")
+    play.keyboard.press("Enter")
+    expect(play.locator(".opinions")).to_be_visible()
+    play.get_by_role("button", name="Begin anew").click()
+    expect(play.locator(".turn")).to_have_count(0)
+    play.reload()
+    expect(play.locator(".turn")).to_have_count(0)
+    play.get_by_role("link", name="What is a lamp?").focus()
+    play.keyboard.press("Enter")
+    expect(play.locator(".answer .text")).to_have_text(SAID[0])
+    assert axe(play) == []
+    play.get_by_role("button", name="Delete").focus()
+    play.keyboard.press("Enter")
+    expect(play.get_by_role("link", name="What is a lamp?")).to_have_count(0)
+    expect(play.locator(".turn")).to_have_count(0)
