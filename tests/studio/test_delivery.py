@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from burnish.errors import InputError
-from burnish.store import Store
+from burnish.errors import BusyError, InputError, UnreachableError
+from burnish.store import Store, open_store
 from burnish.store.webhooks import Delivery
-from burnish.studio import delivery, examples
+from burnish.studio import StudioSettings, delivery, examples
 
 INSIDE = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "64:ff9b::7f00:1", "2002:7f00:1::", "fe80::1%eth0",
+    "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "fe80::1%eth0", "fec0::1", "::7f00:1", "::ffff:0:7f00:1",
 ]  # fmt: skip
 
 
@@ -48,6 +54,7 @@ def test_an_address_outside_is(address: str) -> None:
         "https://[::ffff:127.0.0.1]/",
         "https://localhost:8900/",
         "https://example.org/\r\nX: 1",
+        "https://example.org/café",
     ],
 )
 def test_a_url_that_leads_inside_or_elsewhere_is_refused(url: str) -> None:
@@ -143,6 +150,94 @@ def test_a_name_that_leads_inside_by_the_time_of_telling_is_told_nothing(store: 
     assert isinstance(due, Delivery)
     assert not delivery.deliver(store, due, (), 1_000)
     assert "inside this network" in store.webhooks.listing()[0].last
+
+
+@pytest.fixture
+def deliverer(store: Store, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[delivery.Deliverer]:
+    """Tells webhooks on this machine, which hear of every study; looks often."""
+    monkeypatch.setattr(delivery, "POLL_SECONDS", 0.01)
+    app.state.studio = replace(app.state.studio, settings=StudioSettings(webhook_hosts=("127.0.0.1",)))
+    examples.install(store, now_ms=1)
+    made = delivery.Deliverer(app.state.studio)
+    yield made
+    made.stop()
+
+
+def told_of_a_pause(store: Store, handler: type[Receiver]) -> bool:
+    store.studies.set_state("plain-words", "paused", now_ms=1)
+    for _ in range(1000):
+        if handler.told:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_webhook_that_cannot_be_told_keeps_no_other_waiting(
+    store: Store, deliverer: delivery.Deliverer, receiver: tuple[str, type[Receiver]]
+) -> None:
+    url, handler = receiver
+    store.webhooks.add(f"{url}/café", ["state"], study="", by="olga", now_ms=1)
+    store.webhooks.add(url, ["state"], study="", by="olga", now_ms=1)
+    deliverer.start()
+    assert told_of_a_pause(store, handler)
+    deliverer.stop()
+    assert [each.waiting for each in store.webhooks.listing()] == [1, 0]
+    assert "no address" in store.webhooks.listing()[0].last
+
+
+def test_a_store_that_was_busy_for_a_while_is_asked_again(
+    store: Store,
+    deliverer: delivery.Deliverer,
+    receiver: tuple[str, type[Receiver]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url, handler = receiver
+    store.webhooks.add(url, ["state"], study="", by="olga", now_ms=1)
+    take, troubles = store.webhooks.take, [BusyError("another process"), UnreachableError("the server")]
+
+    def busy(*given: Any, **more: Any) -> list[Delivery]:
+        if troubles:
+            raise troubles.pop()
+        return take(*given, **more)
+
+    monkeypatch.setattr(store.webhooks, "take", busy)
+    deliverer.start()
+    assert told_of_a_pause(store, handler)
+    assert "telling webhooks failed" in caplog.text
+
+
+def test_a_receiver_that_answers_a_byte_at_a_time_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "DEADLINE_SECONDS", 0.2)
+
+    def trickle(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 50 + b"Content-Length: 0\r\n\r\n":
+                connection.sendall(bytes([byte]))
+                time.sleep(0.02)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=trickle, args=(listening,))
+        thread.start()
+        target = delivery.Target("http", "127.0.0.1", listening.getsockname()[1], "/", "127.0.0.1")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            delivery.send(target, Delivery(1, "w", "", "", "state", "{}", 0), 1)
+        thread.join()
+
+
+def test_what_one_server_tells_another_does_not(store: Store) -> None:
+    examples.install(store, now_ms=1)
+    hooks = [store.webhooks.add(f"https://{n}.org/", ["state"], study="", by="olga", now_ms=n).id for n in range(2)]
+    for now in (1, 2, 3):
+        store.studies.set_state("plain-words", "paused", now_ms=now)
+    taken = store.webhooks.take(10, 100, each=2, but=[hooks[1]])
+    assert [each.webhook for each in taken] == [hooks[0]] * 2
+    with open_store(store.url) as other:
+        assert [each.webhook for each in other.webhooks.take(10, 100, each=2)].count(hooks[0]) == 1
+        assert len(other.webhooks.take(10, 100, each=2)) == 1
+        assert other.webhooks.take(10, 100, each=2) == []
+        assert len(other.webhooks.take(100, 200, each=9)) == 6  # as after a crash
 
 
 def test_a_webhook_is_the_owners_and_shows_its_secret_once(store: Store, client_as: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -88,11 +88,30 @@ class Webhooks:
 
     def due(self, now_ms: int, limit: int = 20) -> list[Delivery]:
         """Return what is to be told now, oldest first."""
-        names = [deliveries.c[name] for name in ("seq", "webhook", "event", "body", "tries")]
-        query = select(*names, webhooks.c.url, webhooks.c.secret).join_from(deliveries, webhooks)
-        query = query.where(deliveries.c.next_ms <= now_ms).order_by(deliveries.c.next_ms, deliveries.c.seq)
+        query = _DUE.where(deliveries.c.next_ms <= now_ms).order_by(deliveries.c.next_ms, deliveries.c.seq)
         with self._database.reading() as connection:
             return [Delivery(**row) for row in connection.execute(query.limit(limit)).mappings()]
+
+    def take(self, now_ms: int, until_ms: int, *, each: int, but: Collection[str] = ()) -> list[Delivery]:
+        """Return what is to be told now, up to `each` of every webhook that is not in `but`, its oldest first.
+
+        Nobody else is given them before `until_ms`: a second server on this store, or this one after a crash.
+        """
+        order = (deliveries.c.next_ms, deliveries.c.seq)
+        due = (deliveries.c.next_ms <= now_ms, deliveries.c.webhook.not_in(but))
+        place = func.row_number().over(partition_by=deliveries.c.webhook, order_by=order)
+        ranked = select(deliveries.c.seq, place.label("place")).where(*due).subquery()
+        first = select(ranked.c.seq).where(ranked.c.place <= each)
+
+        def act(connection: Connection) -> list[Delivery]:
+            rows = connection.execute(_DUE.where(deliveries.c.seq.in_(first)).order_by(*order)).mappings().all()
+            mark = update(deliveries).where(deliveries.c.seq.in_([row["seq"] for row in rows]))
+            connection.execute(mark.values(next_ms=until_ms))
+            return [Delivery(**row) for row in rows]
+
+        with self._database.reading() as connection:  # looking takes no turn
+            is_due = connection.execute(select(deliveries.c.seq).where(*due).limit(1)).first()
+        return self._turns.run(act) if is_due else []
 
     def told(self, seq: int, message: str, *, now_ms: int, again_ms: int | None = None) -> None:
         """Take note of a try: it is done, or is to be tried again at `again_ms`."""
@@ -106,6 +125,9 @@ class Webhooks:
         self._turns.run(act)
 
 
+_DUE = select(
+    *(deliveries.c[name] for name in ("seq", "webhook", "event", "body", "tries")), webhooks.c.url, webhooks.c.secret
+).join_from(deliveries, webhooks)
 _LISTENING = select(webhooks.c.id, webhooks.c.events).where(
     webhooks.c.stopped_ms.is_(None), (webhooks.c.study == "") | (webhooks.c.study == bindparam("of"))
 )
