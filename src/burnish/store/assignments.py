@@ -35,6 +35,7 @@ from burnish.store.held import (
     study_number,
 )
 from burnish.store.insert import Inserts, Work
+from burnish.store.pace import recent_seconds
 from burnish.store.picking import Rules, Standing
 from burnish.store.reported import MOST_REPORTS, Reported, reported
 from burnish.store.studies import free_of
@@ -78,6 +79,11 @@ class Assignments:
         """Return what people flagged and skipped, with their words, the latest first; of a study or item if named."""
         with self._database.reading() as connection:
             return reported(connection, study, item, limit=limit)
+
+    def recent_seconds(self, study: str, person: str = "") -> list[float]:
+        """Return how long the latest answered items of a study took a person; everybody without one."""
+        with self._database.reading() as connection:
+            return recent_seconds(connection, study, person)
 
     # --------------------------------------------------------------------------------------------------------- giving
 

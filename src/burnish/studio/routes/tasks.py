@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from burnish.studio import assign, markdown, screens
+from burnish.studio import assign, markdown, pace, screens
 from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.session import Annotator, Person
 from burnish.studio.spoken import letter, spoken
@@ -21,7 +21,8 @@ router = APIRouter(include_in_schema=False)
 def tasks(request: Request, who: Annotator) -> Response:
     """The studies in which there is something to do for this person."""
     studio = studio_of(request)
-    return studio.pages.render(request, "work/tasks.html.jinja", works=assign.works(studio, who))
+    works = [(own, pace.pace(studio, who, own)) for own in assign.works(studio, who)]
+    return studio.pages.render(request, "work/tasks.html.jinja", works=works, rough=pace.rough)
 
 
 @router.get("/tasks/{study_id}/guide")
@@ -34,6 +35,8 @@ def guide(request: Request, who: Annotator, study_id: str, part: int = 0) -> Res
         request,
         template,
         own=own,
+        pace=pace.pace(studio, who, own),
+        rough=pace.rough,
         study=own.study,
         version=studio.store.studies.get(study_id),
         guidelines=markdown.document(own.study.guidelines),
