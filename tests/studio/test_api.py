@@ -10,7 +10,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from burnish.store import Store
+from burnish.feedback.disagreements import items
+from burnish.records import Author, Completion, Feedback, Prompt
+from burnish.store import Entry, Store
 from burnish.studio import examples
 from burnish.studio.routes import api_data, api_results, api_studies, api_work
 
@@ -165,6 +167,9 @@ def test_results_disagreements_and_decisions_by_programs(
         "question": "positive",
         "reason": "It is so.",
     }
+    other = reviewer.post("/api/decisions", json={**decision, "study": "plain-words", "value": {"rating": 4}})
+    assert (other.status_code, "'studio:opinions' did" in other.text) == (422, True)
+    decision["study"] = "opinions"
     made = reviewer.post("/api/decisions", json={**decision, "value": {"rating": 4, "scale": [-4, 4]}})
     assert made.status_code == 201, made.text
     record = store.feedback(made.json()["feedback_id"])
@@ -173,6 +178,27 @@ def test_results_disagreements_and_decisions_by_programs(
     assert reviewer.post("/api/decisions", json={**decision, "value": {"rating": 77}}).status_code == 422
     assert reviewer.get("/api/checkpoints").json() == []
     assert reviewer.get("/api/results/none").status_code == 404
+
+
+def test_a_decision_on_a_name_that_stands_for_two_questions_is_refused_until_it_says_which(
+    api: dict[str, TestClient], store: Store
+) -> None:
+    prompt = Prompt.of("Greet me.")
+    texts = tuple(Completion(prompt.id, text) for text in ("Hello!", "Go away."))
+    said = [
+        Feedback(f"{who}{n}", "rating", prompt.id, (text.id,), {"rating": grade, "scale": [1, 5]}, Author(who),
+                 run="studio:s", metadata={"item": "i_1", "question": "warm"})
+        for n, text in enumerate(texts)
+        for who, grade in (("ana", 1), ("bob", 5))
+    ]  # fmt: skip
+    store.submit(Entry(prompt, texts, tuple(said)))
+    (item,) = items(store.entries())
+    decision = {"prompt_id": prompt.id, "item_id": item.id, "question": "warm", "value": {"rating": 3, "scale": [1, 5]}}
+    refused = api["reviewer"].post("/api/decisions", json=decision)
+    assert refused.status_code == 422
+    assert all(text.id in refused.json()["error"]["message"] for text in texts)
+    made = api["reviewer"].post("/api/decisions", json={**decision, "completion_ids": [texts[1].id]})
+    assert store.feedback(made.json()["feedback_id"]).completion_ids == (texts[1].id,)  # type: ignore[union-attr]
 
 
 def test_people_are_invited_by_programs_of_owners(api: dict[str, TestClient], stranger: TestClient) -> None:

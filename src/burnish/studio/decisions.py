@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from burnish.feedback.answers import DECIDES, Answer
 from burnish.feedback.disagreements import Item, Question, items
 from burnish.records import Author, Feedback, canonical_json
 from burnish.store import Entry, Store
+from burnish.store.read import STUDY_RUN
 from burnish.studio.answers import moment
 
 LONGEST_REASON = 2_000
@@ -45,6 +46,25 @@ def item_of(store: Store, prompt_id: str, item_id: str) -> tuple[Entry, Item] | 
             if item.id == item_id:
                 return entry, item
     return None
+
+
+def question_of(item: Item, name: str, *, study: str = "", completion_ids: Collection[str] = ()) -> Question | None:
+    """Return the question of this name that somebody answered; None where there is none.
+
+    Several may have one name: a study asks each text of an item by itself, and what came by file has no names at all.
+    Raises InputError where more than one is meant, and for an item of another study.
+    """
+    if study and item.run != f"{STUDY_RUN}{study}":
+        raise InputError(f"study: {study!r} did not ask about this item; {item.run!r} did. Name that, or none.")
+    wanted = set(completion_ids)
+    found = [each for each in item.questions if each.name == name and each.answers]
+    found = [each for each in found if not wanted or wanted == {text.id for text in each.completions}]
+    if len(found) > 1:
+        told = "; ".join(f"{each.kind} of {', '.join(text.id for text in each.completions)}" for each in found)
+        are_apart = len({each.completions for each in found}) == len(found)
+        remedy = "Say which by its completion_ids." if are_apart else "Decide it on the item's page."
+        raise InputError(f"question: {name!r} names {len(found)} of this item ({told}). {remedy}")
+    return found[0] if found else None
 
 
 def options(question: Question) -> list[Option]:

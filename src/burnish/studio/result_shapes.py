@@ -79,6 +79,10 @@ class Decision(Given):
     item_id: Annotated[str, Field(max_length=100)]
     question: Annotated[str, Field(max_length=100)]
     """Its name."""
+    study: Annotated[str, Field(max_length=60)] = ""
+    """The study that asked it; a decision on another's item is then refused."""
+    completion_ids: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=20)] = ()
+    """The texts it was asked about, where its name alone stands for several questions of the item."""
     value: dict[str, Any]
     """One of the answers that were given, completions numbered in the question's own order."""
     reason: Annotated[str, Field(max_length=10_000)] = ""

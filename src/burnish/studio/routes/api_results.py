@@ -77,11 +77,14 @@ def disputed(request: Request, who: Reviewer, study: StudyName) -> list[Disputed
 
 @router.post("/decisions", tags=["results"], status_code=201)
 def decide(request: Request, who: Reviewer, sent: Decision) -> ReceiptInfo:
-    """Decide a disputed question; everybody's answers stay as they are."""
+    """Decide a disputed question; everybody's answers stay as they are. Where a name stands for several questions of
+    the item, `completion_ids` say which."""
     studio = studio_of(request)
     found = decisions.item_of(studio.store, sent.prompt_id, sent.item_id)
-    asked = None if found is None else next((each for each in found[1].questions if each.name == sent.question), None)
-    if found is None or asked is None or not asked.answers:
+    if found is None:
+        raise HTTPException(404)
+    asked = decisions.question_of(found[1], sent.question, study=sent.study, completion_ids=sent.completion_ids)
+    if asked is None:
         raise HTTPException(404)
     key = canonical_json(sent.value)
     made = decisions.decide(
