@@ -51,6 +51,23 @@ HOSTILE = (
     "call me 1 ",
     "send to 12 Main ",
     "id card a1 ",
+    "a . ",
+    "a@b,",
+    "moc.a",
+    "#=@a#b.",
+    "O0",
+    "one 1 ",
+    "1 then ",
+    "session=a1",
+    "cookie: a=",
+    "-u a:",
+    "login a/",
+    "passphrase lamp ",
+    "路一号",
+    "城1-1-",
+    "12 Main Dale ",
+    "address to ",
+    "wohne am Weg ",
 )
 
 

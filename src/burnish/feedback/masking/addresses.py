@@ -28,6 +28,30 @@ _STREET = (
     r"|Gardens?|Green|Hill|Park|Walk|View|Heights|Rise|Yard|Wharf|Plaza|Loop|Path|Ridge|Vale|Track|Villas?|Drove|Croft"
     r"|Court|Point|Bend|Run|Cove|Glen|Mount|Arcade|Chase|Meadows?|Pass|Strand|End|Gate|Towers?|Estates?)"
 )
+_NO_STREET_ELSE = (  # what else a street may be called: USPS Publication 28, Australia's AS 4590, Britain
+    r"(?:Acres?|Amble|Approach|Bank|Basin|Bay|Beach|Bluff|Bottom|Bow|Brae|Branch|Bridge|Brook|Brow|Burg|Camp|Canyon|Cape"
+    r"|Centre|Circus|Cliff|Colonnade|Common|Concourse|Copse|Corner|Corso|Course|Creek|Crest|Cross|Crossroads?|Curve|Cutting"
+    r"|Dale|Dam|Dell|Dene|Dip|Divide|Drift|Edge|Elbow|Entrance|Extension|Fairway|Falls?|Ferry|Field|Firetrail|Flat|Fold"
+    r"|Footway|Ford|Forest|Forge|Fork|Fort|Frontage|Gap|Garth|Ginnel|Glade|Ground|Harbou?r|Haven|Highroad|Hollow"
+    r"|Inlet|Island|Isle|Junction|Key|Knoll|Lake|Landing|Lea|Link|Lock|Lodge|Lookout|Lower|Mall|Manor|Mead|Mill|Mission"
+    r"|Motorway|Mountain|Neck|Nook|Orchard|Outlook|Oval|Overpass|Paddocks?|Passage|Pathway|Pike|Pine|Plain|Pocket|Port|Prairie"
+    r"|Quad|Quadrant|Ramble|Ramp|Ranch|Range|Reach|Reserve|Rest|Retreat|Ring|Rising|River|Rotary|Round|Route|Shoal|Shore"
+    r"|Siding|Skyway|Slope|Sound|Spinney|Spring|Spur|Station|Steps|Stream|Summit|Tarn|Thoroughfare|Throughway|Top|Tor|Trace"
+    r"|Tunnel|Turn|Underpass|Union|Upper|Valley|Viaduct|Village|Vista|Waters|Well|Wynd"
+    # of many things: only behind numbers that count nothing
+    r"|(?:Bluffs|Bridges|Brooks|Centers|Centres|Circles|Cliffs|Corners|Courses|Courts|Coves|Creeks|Crossroad|Curves|Dales"
+    r"|Drives|Fields|Flats|Fords|Forges|Forks|Glens|Greens|Groves|Harbors|Hills|Islands|Keys|Knolls|Lakes|Lights|Locks"
+    r"|Manors|Mills|Mountains|Parks|Parkways|Pines|Plains|Plazas|Points|Ports|Prairies|Ramps|Rapids|Ridges|Roads|Shoals"
+    r"|Shores|Springs|Squares|Stations|Streams|Streets|Summits|Trails|Tunnels|Unions|Valleys|Viaducts|Views|Villages"
+    r"|Vistas|Walks|Ways|Wells))"
+)
+_TITLE_WORD = (  # words of headings and of counting: "12 Best Lakes", "7 Star Lodge"
+    r"(?:The|A|An|Of|And|Or|In|Best|Great(?:est)?|Good|Bad|Worst|Big(?:gest)?|Little|Small|Top|First|Last|Next|New|Old|Star|Day"
+    r"|Year|Month|Week|Hour|Minute|Second|Foot|Mile|Inch|Percent|Million|Billion|Thousand|Hundred|Dollars?|Easy|Simple|Different"
+    r"|More|Most|Other|Amazing|Beautiful|Hidden|Famous|Sacred|Popular|Free|Total|Whole|World|Major|Minor|Real|True|Seasons?|Episodes?"
+    r"|Disc|Part|Volume|Series|Piece|Pack|Player|Person|People|Man|Men|Wom[ae]n|Person|Bit|Speed|Gear|Level|Round|Way|Players"
+    r"|Jan\w*|Feb\w*|Mar\w*|Apr\w*|May|Jun\w*|Jul\w*|Aug\w*|Sep\w*|Oct\w*|Nov\w*|Dec\w*)"
+)
 _ZIP = (  # of the US, Australia and Canada with the state; British
     r"(?:[A-Z]{2},?\s\d{5}(?:-\d{4})?|(?:NSW|VIC|QLD|TAS|ACT|NT|SA|WA),?\s\d{4}"
     r"|(?:[A-Z]{2},?\s)?[A-Z]\d[A-Z]\s?\d[A-Z]\d|[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2})(?!\w)"
@@ -35,13 +59,15 @@ _ZIP = (  # of the US, Australia and Canada with the state; British
 _NUMBER = r"\d{1,5}[A-Za-z]?(?:[\-/]\d{1,4}[A-Za-z]?)?"  # 221B, 22-18, 2/66
 _CUE = r"""(?i:
     \baddress(?:es)?(?:\s(?:is|was|to|here|now|for\s\w+))?
+    | \baddress(?:es)?\s(?:\w+\s){0,6}(?:to|is|same)
     | \b(?:live[sd]?|living|stay(?:ing)?|born|located|delivered|meet\s\w+)\s(?:at|in|on)
     | \b(?:arrived|offices?(?:\sis|\sare)?|home|house|flat|place|shop|branch|restaurant|party|store)(?:\sis)?\sat
     | \b(?:se[nt][dt]|ship(?:ped)?|deliver(?:ed)?|post(?:ed)?|mail(?:ed)?|return(?:ed)?|go|taxi|moved?|invited?|courier)
       (?:\s(?:it|this|them|me|the\s\w+|my\s\w+|here))?\s(?:to|from)
-    | \bmy\s(?:place|home|house|flat) | 地址[^\d\s]{0,3} | 寄[到往给] | 送[到往至] | 住在?)"""
+    | \b(?:my|our|his|her|their)\s(?:\w+\s)?(?:place|home|house|flat|apartment|office)(?:\s(?:is|was|at|on|in)){0,2}
+    | 地址[^\d\s]{0,3} | 寄[到往给] | 送[到往至] | 住在?)"""
 _ENGLISH = re.compile(
-    rf"""{_APART} (?:{_UNIT},\s)?
+    rf"""{_APART} (?:{_UNIT},?\s)?
     {_NUMBER},?\s
     (?:(?:[NS][EW]?|[EW]|North|South|East|West)\.?\s)?
     (?:{_CAPITAL_WORD}\s){{1,4}} {_STREET}\b\.?                 # Baker Street
@@ -49,6 +75,17 @@ _ENGLISH = re.compile(
     (?:,?\s(?:{_ZIP}|\d{{5}}(?:-\d{{4}})?|[A-Z]{{2}}(?!\w)))?""",
     re.VERBOSE,
 )
+_ELSE = re.compile(  # a number above one and one thing: a house
+    rf"""{_APART} (?:{_UNIT},?\s)? (?P<number>{_NUMBER})\s
+    (?!{_TITLE_WORD}\s) (?:[{_UPPER}][{_LOWER}'\u2019]{{2,20}}\s){{1,2}} (?P<kind>{_NO_STREET_ELSE})
+    (?![\w'\u2019\-]|\s[A-Z])
+    (?:,?\s{_UNIT})? (?:,\s?{_TOWN}){{0,2}}
+    (?:,?\s(?:{_ZIP}|\d{{5}}(?:-\d{{4}})?|[A-Z]{{2}}(?!\w)))?""",
+    re.VERBOSE,
+)
+_WITHIN_A_NAME = re.compile(r"(?:[A-Z][\w'\u2019\-]*|\#|\bno\.?|\$)\s$")  # "Fallout 4 Dark Valley"
+_BEFORE_AN_ADDRESS = re.compile(r"(?:^|[.!?:]\s)[A-Z][\w'\u2019\-]*\s$|\b(?:At|To|In|On|From|Near|Address)\s$")
+_FEWEST_OF_MANY = 100
 _WITH_UNIT = re.compile(
     rf"{_APART}\d{{1,5}}[A-Za-z]?\s(?:{_CAPITAL_WORD}\s){{1,4}}(?:Apt\.?|Apartment|Suite|Unit)\s\w{{1,5}}(?!\w)"
 )
@@ -93,6 +130,17 @@ _GERMAN = re.compile(
     """,
     re.VERBOSE,
 )
+_GERMAN_CUE = (
+    r"(?i:(?:\bwohn\w*|\blebe\w?|\bsitze?|adresse|anschrift|zuhause|daheim|\bhaus|\bb[üu]ro|\bschick\w*|\bkomm\w*|\bzieh\w*|\btreff\w*)"
+    r"(?:\s(?:ich|wir|ist|war|nach|an|in|zu|die|das|den|der|uns|mich|bei|jetzt)){0,3})"
+)
+_GERMAN_CUED = re.compile(  # streets called by where they are, and by what else there is
+    rf"""(?:{_GERMAN_CUE}|{_CUE})[\s,:：]{{0,3}}(?P<at>(?:
+    (?:Am|Im|Beim|Zum|Zur|(?:An|Auf|In|Hinter|Vor|Unter|Neben)\s(?:der|dem|den))\s(?:[a-zäöü]{{2,16}}e[nmr]\s)?{_GERMAN_WORD}
+    | {_GERMAN_WORD}(?:{_GERMAN_OTHER}|\s(?i:{_GERMAN_OTHER})))
+    {_HOUSE}(?!\s?(?:Uhr|Euro|%|€|Tage|Jahre|Minuten|Stunden)))""",
+    re.VERBOSE,
+)
 _ROMANCE_STREET = (
     r"(?i:rue|avenue|boulevard|place|chemin|impasse|allée|quai|calle|c\.|plaza|paseo|avenida|avda\.?|ronda|pasaje|camino"
     r"|rambla|urbanización|glorieta|callejón|cañada|cuesta|carrera|acceso|alameda|travesía|via|viale|piazza|piazzale|corso"
@@ -123,8 +171,20 @@ def addresses(text: str) -> Iterator[Finding]:
     """Street addresses with a number or a postal code, and post boxes."""
     for pattern in (_ENGLISH, _NUMBERED_STREET, _MILITARY, _WITH_UNIT, _BOX, _GERMAN, _ROMANCE):
         yield from (Finding(*match.span(), "ADDRESS") for match in pattern.finditer(text))
-    yield from (Finding(*match.span("at"), "ADDRESS") for match in _CUED.finditer(text))
+    yield from (Finding(*match.span(), "ADDRESS") for match in _ELSE.finditer(text) if _counts_nothing(text, match))
+    for pattern in (_CUED, _GERMAN_CUED):
+        yield from (Finding(*match.span("at"), "ADDRESS") for match in pattern.finditer(text))
     yield from (Finding(*place, "ADDRESS") for place in backwards(text, _ZIP_CODE, _WITH_ZIP_CODE))
+
+
+def _counts_nothing(text: str, match: re.Match[str]) -> bool:
+    """Whether a number before a name is a house's: not one, not round and no few of many, and not part of a title."""
+    before = text[max(0, match.start() - 30) : match.start()]
+    if _WITHIN_A_NAME.search(before) and not _BEFORE_AN_ADDRESS.search(before):
+        return False
+    number = int(re.match(r"\d+", match["number"])[0])  # type: ignore[index]
+    many = match["kind"].endswith("s") and match["kind"] not in ("Steps", "Waters")
+    return number > 1 and not (many and (number < _FEWEST_OF_MANY or number % 50 == 0))
 
 
 def backwards(text: str, ending: re.Pattern[str], whole: re.Pattern[str]) -> Iterator[tuple[int, int]]:

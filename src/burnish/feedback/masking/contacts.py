@@ -29,6 +29,8 @@ _PHONES = (
     r"(?:\(?\+|(?<!\d)00)\s?\d{1,3}\)?(?:[ .\-/]{0,3}\(?\d{1,5}\)?){1,7}(?!\d)",
     # North America
     r"(?:1[ .\-])?\([2-9]\d{2}\)[ .\-]?\d{3}[ .\-]?\d{4}(?!\d)",
+    r"(?:[78][ \-]?)?\(?9\d{2}\)?[ \-]\d{3}[ \-]\d{2}[ \-]\d{2}(?!\d)",  # Russia
+    r"1[38]00[ \-]\d{3}[ \-]\d{3}(?!\d)",  # Australia, free of charge
     *(rf"(?:1{gap})?[2-9]\d{{2}}{gap}[2-9]\d{{2}}{gap}\d{{4}}(?![\d\-])" for gap in (" ", r"\.", "-", " - ")),
     r"[2-9]\d{2}/[2-9]\d{2}[\-/]\d{4}(?!\d)",
     r"[6-9]\d{4}[ \-]\d{5}(?!\d)|\d{2} 9?\d{4}-\d{4}(?!\d)",  # India, Brazil
@@ -37,11 +39,11 @@ _PHONES = (
     r"1[ .\-][3-9](?:[ .\-]\d){9}(?![ .\-]?\d)",
     r"[48]00[ \-]\d{3}[ \-]\d{4}(?!\d)",
     # elsewhere: a leading 0 and groups, or an area code in brackets
-    r"\(0?\d{1,5}\)[ .\-/]{0,3}\d{2,8}(?:[ .\-]\d{2,5}){0,3}(?!\d)",
+    r"(?:[0178][ .\-]?)?\(0?\d{1,5}\)[ .\-/]{0,3}\d{2,8}(?:[ .\-]\d{2,5}){0,3}(?!\d)",
     r"0[1-9]\d{0,4}(?:[ .\-/]{1,3}\d{2,8}){1,4}(?!\d)",
     r"0[1-9]\d{8,9}(?!\d)",
 )
-_EXTENSION = r"(?:\s?(?:x|ext\.?|extension|转)\s?\d{1,6}(?!\d))?"
+_EXTENSION = r"(?:[\s,;(]{0,2}(?i:x|ext(?:n|ension)?\.?|转|分机|durchwahl|poste)\s?:?\s?\d{1,6}(?!\d))?"
 _PHONE = re.compile(rf"(?<![A-Za-z0-9_.\-/+#])(?:{'|'.join(_PHONES)}){_EXTENSION}", re.ASCII)
 _NO_PHONE = re.compile(  # dates and times, amounts
     r"(?:0?[1-9]|[12]\d|3[01])[ .\-/](?:0?[1-9]|1[0-2])[ .\-/](?:19|20)?\d{2}"
@@ -53,22 +55,39 @@ _GOODS = re.compile(
     r"(?:isbn|issn|order|ticket|invoice|tracking|parcel|shipment|serial|订单|单号|编号|型号|货号|no\.|#)\W{0,3}(?:\w{1,6}\W)?$",
     re.IGNORECASE,
 )
+_THEN = r"\s(?:and\s)?(?:then|dash|hyphen)\s|\s?(?:然后|再|接着)是?\s?"  # said between groups of digits
 _CALLED = re.compile(
-    rf"{_CALL}{_NO_ORDER}{{0,16}}?(\+?\(?\d(?:[ .\-/()\u00b7]{{0,3}}\d){{5,14}})(?!\d|[.:]\d)", re.IGNORECASE | re.ASCII
+    rf"{_CALL}{_NO_ORDER}{{0,16}}?(\+?\(?\d(?:(?:[ .\-/()\u00b7]{{0,3}}|{_THEN})\d){{5,14}}(?!\d|[.:]\d){_EXTENSION})",
+    re.IGNORECASE | re.ASCII,
+)
+_WHOSE = re.compile(  # what follows a number and says that it is a telephone's: "555-0100 is my cell"
+    r"(?<![A-Za-z0-9_.\-/+#$€£¥])(\+?\(?\d(?:[ .\-/()]{0,3}\d){6,14})(?![\d.:])[\s,(\-]{1,3}(?:"
+    r"(?:(?:is|was|are|that's)\s)?(?:(?:my|his|her|our|their)\s(?:\w{1,10}\s)?number\b"
+    r"|(?:(?:my|his|her|our|their|the|a)\s)?(?:\w{1,10}\s)?(?:cell|mobile|phone|whats?app|landline|fax)\b)"
+    r"|ask for\b|(?:call|text|ring) me\b|(?:是|为)?(?:[我他她]的?)?(?:电话|手机|号码|座机))",
+    re.IGNORECASE | re.ASCII,
 )
 _ANOTHER = re.compile(
     r"(?:[ ,;/、]|\s(?:or|and)\s|和|或|及){1,3}(\+?\(?\d(?:[ .\-/()]{0,3}\d){6,14})(?!\d|[.:]\d)", re.ASCII
 )
-_EXTENSION_SIGN = re.compile("x|ext|转")
+_EXTENSION_SIGN = re.compile("x|ext|转|分机|durchwahl|poste", re.IGNORECASE)
 _MOST_DIGITS = 15
 _MOST_IN_A_ROW = 5  # or a text of numbers only would be read once for each of them
 _GROUP_OF_THREE = re.compile(r"\d{1,3}(?:[ .]000)+$")
 _NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
-_READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{6,15}}\b", re.IGNORECASE)
+_READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{6,18}}\b", re.IGNORECASE)
+_SAID_OR_NOT = rf"(?:{_NUMERAL}|\d{{1,4}})"
+_HALF_READ_OUT = re.compile(  # "+1 (two one two) 555 0185"
+    rf"(?<![\w.])\+?\(?{_SAID_OR_NOT}(?:[ ,\-().]{{1,3}}{_SAID_OR_NOT}){{3,15}}(?!\w)", re.IGNORECASE | re.ASCII
+)
+_THREE_READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{2}}\b", re.IGNORECASE)
+_NUMERALS_OR_DIGITS = re.compile(rf"{_NUMERAL}|\d", re.IGNORECASE | re.ASCII)
 
 _IP_DOT = r"(?:\s?\.\s?|\u3002|\s?[\[({](?:\.|dot)[\])}]\s?|\sdot\s|点)"
 _IP4 = re.compile(
-    rf"(?<![\w.])\d{{1,3}}(?:{_IP_DOT}\d{{1,3}}){{3}}(?!\w|\.\d)|(?<=ip-)\d{{1,3}}(?:-\d{{1,3}}){{3}}(?![\w-])",
+    # between Chinese words, a command may stand close before it
+    rf"(?:(?<![\w.])|(?<=ping)|(?<=ssh)|(?<=ip)|(?<=host)|(?<=from)|(?<=to))\d{{1,3}}(?:{_IP_DOT}\d{{1,3}}){{3}}"
+    rf"(?:/\d{{1,2}}|\s?-\s?\d{{1,3}}(?:\.\d{{1,3}}){{3}})?(?!\w|\.\d)|(?<=ip-)\d{{1,3}}(?:-\d{{1,3}}){{3}}(?![\w-])",
     re.ASCII | re.I,
 )
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])", re.ASCII)
@@ -108,6 +127,9 @@ def phones(text: str) -> Iterator[Finding]:
     for match in _CALLED.finditer(text):
         if not _NO_PHONE.fullmatch(match[1]) and not _GROUP_OF_THREE.fullmatch(match[1]):
             yield from _in_a_row(text, *match.span(1))
+    for match in _WHOSE.finditer(text):
+        if not _NO_PHONE.fullmatch(match[1]) and not _GROUP_OF_THREE.fullmatch(match[1]):
+            yield Finding(*match.span(1), "PHONE")
 
 
 def _in_a_row(text: str, start: int, end: int) -> Iterator[Finding]:
@@ -123,12 +145,15 @@ def _in_a_row(text: str, start: int, end: int) -> Iterator[Finding]:
 def read_out(text: str) -> Iterator[Finding]:
     """Digits read out in words: seven and more in a row are a telephone number, or something no less personal."""
     yield from (Finding(*match.span(), "PHONE") for match in _READ_OUT.finditer(text))
+    for match in _HALF_READ_OUT.finditer(text) if _THREE_READ_OUT.search(text) else ():
+        if _THREE_READ_OUT.search(match[0]) and 7 <= len(_NUMERALS_OR_DIGITS.findall(match[0])) <= 2 * _MOST_DIGITS:
+            yield Finding(*match.span(), "PHONE")
 
 
 def networks(text: str) -> Iterator[Finding]:
     """IP addresses (not version numbers, not this machine itself) and MAC addresses."""
     for match in _IP4.finditer(text):
-        plain = ".".join(re.findall(r"\d+", match[0]))
+        plain = ".".join(re.findall(r"\d+", match[0])[:4])  # behind it, a mask or the end of a range
         if _is_address(plain) and not _VERSION.search(text, max(0, match.start() - 12), match.start()):
             yield Finding(match.start(), match.end(), "IP")
     for match in _IP6.finditer(text):

@@ -100,6 +100,11 @@ _NAMED_ID = re.compile(
     rf"(?:\b(?:(?i:{_WORDS})|{_CAPITALS})\b|(?i:{_OTHER_SCRIPTS}))[^\d\n]{{0,24}}?(?<![A-Za-z0-9])"
     rf"((?:[A-Z]{{1,6}}[ \-]|[a-z]-)?{_CHUNK}(?:[ .\-/]{{1,3}}{_CHUNK}|[ \-][A-Z]{{1,3}}\d{{0,3}}(?![A-Za-z0-9]))*)"
 )
+_PART_OF_ID = re.compile(  # its last digits, with which banks and offices ask who it is
+    rf"\b(?i:{_WORDS}|{_OTHER_SCRIPTS})\b[^\d\n]{{0,20}}?"
+    r"(?i:\bend(?:s|ing|ed)?\b|\blast (?:4|four)\b|后[四六46]位|尾号)\D{0,12}?(\d{3,5}[\dXx])(?![\dA-Za-z])"
+)
+_HALF_HIDDEN_SSN = re.compile(rf"{_ALONE}[xX*#]{{3}}[\- ]?[xX*#]{{2}}[\- ]?\d{{4}}{_DONE}", re.ASCII)
 _YEARS = re.compile(
     r"(?:19|20)\d{2}[ .\-/]{1,3}(?:19|20)?\d{2}(?:[ .\-/]\d{1,2})?|\d{1,2}[.\-/]\d{1,2}[.\-/](?:19|20)\d{2}", re.ASCII
 )
@@ -128,6 +133,8 @@ def identities(text: str) -> Iterator[Finding]:
     for match in _NAMED_ID.finditer(text):
         if _is_id(match[1]):
             yield Finding(*match.span(1), "NATIONAL_ID")
+    yield from (Finding(*match.span(1), "NATIONAL_ID") for match in _PART_OF_ID.finditer(text))
+    yield from (Finding(*match.span(), "NATIONAL_ID") for match in _HALF_HIDDEN_SSN.finditer(text))
     yield from (Finding(*match.span(1), "PASSPORT") for match in _PASSPORT.finditer(text))
 
 

@@ -60,6 +60,37 @@ _PEM = re.compile(
 _USERINFO = re.compile(r"(?<=://)[^\s/@:]{0,128}:[^\s/@]{1,256}(?=@)")
 _BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/\-]{16,4000}=*)", re.IGNORECASE)
 
+_SESSION = (
+    re.compile(  # what a browser shows to be somebody; the word is said of much else, so the value must be random
+        r"(?i:sess(?:ion)?|\bsid|csrf|xsrf|remember|jsession|cookie|ticket|nonce|\bjwt|\bauth)[A-Za-z_\-]{0,16}[\"']?"
+        r"\s?[=:]\s?[\"']?([A-Za-z0-9._%+/\-]{16,512}={0,2})"
+    )
+)
+_COOKIES = re.compile(r"\bcookie:\s([^\n]{8,4000})", re.IGNORECASE)
+_COOKIE = re.compile(r"=([A-Za-z0-9._%+/\-]{16,512}={0,2})")
+_LINE_OF_COMMAND = re.compile(  # curl -u name:password; mysql --password=...
+    r"(?<!\S)(?:-u|--(?:proxy-)?user)[ =]['\"]?[^\s:'\"]{1,64}:([^\s'\"]{3,128})"
+    r"|(?<!\S)--?(?:password|passwd|pass|token|secret|api-?key|access-?key)[ =]['\"]?(?![<$\-{*])([^\s'\"]{4,128})"
+)
+_AFTER_NAME = re.compile(  # "login: jo / Secret9"
+    r"(?:\blog-?ins?|\bcredentials?|\bcreds?|\blogged in with|\busername|账号|用户名)[\s:：]{0,3}"
+    r"(?:is|are|was|were|=|是)?\s?"
+    r"[\w.@\-]{2,40}\s?[/|,]\s?([^\s/]{4,64})",
+    re.IGNORECASE,
+)
+_PHRASE = re.compile(
+    r"\b(?:pass[ \-]?phrase|(?:seed|recovery|backup|mnemonic|secret)[ \-](?:phrase|words?)|mnemonic|助记词)s?\b"
+    r"\W{0,4}(?:(?:is|was|are)\W{1,3})?"
+    r"(?:[\"“']([^\"”'\n]{8,256})[\"”']|((?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8}))",
+    re.IGNORECASE,
+)
+_IN_TWO_GROUPS = re.compile(  # a code of one use, as telephones show it
+    r"(?:\botp\b|\bpasscode"
+    r"|\b(?:2fa|verification|security|login|sms|one-time|confirmation|auth(?:entication)?) (?:code|pin|password)"
+    r"|验证码|动态码|校验码)(?:\s?(?:was|is|are|[:：是为]))?\s?(\d{3}[ \-]\d{3,4}|\d{2} \d{2} \d{2}|\d{4} \d{4})(?!\d)",
+    re.IGNORECASE | re.ASCII,
+)
+
 _NAMES = (
     r"pass(?:[ \-]?(?:word|wd|phrase|code))?|pwd?|psw(?:d|rd)?|p/w|passwort|kennwort|contrase[ñn]a|clave|mot de passe"
     r"|senha|parola|пароль|auth(?:orization|entication)?|pin(?:[ \-]?(?:code|number))?|secret|otp"
@@ -91,7 +122,13 @@ def secrets(text: str) -> Iterator[Finding]:
     """Keys, tokens, private keys, passwords in addresses, and values that are called a password, a token, a key."""
     for pattern in (_KEY, _HOOK, _PEM, _USERINFO):
         yield from (Finding(*match.span(), "KEY") for match in pattern.finditer(text))
-    yield from (Finding(*match.span(1), "KEY") for match in _BEARER.finditer(text))
+    for pattern in (_BEARER, _LINE_OF_COMMAND, _PHRASE, _IN_TWO_GROUPS):
+        yield from (Finding(*match.span(match.lastindex or 0), "KEY") for match in pattern.finditer(text))
+    yield from _sessions(text)
+    for match in _AFTER_NAME.finditer(text):
+        value = _without_ending(match[1])
+        if _looks_random(value, short=True) and not value.isdigit():
+            yield Finding(match.start(1), match.start(1) + len(value), "KEY")
     yield from _random(text)
     for pattern in (_ASSIGNED, _SAID, _BESIDE):
         for match in pattern.finditer(text):
@@ -101,6 +138,17 @@ def secrets(text: str) -> Iterator[Finding]:
             if looks(value, short=bool(_SHORT.search(match["name"]))):
                 start = match.start(place)
                 yield Finding(start, start + len(value), "KEY")
+
+
+def _sessions(text: str) -> Iterator[Finding]:
+    """What stands for somebody's login in a cookie, a header, a form."""
+    for match in _SESSION.finditer(text):
+        if _mixes(match[1], capitals=0):
+            yield Finding(*match.span(1), "KEY")
+    for cookies in _COOKIES.finditer(text):
+        for match in _COOKIE.finditer(text, *cookies.span(1)):
+            if _mixes(match[1], capitals=0):
+                yield Finding(*match.span(1), "KEY")
 
 
 def _random(text: str) -> Iterator[Finding]:

@@ -13,6 +13,9 @@ from burnish.feedback.masking.findings import Finding
 from burnish.feedback.masking.reading import bare
 
 _GROUPED = re.compile(r"(?<![A-Za-z0-9.+])\d(?:[ .\-/_,\u00b7\u2022]{0,3}\d){11,39}(?![A-Za-z0-9]|[.\-]\d)", re.ASCII)
+_FOURS = re.compile(
+    r"(?<!\d)(?<!\d[.\-])\d{4}([ \-])\d{4}\1\d{4}\1\d{4}(?![\d])", re.ASCII
+)  # even close behind a letter
 _SECURITY_CODE = re.compile(
     r"\b(?:cvv2?|cvc2?|csc|cvn)\b\D{0,6}?(\d{3,4})(?!\d)|安全码\D{0,4}?(\d{3,4})(?!\d)", re.IGNORECASE
 )
@@ -25,7 +28,7 @@ _CARD_NAMED = re.compile(
     r"card|visa|maestro|master|debit|credit|\bcc\b|charge|\bpaid\b|\bpay\b|卡|付款|付的款|支付|刷", re.IGNORECASE
 )
 _NAMED_IBAN = re.compile(r"(?i:\biban\b)[:\s]{1,4}(?:is\s)?([A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8})(?![A-Za-z0-9])")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?\d{2}(?:[ .\-/_\u00b7]{0,3}[A-Za-z0-9]){11,30}")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z] ?[A-Za-z][ .\-]?\d ?\d(?:[ .\-/_\u00b7]{0,3}[A-Za-z0-9]){11,30}")
 
 _ACCOUNT = re.compile(
     r"(?:account (?:number|no\.?|#)|acct\.?(?: no\.?)?|routing number|sort code|bank account"
@@ -69,6 +72,7 @@ def payments(text: str) -> Iterator[Finding]:
         named = _CARD_NAMED.search(text, max(0, match.start() - 24), min(len(text), match.end() + 12))
         for start, end in _cards(match[0], bool(named)):
             yield Finding(match.start() + start, match.start() + end, "CARD")
+    yield from (Finding(*each.span(), "CARD") for each in _FOURS.finditer(text) if checksums.card(bare(each[0])))
     yield from (Finding(*match.span(1), "CARD") for match in _CALLED_CARD.finditer(text))
     for match in _SECURITY_CODE.finditer(text):
         yield Finding(*match.span(match.lastindex or 0), "CARD")
@@ -102,15 +106,23 @@ def _cards(found: str, named: bool) -> Iterator[tuple[int, int]]:
             continue
         for last in reversed([end for end in ends if fewest <= end - first <= 19]):
             number = digits[first:last]
+            if not named and _is_list(found[places[first] : places[last - 1] + 1]):
+                continue
             if checksums.card(number) or (named and checksums.luhn(number)):
                 yield places[first], places[last - 1] + 1
                 done = last
                 break
 
 
+def _is_list(found: str) -> bool:
+    """Whether these are numbers with commas between them, and no groups of one number, which are of one length."""
+    groups = [len(each) for each in re.findall(r"\d+", found)]
+    return "," in found and (min(groups[:-1], default=0) < 3 or len(set(groups[:-1])) > 1)
+
+
 def _iban_length(found: str) -> int:
     """How many characters of a text that begins like an IBAN are one; 0 for none."""
-    wanted = checksums.IBAN_LENGTHS.get(found[:2].upper(), 0)
+    wanted = checksums.IBAN_LENGTHS.get(bare(found)[:2], 0)
     seen = 0
     for place, each in enumerate(found, 1):
         seen += each.isalnum()

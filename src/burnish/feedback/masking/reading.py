@@ -18,6 +18,9 @@ _NUMERALS = str.maketrans("零〇一二三四五六七八九幺两壹贰叁肆�
 _DIGIT = "[0-9零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]"  # noqa: RUF001 -- the Chinese zero
 _SPELLED = re.compile(rf"{_DIGIT}(?:[ \-]?{_DIGIT}){{6,}}")
 """Seven numerals in a row, or numerals among digits, are digits being read out; fewer may be a date or a word."""
+_LOOKALIKES = str.maketrans("OolI", "0011")
+_DISGUISED = re.compile(r"(?<![A-Za-z0-9_+/=.\-])[0-9OolI](?:[ .\-]?[0-9OolI]){6,18}(?![A-Za-z0-9_/=\-])")
+"""Seven digits and more, with letters among them that look like digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,20 @@ def read(text: str) -> Reading:
             places.append(place)
     found = _SPELLED.sub(lambda match: match[0].translate(_NUMERALS), "".join(plain))
     return Reading(found, tuple(places))
+
+
+def undisguised(text: str) -> str:
+    """A text of the same length with 0 and 1 in the place of letters that look like them among digits: O7700 9OO 238.
+
+    "I" and "l" alone are words. What has letters by right (an IBAN) is read as it was, too.
+    """
+
+    def plain(match: re.Match[str]) -> str:
+        digits, letters = sum(map(str.isdigit, match[0])), sum(map(str.isalpha, match[0]))
+        words = any(each in ("I", "l", "Il", "lI", "lo") for each in re.split(r"[ .\-]", match[0]))
+        return match[0].translate(_LOOKALIKES) if 0 < letters < digits and digits >= 4 and not words else match[0]
+
+    return _DISGUISED.sub(plain, text)
 
 
 def bare(number: str) -> str:

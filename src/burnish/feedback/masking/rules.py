@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from burnish.feedback.masking import addresses, addresses_chinese, contacts, emails, identities, keys, names, numbers
 from burnish.feedback.masking.findings import Finder, Finding, merged, outside
-from burnish.feedback.masking.reading import read
+from burnish.feedback.masking.reading import read, undisguised
 
 PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,30}_[0-9a-z]{8}\]")
 """What stands in the place of personal data; what is masked already is never masked again."""
@@ -20,7 +20,7 @@ _RULES: tuple[tuple[Finder, int], ...] = (
     (keys.secrets, 0),
     (names.names, 0),
     (addresses.addresses, 1),
-    (addresses_chinese.chinese_addresses, 1),
+    (addresses_chinese.chinese_addresses, 0),
     (numbers.others, 1),
     (identities.identities, 4),
     (numbers.payments, 2),
@@ -37,7 +37,8 @@ def find(text: str, *, also: Sequence[Finder] = (), types: Collection[str] | Non
     """
     reading = read(text)
     digits = len(_DIGITS.findall(reading.text))
-    ruled = (each for rule, least in _RULES if digits >= least for each in rule(reading.text))
+    readings = dict.fromkeys((reading.text, undisguised(reading.text)))  # once, where they are the same
+    ruled = (each for plain in readings for rule, least in _RULES if digits >= least for each in rule(plain))
     found = [Finding(*reading.span(each.start, each.end), each.type) for each in ruled]
     found += [each for engine in also for each in engine(text)]
     wanted = [each for each in found if types is None or each.type in types]
