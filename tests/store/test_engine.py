@@ -279,3 +279,17 @@ def test_importing_the_store_brings_neither_torch_nor_a_database():
         assert not heavy, heavy
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+@pytest.mark.parametrize("ask", ["\ud800", "\0"])
+def test_a_text_that_cannot_be_stored_is_whoever_sent_it_s_mistake(store, ask):
+    if ask == "\0" and store._database.is_sqlite:
+        assert store.feedback(ask) is None
+        return
+    with pytest.raises(InputError, match="text: holds"):
+        store.feedback(ask)
+
+
+def test_a_number_that_cannot_be_stored_is_too(store):
+    with pytest.raises(InputError, match="number: beyond"):
+        store.history("ana", before=2**63)

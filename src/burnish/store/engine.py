@@ -38,6 +38,7 @@ _SECRET = re.compile(r"//.*@")  # user and password, kept out of messages
 _SQLITE_CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 4000  # 16 MiB of log: ids are hashes, so fewer, larger checkpoints write each index page less often
 
+_TOO_LARGE = "number: beyond 2^63, which cannot be stored. Write a smaller one."
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26  # sqlite3.h
 
 
@@ -299,6 +300,10 @@ def explain(error: BaseException, shown: str) -> InputError | None:
         error = error.__cause__
     if isinstance(error, InputError):
         return error
+    if isinstance(error, UnicodeEncodeError):
+        return InputError("text: holds half a character (a lone surrogate), which cannot be stored. Remove it.")
+    if isinstance(error, OverflowError):
+        return InputError(_TOO_LARGE)
     state = getattr(error, "sqlstate", None)
     if type(error).__module__.startswith("psycopg"):
         return _explain_postgres(error, state, shown)
@@ -320,6 +325,10 @@ def explain(error: BaseException, shown: str) -> InputError | None:
 
 def _explain_postgres(error: BaseException, state: str | None, shown: str) -> InputError | None:
     words = " ".join(str(error).split())
+    if state is None and "NUL" in words:
+        return InputError("text: holds NUL, which cannot be stored. Remove it.")
+    if state == "22003":
+        return InputError(_TOO_LARGE)
     if state == "55P03":
         return BusyError(f"{shown}: another process has been writing without a pause. Stop it, or try again later.")
     if state in ("53100", "53200"):
