@@ -18,7 +18,7 @@ from burnish.studio.study_file import from_plain
 _TEXTS = ("name", "title", "guidelines", "language", "consent", "next_item")
 _WHOLES = ("overlap", "quota")
 _NUMBERS = ("anchor_share", "gold_share", "qualification", "lock_minutes")
-_CLAIMS = ("blind", "hints")
+_CLAIMS = ("blind", "hints", "read_to_end")
 _QUESTION_TEXTS = ("name", "kind", "text", "help")
 _QUESTION_CLAIMS = ("required", "strength", "cannot_judge")
 MOST_FIELDS = 2_000

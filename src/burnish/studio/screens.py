@@ -139,6 +139,7 @@ def _told(task: Task) -> Mapping[str, Any]:
         "letters": [letter(index) for index in range(len(task.completions))],
         "questions": [_question(question) for question in task.study.questions],
         "reasons": list(task.study.skip_reasons),
+        "read_to_end": task.study.read_to_end,
     }
 
 

@@ -145,6 +145,8 @@ class Study:
     """Whether the names of the models stay hidden."""
     hints: bool = False
     """Whether an AI judge's answer is shown after the person's own."""
+    read_to_end: bool = False
+    """Whether the page takes an answer only once each text was scrolled to its end."""
     consent: str = ""
     """What a person agrees to before the first item; empty asks for nothing."""
     skip_reasons: tuple[str, ...] = ("unclear", "no knowledge", "broken text", "disturbing", "other")

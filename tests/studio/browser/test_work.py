@@ -210,3 +210,30 @@ def test_long_texts_are_read_side_by_side(open_page: Callable[..., Page], store:
     expect(page.get_by_role("dialog")).to_contain_text("what differs between A and B")
     press(page, "Escape m")
     expect(page.locator("#clock")).to_have_text(re.compile(r"0:\d\d"))
+
+
+def test_a_text_is_read_to_its_end_where_the_study_asks_for_it(open_page: Callable[..., Page], store: Store) -> None:
+    long = material.LONG * 6
+    pairs = [(prompt, (long, material.KIND)) for prompt, _ in material.pairs(1)]
+    material.begin(store, material.a_study(material.PAIR, name="pair", read_to_end=True), pairs)
+    material.begin(store, material.a_study(material.RATING, name="one", read_to_end=True), material.singles(2, long))
+    page = open_page("ana", height=600)
+    page.goto("/tasks/pair/work")
+    press(page, "a Enter")
+    expect(page.locator("#problem")).to_contain_text("Please read to the end before you send: Answer")
+    assert page.evaluate("document.activeElement.matches('.words.body')")  # keys scroll what is to be read
+    press(page, "End")
+    page.wait_for_timeout(300)  # scrolling is told a frame later
+    press(page, "Enter")
+    at_item(page, "All done")
+    page.goto("/tasks/one/work")
+    press(page, "4 Enter")
+    expect(page.locator("#problem")).to_be_visible()
+    assert answers(store)[-1].kind == "comparison"
+    press(page, "End")
+    page.wait_for_timeout(300)
+    page.reload()
+    press(page, "Enter")  # what was read is remembered, as the answer is
+    at_item(page, "Item 2 of 2")
+    press(page, "2 s 1")  # nobody has to read on in order to skip
+    at_item(page, "All done")

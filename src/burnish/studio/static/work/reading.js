@@ -20,7 +20,7 @@ export function reading(form, { links, signal }) {
   function view(name) {
     for (const words of form.querySelectorAll(".words")) {
       const found = words.querySelector(`.${name}`) ?? words.querySelector(".formatted") ?? words.querySelector(".written");
-      for (const each of words.children) each.hidden = each !== found;
+      for (const each of words.children) each.hidden = each !== found && each.className !== "end-of-text";
     }
     form.dataset.view = name;
   }

@@ -6,6 +6,7 @@ import * as net from "./net.js";
 import { reading } from "./reading.js";
 import { askProblem, askReason, openSheet, showGuide, showKeys, showReply } from "./sheets.js";
 import { announce, say } from "./text.js";
+import { toEnd } from "./toend.js";
 
 const SAVE_AFTER = 500; // ms after the last change
 const AT_ONCE = "burnish-at-once";
@@ -39,6 +40,7 @@ function load() {
   const made = { form, told, own, timer: 0, active: net.activeSeconds(told.assignment), since: performance.now(), sent: null, over: new AbortController() };
   const { signal } = made.over;
   made.reading = reading(form, { links, signal });
+  made.toEnd = told.read_to_end ? toEnd(form, { assignment: told.assignment, signal }) : null;
   made.fields = fieldsOf(form, { told, links, signal, changed: () => changed(made), decided: (field) => decided(made, field) });
   item = made;
   clock.watch(() => seconds(made));
@@ -134,6 +136,12 @@ async function send() {
   if (missing) {
     item.fields.go(missing);
     complain(say("missing", { question: missing.root.querySelector("legend").textContent.trim() }));
+    return;
+  }
+  const unread = item.toEnd?.unread();
+  if (unread) {
+    item.toEnd.lead(unread);
+    complain(say("unread", { text: item.toEnd.name(unread) }));
     return;
   }
   await leave(item.own, payload(item), "sent");
