@@ -72,6 +72,9 @@ def test_every_question_is_answered_with_a_picture(client_as: ClientAs, app: Fas
     assert "People differ on 100% of the items" in section(page, "hard")
     assert "16 of them wait" in section(page, "hard")
     assert "“judge” names people's choice 100% of the time" in section(page, "judge")
+    row = r'<th scope="row" dir="auto">(\w+)</th><td class="n">16</td>.*?(\d+%) \('
+    beside = re.findall(row, section(page, "judge"))
+    assert beside == [("ana", "100%"), ("ben", "100%"), ("cy", "0%")]  # cy always says the opposite
 
 
 def test_what_people_wrote_is_shown_as_written(client_as: ClientAs, app: FastAPI, store: Store) -> None:

@@ -158,11 +158,12 @@ def _text_opinions(answers: Sequence[Answer]) -> dict[str, list[float]]:
     overall = [a for a in answers if a.feedback.kind in TEXT_KINDS and not a.feedback.aspect]
     found: dict[str, list[float]] = defaultdict(list)
     for name, answer in newest((a.feedback.completion_ids[0], a) for a in overall):
-        found[name].append(_place(answer))
+        found[name].append(place_of(answer))
     return dict(found)
 
 
-def _place(answer: Answer) -> float:
+def place_of(answer: Answer) -> float:
+    """Return where an answer puts its text between the worst (0) and the best (1)."""
     if answer.feedback.kind == "rubric":
         return checklists.share(answer.feedback.value["rubric"])
     module: Any = kinds.load(answer.feedback.kind)

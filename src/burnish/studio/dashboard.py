@@ -13,6 +13,7 @@ from typing import Any
 from burnish.evaluation import formats
 from burnish.evaluation.against_people import AgainstPeople
 from burnish.evaluation.judge_card import JudgeCard
+from burnish.evaluation.judge_people import ANSWERS, Beside, Form
 from burnish.evaluation.reward_card import RewardCard
 from burnish.evaluation.side_by_side import visible
 from burnish.feedback.over_time import Pace, Period
@@ -169,6 +170,21 @@ def judge_rows(card: JudgeCard) -> list[tuple[str, Interval]]:
         ("first", card.first_place), ("length", card.length_bias), ("correlation", card.correlation),
     ]  # fmt: skip
     return [(name, found) for name, found in rows if found is not None]
+
+
+MOST_BESIDE = 30
+"""People whom a judge is shown beside, those with most items first."""
+
+
+def beside(rows: Iterable[Beside], form: str) -> list[Beside]:
+    """Return the people whom a judge is shown beside, of one form."""
+    return [row for row in rows if row.form == form][:MOST_BESIDE]
+
+
+def said_by_both(form: Form) -> list[tuple[str, str]]:
+    """Return every (person's answer, judge's answer), those that are the same first: the columns of the table."""
+    every = [(one, other) for one in ANSWERS[form] for other in ANSWERS[form]]
+    return sorted(every, key=lambda pair: pair[0] != pair[1])
 
 
 def changes(report: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from burnish.errors import InputError
 from burnish.evaluation.against_people import AgainstPeople, against_people
 from burnish.evaluation.judge_card import JudgeCard, judge_cards
+from burnish.evaluation.judge_people import Beside, beside_people
 from burnish.feedback import disagreements, over_time, questions
 from burnish.feedback.answers import DECIDES, Answer, answers_of, is_opinion
 from burnish.feedback.overview import Overview, overview
@@ -56,6 +57,8 @@ class Findings:
     comments: Sequence[str]
     topics: Sequence[Topic]
     judges: Mapping[str, Sequence[JudgeCard]]
+    beside: Mapping[str, Sequence[Beside]]
+    """By judge: how it goes with each person."""
     rewards: Mapping[str, AgainstPeople]
     """By run: its reward model against people, on texts that both have judged."""
 
@@ -75,6 +78,7 @@ def findings(
     undecided = [without_decisions(entry) for entry in entries]
     said = [answer for entry in undecided for answer in answers_of(entry) if is_opinion(answer)]
     found = disagreements.items(entries)
+    judges = _judges(undecided)
     comments = [words for answer in said if (words := _words(answer))]
     return Findings(
         prompts=len(entries),
@@ -90,7 +94,8 @@ def findings(
         undecided=sum(item.disputed and not item.decided for item in found),
         comments=comments,
         topics=_topics(comments),
-        judges=_judges(undecided),
+        judges=judges,
+        beside={name: beside_people(undecided, name) for name in judges},
         rewards={name: told for name, texts in scored.items() if (told := against_people(said, texts))},
     )
 
