@@ -41,6 +41,24 @@ def test_it_learns_and_its_wrong_sign_twin_is_led_astray(name):
     assert wrong.after < right.after - 0.05, (right, wrong)
 
 
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("rloo", 3 * 4),
+        ("nash_md", 2 * 3 * 4),  # an opponent to each
+        ("dpo", 6 * 2),  # both texts of a pair
+        ("inverse_rl", 6 + 3 * 4),  # what people showed, and what it is told apart from
+        # drawn to be scored, and, going on from every token but the last, twice; and its partner: as many, and data
+        ("seqgan", 3 * 4 * (1 + 2 * (LONGEST - 1)) + 3 * 4 + 6),
+    ],
+)
+def test_all_that_it_draws_and_is_given_is_counted(name, step):
+    toy = replace(toys.toy_of(name), config={"rollouts": 2} if name == "seqgan" else toys.toy_of(name).config)
+    found = toys.run(name, seed=0, toy=toy, steps=2, prompts_per_step=3, group=4, examples_per_step=6)
+    assert found.completions <= 2 * step
+    assert found.completions > 2 * step * (0.5 if name == "seqgan" else 0.999)  # some completions end early
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_goes_on_exactly_from_every_place_it_can_be_saved_at(name):
     small = {"steps": 4, "prompts_per_step": 3, "group": 4, "examples_per_step": 6}

@@ -8,6 +8,7 @@ family, by what it needs (`toy_of`): a new method is under test as soon as its f
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from burnish.conformance.world import ASKED, LONGEST, VOCABULARY, World, diverge
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, prepared
 from burnish.models.table import TablePolicy
-from burnish.records import Demonstration, Preference, Prompt, Sampling, Score, Signal, seed_of
+from burnish.records import Completion, Demonstration, Preference, Prompt, Sampling, Score, Signal, seed_of
 from burnish.training.course import Course, CourseConfig, Material
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.partners import Partnership, partnership
@@ -64,7 +65,8 @@ class Reached:
     optimum: float
     kl_nats: float
     completions: int
-    """Completions seen: drawn fresh, or given in examples, each time they were learned from."""
+    """Completions it took: drawn from whatever policy for whatever end (opponents and roll-outs too), or given in
+    examples, each text of a pair and each time anew."""
     path: tuple[tuple[float, float], ...] = ()
     """(KL, reward) now and then along the way."""
 
@@ -212,12 +214,31 @@ class Begun:
     moved: Callable[[], float]
     """KL from the untouched policy, nats a completion."""
     optimum: float
+    drawn: Counter[str]
+    """Completions drawn so far, from the policy or from its partner's."""
+    given: int = 0
+    """Texts of the data learned from so far, by either."""
 
     def step(self) -> dict[str, float]:
         """Let the partner learn, if there is one, and then the method."""
+        for course in (self.course, *([self.partner.course] if self.partner else [])):
+            self.given += sum(len(example.rows) for example in course.given(course.step))
         if self.partner:
             self.partner.advance()
         return self.course.advance()
+
+
+class Counted(TablePolicy):
+    """A table that counts the completions drawn from it, whoever draws them."""
+
+    def __init__(self, *args: Any, drawn: Counter[str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.drawn = drawn
+
+    def sample(self, prompts: Sequence[Prompt], *args: Any, n: int = 1, **options: Any) -> list[list[Completion]]:
+        """As `TablePolicy.sample`."""
+        self.drawn["completions"] += n * len(prompts)
+        return super().sample(prompts, *args, n=n, **options)
 
 
 def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **changes: int) -> Begun:
@@ -233,7 +254,8 @@ def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **
         refiner=toy.refiner(world) if toy.refiner else None,
         sampling=SAMPLING,
     )
-    policy = _policy(module, config, given, needs, seed)
+    drawn = Counter[str]()
+    policy = _policy(module, config, given, needs, seed, drawn)
     if toy.uniform:
         for prompt in ASKED:
             policy.become(prompt, torch.ones(len(list(policy.completions()))))
@@ -249,21 +271,19 @@ def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **
         return order_accuracy(world, policy) if toy.measure == "order" else expected(world, policy, ask=ask, act=act)
 
     moved = functools.partial(divergence, policy, ask=ask, act=act)
-    return Begun(course, partner, policy, world, measured, moved, toy.optimum(world, plain))
+    return Begun(course, partner, policy, world, measured, moved, toy.optimum(world, plain), drawn)
 
 
 def run(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, points: int = 0, **changes: int) -> Reached:
     """Return what a method reached in the world of a seed; points: how many (KL, reward) are noted along the way."""
     begun = begin(name, seed=seed, sign=sign, toy=toy, **changes)
-    settings, needs = begun.course.settings, begun.course.needs
-    before, seen = begun.measured(), 0
+    settings, before = begun.course.settings, begun.measured()
     path = [(0.0, before)]
     for step in range(settings.steps):
         begun.step()
-        seen += settings.prompts_per_step * begun.course.group if needs.fresh else 0
-        seen += settings.examples_per_step if needs.eats else 0
         if points and (step + 1) % max(settings.steps // points, 1) == 0:
             path.append((begun.moved(), begun.measured()))
+    seen = begun.given + begun.drawn["completions"]
     return Reached(name, seed, before, begun.measured(), begun.optimum, begun.moved(), seen, tuple(path))
 
 
@@ -280,7 +300,7 @@ def _asking(toy: Toy, module: Any, config: Any) -> Callable[[Prompt], Prompt]:
     return lambda prompt: prompt
 
 
-def _policy(module: Any, config: Any, given: Material, needs: methods.Needs, seed: int) -> TablePolicy:
+def _policy(module: Any, config: Any, given: Material, needs: methods.Needs, seed: int, drawn: Counter[str]) -> Counted:
     """Return a table that knows every prompt that the method will speak of."""
     prompts = {prompt.id: prompt for prompt in ASKED}
     if hasattr(module, "ask"):
@@ -289,7 +309,8 @@ def _policy(module: Any, config: Any, given: Material, needs: methods.Needs, see
         prompts.setdefault(row.prompt.id, row.prompt)
         if row.teacher:
             prompts.setdefault(row.teacher.id, row.teacher)
-    return TablePolicy(list(prompts.values()), vocabulary=VOCABULARY, longest=LONGEST, heads=needs.heads, seed=seed)
+    sizes: dict[str, Any] = {"vocabulary": VOCABULARY, "longest": LONGEST}
+    return Counted(list(prompts.values()), **sizes, heads=needs.heads, seed=seed, drawn=drawn)
 
 
 def _rows(module: Any, config: Any, given: Material, needs: methods.Needs) -> list[Row]:
@@ -305,7 +326,7 @@ def _rows(module: Any, config: Any, given: Material, needs: methods.Needs) -> li
 
 
 def _course(
-    policy: TablePolicy, toy: Toy, module: Any, config: Any, given: Material, settings: CourseConfig, seed: int
+    policy: Counted, toy: Toy, module: Any, config: Any, given: Material, settings: CourseConfig, seed: int
 ) -> tuple[Course, Partnership | None]:
     optimiser = OptimiserConfig(learning_rate=toy.rate, warmup_steps=1, schedule="linear", max_grad_norm=0.0)
     walk = StepConfig(rows_per_slice=10_000, **toy.walk)
@@ -313,7 +334,8 @@ def _course(
     if module.needs(config).partner and module.needs(config).policy:
 
         def beside(needs: methods.Needs) -> TablePolicy:
-            return TablePolicy(ASKED, vocabulary=VOCABULARY, longest=LONGEST, heads=needs.heads, seed=seed + 1)
+            sizes: dict[str, Any] = {"vocabulary": VOCABULARY, "longest": LONGEST}
+            return Counted(ASKED, **sizes, heads=needs.heads, seed=seed + 1, drawn=policy.drawn)
 
         partner = partnership(
             policy, module, config, given, settings, make=beside, optimiser=optimiser, walk=walk, seed=seed

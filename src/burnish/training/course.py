@@ -148,9 +148,14 @@ class Course:
             told = _of_groups(groups)
             window += self._chosen(groups)
             window += self._replayed(window)
-        if self.examples:
-            window += _turn(self.examples, self.step, self.settings.examples_per_step, seed_of(self.seed, "examples"))
+        window += self.given(self.step)
         return window, told
+
+    def given(self, step: int) -> list[Example]:
+        """Return the examples of a step that come from the data."""
+        if not self.examples:
+            return []
+        return _turn(self.examples, step, self.settings.examples_per_step, seed_of(self.seed, "examples"))
 
     def _replayed(self, fresh: list[Example]) -> list[Example]:
         """Return a window of the past, drawn by the seed, and keep the fresh one; nothing where nothing is replayed."""
