@@ -313,7 +313,7 @@ def test_kinds_of_author_are_told_apart_and_nobody_is_nobody(store, rated):
 
 
 def test_bytes_held_by_a_reader_go_at_the_next_opening(sqlite_url, rated, monkeypatch):
-    monkeypatch.setattr("burnish.store.erase._PURGE_SECONDS", 0.1)
+    monkeypatch.setattr("burnish.store.purge._PURGE_SECONDS", 0.1)
     with open_store(sqlite_url) as store, open_store(sqlite_url) as neighbour:
         store.submit(rated("f1", comment="planted"))
         for number in range(3):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.studio.test_assign import NOW, answer, begin
 
-from burnish.store import Store
+from burnish.records import Author, Completion, Feedback, Prompt, Sampling, content_id
+from burnish.store import Entry, Store, open_store
 from burnish.studio import assign
 from burnish.studio.departure import depart
 from burnish.studio.session import Person
@@ -89,3 +90,47 @@ def test_one_erased_answer_leaves_no_draft_of_it(store: Store, ana: Person) -> N
     raw = file_of(store)
     assert raw.count(b"hippopotamus answered") + raw.count(b"hippopotamus drafted") == 0
     assert b"hippopotamus begun" in raw  # another item, which she has not given up
+
+
+def talked(store: Store, name: str, asked: str) -> None:
+    """Have somebody talk with a model and say what they think of its answer."""
+    prompt = Prompt.of(asked, source="studio:play")
+    text = Completion(prompt.id, f"You said {asked}.", model="lamp", sampling=Sampling(), run="studio:play")
+    said = Feedback(
+        content_id("f", [name, asked]), "thumb", prompt.id, (text.id,), {"thumb": True}, Author(name), run="studio:play"
+    )
+    store.submit(Entry(prompt, (text,), (said,)))
+
+
+def test_what_they_asked_a_model_goes_and_what_others_asked_too_stays(store: Store, ana: Person) -> None:
+    talked(store, "anabel", "hippopotamus, my own")
+    talked(store, "anabel", "a lamp, like bob")
+    talked(store, "bob", "a lamp, like bob")
+    assert depart(begin(store, Study("study", "A study", (WORDS,))), ana.number, ana.name, actor=ana.number).purged
+    assert file_of(store).count(b"hippopotamus") == 0
+    kept = [entry for entry in store.entries() if entry.prompt.source == "studio:play"]
+    assert [(entry.prompt.text, len(entry.feedback)) for entry in kept] == [("a lamp, like bob", 1)]
+
+
+def test_a_study_that_named_them_names_a_number_and_lets_nobody_else_in(store: Store, ana: Person) -> None:
+    studio = begin(store, Study("study", "A study", (WORDS,), people=("anabel",)))
+    depart(studio, ana.number, ana.name, actor=ana.number)
+    assert file_of(store).count(b"anabel") == 0
+    for name in ("bob", "anabel"):  # the name may be another's by now
+        assert assign.works(studio, Person(name, "annotator", "en", "auto", "", 7)) == []
+
+
+def test_whoever_was_leaving_when_the_process_was_killed_is_gone_once_the_store_is_opened_again(
+    store: Store, ana: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(store, ana)
+    monkeypatch.setattr(store, "erase_author", lambda name: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        depart(begin(store, Study("other", "Another", (WORDS,))), ana.number, ana.name, actor=ana.number)
+    assert store.accounts.by_name("anabel") is None
+    assert b"hippopotamus" in file_of(store)
+    url = store.url
+    store.close()
+    with open_store(url) as again:
+        raw = file_of(again)
+        assert (raw.count(b"hippopotamus"), raw.count(b"anabel")) == (0, 0)

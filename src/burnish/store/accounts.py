@@ -15,9 +15,11 @@ from typing import Any, Literal, TypeAlias, get_args
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from burnish.errors import InputError, nearest
-from burnish.store import audit, erase
-from burnish.store.accounts_schema import accounts, consents, invites, sessions, tokens
+from burnish.store import audit
+from burnish.store.accounts_schema import accounts, attempts, consents, invites, sessions, tokens
 from burnish.store.engine import Database
+from burnish.store.erase import note_leaving
+from burnish.store.purge import note_purge
 from burnish.store.schema import feedback
 
 Role: TypeAlias = Literal["annotator", "reviewer", "owner"]
@@ -200,10 +202,11 @@ class Accounts:
             _end_rights(connection, number, now_ms)
             audit.append(connection, now_ms, actor, "close" if closed else "reopen", f"account:{number}")
 
-    def delete(self, number: int, *, now_ms: int, actor: int | None = None) -> None:
+    def delete(self, number: int, *, now_ms: int, actor: int | None = None, leaving: bool = False) -> None:
         """Delete an account with its sessions, links, tokens and consents; the log keeps its number only.
 
-        What they said is erased by `Store.erase_author`, which takes the account's bytes along.
+        What they said is erased by `Store.erase_author`, which takes the account's bytes along; with `leaving`, the
+        next who opens the store does so if nobody has by then.
         Raises `LastOwnerError` for the only owner.
         """
         with self._database.writing() as connection:
@@ -212,7 +215,10 @@ class Accounts:
                 connection.execute(delete(table).where(table.c.account == number))
             _withdraw_invites(connection, number)
             connection.execute(delete(accounts).where(accounts.c.number == number))
-            erase.note_purge(connection)
+            connection.execute(delete(attempts).where(attempts.c.account == digest(was.name)))
+            note_purge(connection)
+            if leaving:
+                note_leaving(connection, was.name)
             _keep_an_owner(connection, was)
             audit.append(connection, now_ms, actor, "delete", f"account:{number}")
 

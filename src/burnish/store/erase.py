@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
-from burnish.errors import BusyError, InputError
+from burnish.errors import InputError
 from burnish.store import snapshots as saved
 from burnish.store import traces
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.entry import Erasure, ids_beside
-from burnish.store.read import LAST_ERASED
+from burnish.store.purge import note_purge, purge, purge_if_pending
+from burnish.store.read import ERASED
 from burnish.store.schema import (
     checkpoints,
     completions,
@@ -35,18 +36,13 @@ from burnish.store.schema import (
     state,
     words,
 )
-from burnish.store.studies_schema import assignments, deliveries, study_events
-from burnish.store.talks_schema import talk_turns, talks
+from burnish.store.studies_schema import study_items
 
 AUTHORED = "correction"
 """The part of a value, of whatever kind, in which its author's own text stands: one, or a list. Nothing else in a value
 counts as a text they wrote: a label or a comment may say by chance what a completion says."""
-_WITH_WORDS = (
-    words, completions, feedback, snapshot_signals, snapshot_texts, snapshot_feedback, assignments, study_events,
-    deliveries, talks, talk_turns,
-)  # fmt: skip
-PURGE_PENDING = "purge_pending"
-_PURGE_SECONDS = 2.0  # how long to wait for readers of an older state before leaving the bytes to a later purge
+TYPED_RUN = "studio:play"
+"""Source of prompts that a person typed: talking with a model they write both what is asked and what they say of it."""
 
 
 @dataclass(slots=True)
@@ -99,6 +95,8 @@ def erase_author(database: Database, author_id: str, author_kind: str) -> Erasur
         raise InputError("erase: an anonymous record has no author. Erase it by its id.")
 
     def choose(connection: Connection) -> list[str]:
+        if author_kind == "human" and connection.execute(delete(state).where(_leaving(author_id))).rowcount:
+            note_purge(connection)
         query = select(feedback.c.id).where(
             feedback.c.author_id == author_id, feedback.c.author_kind == author_kind, feedback.c.erased_ms.is_(None)
         )
@@ -113,6 +111,28 @@ def _forget_traces(database: Database, person: str) -> None:
     with database.writing() as connection:
         if traces.forget(connection, person):
             note_purge(connection)
+
+
+_LEAVING = "leaving:"
+
+
+def note_leaving(connection: Connection, person: str) -> None:
+    """Have a person's words erased, by `finish_leaving` if this process does not live to do it."""
+    connection.execute(delete(state).where(_leaving(person)))
+    connection.execute(insert(state), {"key": f"{_LEAVING}{person}", "value": "1"})
+
+
+def finish_leaving(database: Database) -> None:
+    """Erase what those said who were leaving when a process was killed: they can sign in no more to ask again."""
+    with database.reading() as connection:
+        query = select(state.c.key).where(state.c.key.startswith(_LEAVING, autoescape=True))
+        found = connection.execute(query).scalars().all()
+    for key in found:
+        erase_author(database, key.removeprefix(_LEAVING), "human")
+
+
+def _leaving(person: str) -> ColumnElement[bool]:
+    return state.c.key == f"{_LEAVING}{person}"
 
 
 def erase_record(database: Database, feedback_id: str) -> Erasure:
@@ -156,7 +176,7 @@ def _erase(database: Database, choose: Callable[[Connection], list[str]]) -> Era
         if own.records:
             _leave_tombstones(connection, own)
             _look_for_others(connection, own)
-            written = _erase_completions(connection, own)
+            written = _erase_completions(connection, own) + _erase_typed_prompts(connection, own)
             hashes = _empty_snapshots(connection, own, written)
             models = _trained_on(connection, hashes)
             note_purge(connection)
@@ -233,6 +253,26 @@ def _erase_completions(connection: Connection, own: _Own) -> list[str]:
         gone = {"text": "", "token_ids": None, "logprobs": None, "erased_ms": time.time_ns() // 1_000_000}
         connection.execute(mark.values(gone))
     return written
+
+
+def _erase_typed_prompts(connection: Connection, own: _Own) -> list[str]:
+    """Empty the prompts that the author typed and nobody else spoke of; return the ids of the answers, emptied too.
+
+    A model's answer goes with the question: it repeats what it was told. A prompt's own id is a hash of its words, so
+    it becomes a random one.
+    """
+    answered: list[str] = []
+    spoken_of = exists().where(feedback.c.prompt == prompts.c.seq, feedback.c.erased_ms.is_(None))
+    in_study = exists().where(study_items.c.prompt_id == prompts.c.id)
+    for some in chunks({record.prompt_id for record in own.records}, MOST_IDS):
+        typed = select(prompts.c.seq).where(prompts.c.id.in_(some), prompts.c.source == TYPED_RUN)
+        for seq in connection.execute(typed.where(~spoken_of, ~in_study)).scalars().all():
+            answered += connection.execute(select(completions.c.id).where(completions.c.prompt == seq)).scalars()
+            gone = {"text": "", "token_ids": None, "logprobs": None, "erased_ms": time.time_ns() // 1_000_000}
+            connection.execute(update(completions).where(completions.c.prompt == seq).values(gone))
+            nothing = {"id": f"{ERASED}{secrets.token_hex(16)}", "messages": "[]", "reference": None, "metadata": "{}"}
+            connection.execute(update(prompts).where(prompts.c.seq == seq).values(nothing))
+    return answered
 
 
 # ------------------------------------------------------------------------------------------------------------ snapshots
@@ -316,55 +356,3 @@ def _trained_on(connection: Connection, hashes: tuple[str, ...]) -> tuple[str, .
     while grown := {row[0] for row in rows if row[1] in tainted} - tainted:
         tainted |= grown
     return tuple(dict.fromkeys(row[0] for row in rows if row[0] in tainted))
-
-
-# --------------------------------------------------------------------------------------------------------- the bytes
-
-
-def note_purge(connection: Connection) -> None:
-    """Have the bytes of what is deleted in this transaction removed by the next purge."""
-    connection.execute(delete(state).where(state.c.key == PURGE_PENDING))
-    connection.execute(insert(state), {"key": PURGE_PENDING, "value": "1"})
-    connection.execute(delete(state).where(state.c.key == LAST_ERASED))
-    connection.execute(insert(state), {"key": LAST_ERASED, "value": str(time.time_ns())})
-
-
-def purge_if_pending(database: Database) -> bool:
-    """Finish an erasure whose bytes could not be removed then, because of readers or a kill; False if still not."""
-    with database.reading() as connection:
-        pending = connection.execute(select(state.c.key).where(state.c.key == PURGE_PENDING)).first()
-    return purge(database) if pending else True
-
-
-def purge(database: Database) -> bool:
-    """Remove erased bytes from the files and return whether that worked; False while others read an older state."""
-    try:
-        done = purge_sqlite(database) if database.is_sqlite else _purge_postgres(database)
-        if done:
-            with database.writing() as connection:
-                connection.execute(delete(state).where(state.c.key == PURGE_PENDING))
-    except BusyError:
-        return False
-    return done
-
-
-def purge_sqlite(database: Database) -> bool:
-    """Rewrite the file, because b-tree balancing leaves copies in the gaps of pages, and empty the write-ahead log."""
-    with database.writers.connect() as connection, database.explaining():
-        driver: Any = connection.connection.dbapi_connection
-        database.retrying(lambda: driver.execute("VACUUM"))
-        deadline = time.monotonic() + _PURGE_SECONDS
-        while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-    return True
-
-
-def _purge_postgres(database: Database) -> bool:
-    """Rewrite the tables that held words; the server's own log and back-ups are its operator's."""
-    with database.writers.connect() as plain:
-        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
-        for table in _WITH_WORDS:
-            connection.execute(text(f"VACUUM (FULL) {table.name}"))
-    return True

@@ -21,7 +21,7 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, de
 from sqlalchemy.dialects.sqlite import insert
 
 from burnish.store.engine import chunks, connect
-from burnish.store.erase import purge_sqlite
+from burnish.store.purge import purge_sqlite
 
 DEFAULT_FILE = "burnish-judges.db"
 

@@ -26,6 +26,8 @@ from burnish.store.schema import (
 PROMPTS_AT_ONCE = 200
 LAST_ERASED = "last_erased"
 """Key of the state that changes with every erasure."""
+ERASED = "erased_"
+"""What the id of a prompt begins with whose words were erased."""
 STUDY_RUN = "studio:"
 """What `run` of an answer given in a study begins with; the study's name follows."""
 
@@ -73,6 +75,7 @@ def entries(
 
 def _prompts(connection: Connection, ids: Collection[str] | None, run: str | None) -> Iterator[dict[str, Prompt]]:
     query = select(prompts.c.seq, *row_of(prompts)).order_by(prompts.c.seq)
+    query = query.where(~prompts.c.id.startswith(ERASED, autoescape=True))
     if run is not None:
         query = query.where(exists().where(feedback.c.prompt == prompts.c.seq, feedback.c.run == run))
     if ids is not None:

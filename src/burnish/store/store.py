@@ -22,6 +22,7 @@ from burnish.store.engine import WAIT_SECONDS, Database, chunks, connect
 from burnish.store.entry import Entry, Erasure, OnDuplicate, Receipt, SnapshotInfo
 from burnish.store.insert import Inserts, Outcome, Work
 from burnish.store.migrate import migrate
+from burnish.store.purge import purge_if_pending
 from burnish.store.schema import checkpoints
 from burnish.store.sessions import Sessions
 from burnish.store.studies import Studies
@@ -43,7 +44,8 @@ def open_store(url: str = DEFAULT_URL, *, create: bool = True, wait_seconds: flo
     database = connect(url, create=create, wait_seconds=wait_seconds)
     try:
         migrate(database)
-        erase.purge_if_pending(database)
+        erase.finish_leaving(database)
+        purge_if_pending(database)
     except BaseException:
         database.dispose()
         raise

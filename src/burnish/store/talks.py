@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from burnish.records import canonical_json
 from burnish.store.engine import Database
-from burnish.store.erase import note_purge
+from burnish.store.purge import note_purge
 from burnish.store.talks_schema import talk_turns, talks
 from burnish.store.turns import Turns
 
