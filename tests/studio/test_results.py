@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.studio import answered
 
-from burnish.records import Checkpoint, Score
-from burnish.store import Store
+from burnish.records import Author, Checkpoint, Feedback, Score
+from burnish.store import Entry, Store
+from burnish.store.picking import Rules
 from burnish.store.studies import NewItem
 from burnish.studio.context import now_ms
 from burnish.studio.findings import entries_of, findings
@@ -180,3 +181,31 @@ def test_known_answers_tell_who_knows_them(client_as: ClientAs, app: FastAPI, st
     rows = {row.split("</th>")[0].strip(): row for row in section(page, "help").split('<th scope="row">')[1:]}
     assert "16 of 16" in rows["ana"]
     assert "0 of 16" in rows["cy"]
+
+
+def test_what_lies_ahead_is_foretold_and_what_it_costs(client_as: ClientAs, app: FastAPI, store: Store) -> None:
+    answered.fill(store)
+    question = Question("comparison", "comparison", "Which is better?")
+    study = Study("films", "Films", (question,), overlap=2, pay="0.50 EUR per answer")
+    store.studies.save("films", to_toml(study), overlap=2, by="olga", now_ms=1)
+    items = [NewItem(e.prompt.id, tuple(each.id for each in e.completions)) for e in store.entries()]
+    store.studies.add_items("films", items, overlap=2)
+    client = client_as("rev", role="reviewer")
+    told = section(page_of(client, app, "/results/studies/films"), "far")
+    assert "32 answers are missing, and the study is not open." in told
+    assert "Paid 0.50 EUR per answer: 0.00 EUR so far, 16.00 EUR still to come." in told
+    store.studies.set_state("films", "open", now_ms=2)
+    hour = 3_600_000
+    for number in range(6):  # an item every hour, until now
+        at = now_ms() - (5 - number) * hour
+        held = store.assignments.claim("films", "ana", Rules(version=1, lock_ms=hour), at)
+        assert held is not None
+        prompt, _ = store.texts(held.prompt_id, ())
+        assert prompt is not None
+        ids, author = held.shown_ids, Author("ana")
+        said = Feedback(f"new-{number}", "comparison", prompt.id, ids, {"chosen": 0}, author, run="studio:films")
+        entry = Entry(prompt, (), (said,))
+        store.assignments.answer(held, entry, key=f"key-{number}", digest="d", said={}, now_ms=at)
+    told = section(page_of(client, app, "/results/studies/films"), "far")
+    assert "26 answers are missing. At the pace of the last 6 hours, 1.0 an hour, they take about 26 more hours" in told
+    assert "3.00 EUR so far, 13.00 EUR still to come" in told

@@ -35,7 +35,7 @@ from burnish.store.held import (
     study_number,
 )
 from burnish.store.insert import Inserts, Work
-from burnish.store.pace import recent_seconds
+from burnish.store.pace import answered_by_hour, places_left, recent_seconds
 from burnish.store.picking import Rules, Standing
 from burnish.store.reported import MOST_REPORTS, Reported, reported
 from burnish.store.studies import free_of
@@ -84,6 +84,11 @@ class Assignments:
         """Return how long the latest answered items of a study took a person; everybody without one."""
         with self._database.reading() as connection:
             return recent_seconds(connection, study, person)
+
+    def pace(self, study: str, since_ms: int) -> tuple[dict[int, int], int]:
+        """Return the items answered in each hour since (hours are counted from 1970), and the answers still missing."""
+        with self._database.reading() as connection:
+            return answered_by_hour(connection, study, since_ms), places_left(connection, study)
 
     # --------------------------------------------------------------------------------------------------------- giving
 

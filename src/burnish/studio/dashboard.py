@@ -21,12 +21,15 @@ from burnish.feedback.person import HURRIED, Estimate, Manner, Person
 from burnish.feedback.questions import Asked
 from burnish.maths.agreement import Agreement
 from burnish.records import Interval
+from burnish.studio.outlook import Outlook
 from burnish.studio.wording import sentences
 
 FIRM, TENTATIVE = 0.8, 0.667
 """Krippendorff's readings of alpha."""
 NEEDS_A_WORD = (Manner.CARELESS, Manner.ADVERSARIAL, Manner.ONE_SIDED, Manner.ONE_ANSWER)
 DRIFTS = 0.001
+FAR_OFF = timedelta(days=3650)
+"""Beyond it no date is told."""
 _TICKS = 4
 
 
@@ -85,6 +88,29 @@ def step_words(step: timedelta) -> tuple[str, int]:
     if minutes < 60:
         return "minutes", minutes
     return ("hours", minutes // 60) if minutes < 24 * 60 else ("days", minutes // (24 * 60))
+
+
+def foretold(ahead: Outlook) -> tuple[str, dict[str, str]]:
+    """Return (sentence, its values) of when the missing answers will be there."""
+    found, left = ahead.forecast, f"{ahead.left:,}"
+    if not ahead.left or found is None or not ahead.is_open:
+        return ("full" if not ahead.left else "unknown" if ahead.is_open else "closed"), {"left": left}
+    values = {"left": left, "seen": str(found.seen), "pace": formats.number(found.per_step, 1)}
+    if found.steps * found.step > FAR_OFF:
+        return "years", values
+    is_open_ended = found.high is None or found.high * found.step > FAR_OFF
+    ends = {"about": found.steps, "low": found.low, "high": found.steps if is_open_ended else found.high or 0.0}
+    if found.step < timedelta(days=1):
+        told = {name: formats.number(steps, 0 if steps >= 10 else 1) for name, steps in ends.items()}
+        return ("hours_open" if is_open_ended else "hours"), values | told
+    told = {name: (ahead.at + steps * found.step).strftime("%Y-%m-%d") for name, steps in ends.items()}
+    return ("days_open" if is_open_ended else "days"), values | told
+
+
+def money(amount: Interval, currency: str) -> str:
+    """Return an amount, with its interval where it has a width."""
+    mean, low, high = (f"{each:,.2f}" for each in (amount.mean, amount.low, amount.high))
+    return f"{mean} {currency}" if low == high else f"{mean} {currency} ({low}–{high})"
 
 
 def pace_ticks(pace: Pace) -> list[tuple[float, str]]:

@@ -15,7 +15,7 @@ from burnish.errors import InputError
 from burnish.studio.study import Question, Study
 from burnish.studio.study_file import from_plain
 
-_TEXTS = ("name", "title", "guidelines", "language", "consent", "next_item")
+_TEXTS = ("name", "title", "guidelines", "language", "pay", "consent", "next_item")
 _WHOLES = ("overlap", "quota")
 _NUMBERS = ("anchor_share", "gold_share", "qualification", "lock_minutes")
 _CLAIMS = ("blind", "hints", "read_to_end")

@@ -20,6 +20,7 @@ from burnish.feedback.words.topics import Topic, topics
 from burnish.records import Feedback, Interval, share_of
 from burnish.store import Entry, Store
 from burnish.store.read import STUDY_RUN
+from burnish.studio.outlook import Outlook
 
 LEAST_COMMENTS = 10
 COMMENTS_A_TOPIC = 8
@@ -61,6 +62,8 @@ class Findings:
     """By judge: how it goes with each person."""
     rewards: Mapping[str, AgainstPeople]
     """By run: its reward model against people, on texts that both have judged."""
+    outlook: Outlook | None = None
+    """What lies ahead of a study of this store."""
 
 
 def findings(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from burnish.errors import InputError
+from burnish.feedback.pay import rate_of
 
 QuestionKind = Literal[
     "thumb", "rating", "rubric", "comparison", "ranking", "best_worst", "span", "correction", "comment", "suggestion"
@@ -147,6 +148,8 @@ class Study:
     """Whether an AI judge's answer is shown after the person's own."""
     read_to_end: bool = False
     """Whether the page takes an answer only once each text was scrolled to its end."""
+    pay: str = ""
+    """What an answered item, or an hour of work, is paid: `0.12 EUR per answer`, `15 USD per hour`; empty: nothing."""
     consent: str = ""
     """What a person agrees to before the first item; empty asks for nothing."""
     skip_reasons: tuple[str, ...] = ("unclear", "no knowledge", "broken text", "disturbing", "other")
@@ -156,6 +159,8 @@ class Study:
             raise InputError(f"name: {self.name!r} is not 1 to 60 of a-z, 0-9 and hyphens. It stays with the answers.")
         if not self.title.strip():
             raise InputError("title: empty. Write what people see in their list.")
+        if self.pay:
+            rate_of(self.pay)
         names = [question.name for question in self.questions]
         if not 1 <= len(names) <= MOST_QUESTIONS or len(set(names)) < len(names):
             raise InputError(f"questions: {len(names)} of them; ask 1 to {MOST_QUESTIONS}, each named once.")

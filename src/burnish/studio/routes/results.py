@@ -6,7 +6,7 @@ Figures come from `Background`: a page shows what was computed last and when, an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,11 @@ from burnish.evaluation import formats
 from burnish.studio import dashboard, figures, lineage, run_folders
 from burnish.studio.assign import study_of
 from burnish.studio.background import Background, Latest
-from burnish.studio.context import Studio, studio_of
+from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.findings import MOST_JUDGED, Findings, entries_of, findings
 from burnish.studio.gold import gold_entries
 from burnish.studio.lineage import Learned
+from burnish.studio.outlook import outlook
 from burnish.studio.run_folders import Run
 from burnish.studio.session import Reviewer
 
@@ -30,6 +31,7 @@ ALL = "all"
 own, `/results/studies/NAME`)."""
 MOST_RUNS = 5
 """Runs, the newest, whose reward is set beside people's ratings."""
+_DAY_MS = 24 * 3_600_000
 DRAWING: Mapping[str, Any] = {"draw": figures, "fmt": formats, "board": dashboard}
 """What templates draw and write numbers with."""
 
@@ -76,7 +78,12 @@ def models(request: Request, who: Reviewer) -> Response:
 def latest(studio: Studio, name: str | None) -> Latest | None:
     """Return what was last found out about a study (None: about everything), and have it brought up to date."""
     compute = partial(_compute, studio, name)
-    return background_of(studio).latest(f"findings {name or ''}", studio.store.revision(), compute)
+    return background_of(studio).latest(f"findings {name or ''}", revision_of(studio), compute)
+
+
+def revision_of(studio: Studio) -> str:
+    """Return a text that is another one whenever figures are: with what is stored, and with the day, for forecasts."""
+    return f"{studio.store.revision()} {now_ms() // _DAY_MS}"
 
 
 def background_of(studio: Studio) -> Background:
@@ -113,7 +120,8 @@ def _compute(studio: Studio, name: str | None) -> Findings:
     newest = run_folders.runs(studio.settings.runs)[:MOST_RUNS]
     entries, of_prompts = entries_of(studio.store, name)
     gold = [] if name is None else gold_entries(studio, name)
-    return findings(entries, {run.name: run.scored() for run in newest}, gold=gold, of_prompts=of_prompts)
+    told = findings(entries, {run.name: run.scored() for run in newest}, gold=gold, of_prompts=of_prompts)
+    return told if name is None else replace(told, outlook=outlook(studio, name, entries))
 
 
 def _dashboard(request: Request, name: str | None) -> Response:
@@ -121,7 +129,7 @@ def _dashboard(request: Request, name: str | None) -> Response:
     known = titles(studio)
     if name is not None and name not in known:
         raise HTTPException(404)
-    revision = studio.store.revision()
+    revision = revision_of(studio)
     found = latest(studio, name)
     runs = run_folders.runs(studio.settings.runs)
     behind = learned(studio, runs)
