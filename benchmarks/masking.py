@@ -4,7 +4,7 @@ python benchmarks/masking.py [--texts 6000] [--seed 0] [--types fresh] [--missed
 
 Three sets. *Generated* (benchmarks/masking_texts.py): English and Chinese sentences with made-up values, half of them
 disguised (full width, spaces and dots, "(at)" and 艾特, invisible characters, digits read out), and sentences whose
-numbers are nobody's. *By hand* (tests/feedback/masking/handwritten.txt), in four parts that say what the rules made of
+numbers are nobody's. *By hand* (tests/feedback/masking/handwritten.txt), in parts that say what the rules made of
 them when they first read them. *Real*: people's film reviews, product reviews, tweets and comments, which hold next to
 no personal data: every masked place is printed, for anyone to judge.
 
@@ -68,6 +68,13 @@ HOSTILE = (
     "12 Main Dale ",
     "address to ",
     "wohne am Weg ",
+    "recovery codes: a1-",
+    "2fa AAAA ",
+    "use a1 as ",
+    "a点",
+    "a _ ",
+    "Rose Cottage, Rose ",
+    "一,",
 )
 
 

@@ -41,7 +41,9 @@ def some(rng, letters, n):
     return "".join(rng.choice(letters) for _ in range(n))
 
 
-@pytest.mark.parametrize("part", ["first", "later", "last", "unseen", "fresh", "second", "third", "fourth", "fifth"])
+@pytest.mark.parametrize(
+    "part", ["first", "later", "last", "unseen", "fresh", "second", "third", "fourth", "fifth", "sixth"]
+)
 def test_every_value_of_the_hand_written_texts_is_taken_out_whole(part):
     for marked in parts()[part]:
         text, planted = unmarked(marked)
@@ -52,7 +54,16 @@ def test_every_value_of_the_hand_written_texts_is_taken_out_whole(part):
 
 @pytest.mark.parametrize(
     "part",
-    ["first, clean", "later, clean", "last, clean", "fresh, clean", "second, clean", "fourth, clean", "fifth, clean"],
+    [
+        "first, clean",
+        "later, clean",
+        "last, clean",
+        "fresh, clean",
+        "second, clean",
+        "fourth, clean",
+        "fifth, clean",
+        "sixth, clean",
+    ],
 )
 def test_nothing_is_taken_out_of_texts_without_personal_data(part):
     texts = parts()[part]

@@ -6,6 +6,7 @@ a number ("Main Street") are no personal data and stay.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -68,7 +69,7 @@ _CUE = r"""(?i:
     | 地址[^\d\s]{0,3} | 寄[到往给] | 送[到往至] | 住在?)"""
 _ENGLISH = re.compile(
     rf"""{_APART} (?:{_UNIT},?\s)?
-    {_NUMBER},?\s
+    {_NUMBER},?\s (?!Star\s)
     (?:(?:[NS][EW]?|[EW]|North|South|East|West)\.?\s)?
     (?:{_CAPITAL_WORD}\s){{1,4}} {_STREET}\b\.?                 # Baker Street
     (?:,?\s{_UNIT})? (?:,\s?{_TOWN}){{0,2}}
@@ -141,13 +142,24 @@ _GERMAN_CUED = re.compile(  # streets called by where they are, and by what else
     {_HOUSE}(?!\s?(?:Uhr|Euro|%|€|Tage|Jahre|Minuten|Stunden)))""",
     re.VERBOSE,
 )
+_OTHER_STREET = re.compile(  # the Netherlands, Scandinavia, Finland, Poland
+    rf"""{_APART}(?:
+    [A-Z][\w\-]{{2,30}}(?:straat|laan|plein|gracht|dijk|singel|steeg|dreef|kade|gatan|v[äa]gen|vegen|veien|vejen|katu|kuja)
+    | (?:ul|al|os|pl)\.\s(?:[A-Z\u0141\u015a\u0179\u017b][\w\-]{{1,25}}\s?){{1,3}}(?<=\w)
+    ){_HOUSE}(?:,?\s(?:\d{{4}}\s?[A-Z]{{2}}|\d{{2}}-?\d{{3}}|\d{{3}}\s\d{{2}})\s{_GERMAN_WORD})?""",
+    re.VERBOSE,
+)
+_HOUSE_WITH_NAME = re.compile(
+    rf"\b(?:{_TOWN_WORD}\s){{1,2}}(?:Cottage|House|Lodge|Farm|Farmhouse|Barn|Villa|Rectory|Vicarage|Bungalow|Hall)"
+    rf",\s(?:{_TOWN_WORD}\s){{1,3}}(?:Lane|Road|Street|Close|Drive|Avenue|Hill|Way)\b"
+)
 _ROMANCE_STREET = (
     r"(?i:rue|avenue|boulevard|place|chemin|impasse|allée|quai|calle|c\.|plaza|paseo|avenida|avda\.?|ronda|pasaje|camino"
     r"|rambla|urbanización|glorieta|callejón|cañada|cuesta|carrera|acceso|alameda|travesía|via|viale|piazza|piazzale|corso"
     r"|vicolo|largo|strada|contrada|borgo|stretto|rotonda|canale|incrocio|lungomare|cours|passage|square|route|voie|sentier)"
 )
 _ROMANCE_NAME = (
-    r"(?:(?:de|du|des|la|le|les|del|della|el|los|las)\s|[dl]['\u2019]){0,3}[A-ZÀ-Ý][\w'\u2019\-]{1,25}"
+    r"(?:(?:de|du|des|la|le|les|del|della|dei|degli|delle|dello|di|da|do|dos|das|el|los|las)\s|[dl]['\u2019]){0,3}[A-ZÀ-Ý][\w'\u2019\-]{1,25}"
     r"(?:\s(?:(?:de|del|la)\s){0,2}[A-ZÀ-Ý][\w\-]{1,25}){0,3}"
 )
 _ROMANCE_TOWN = r"[A-ZÀ-Ý][\w'\u2019\-]{1,30}(?:[\s\-][A-ZÀ-Ý][\w'\u2019\-]{1,30}){0,2}"
@@ -169,7 +181,16 @@ _ROMANCE = re.compile(
 
 def addresses(text: str) -> Iterator[Finding]:
     """Street addresses with a number or a postal code, and post boxes."""
-    for pattern in (_ENGLISH, _NUMBERED_STREET, _MILITARY, _WITH_UNIT, _BOX, _GERMAN, _ROMANCE):
+    for pattern in (
+        _ENGLISH,
+        _NUMBERED_STREET,
+        _MILITARY,
+        _WITH_UNIT,
+        _BOX,
+        _GERMAN,
+        _ROMANCE,
+        _OTHER_STREET,
+    ):
         yield from (Finding(*match.span(), "ADDRESS") for match in pattern.finditer(text))
     yield from (Finding(*match.span(), "ADDRESS") for match in _ELSE.finditer(text) if _counts_nothing(text, match))
     for pattern in (_CUED, _GERMAN_CUED):
@@ -177,12 +198,17 @@ def addresses(text: str) -> Iterator[Finding]:
     yield from (Finding(*place, "ADDRESS") for place in backwards(text, _ZIP_CODE, _WITH_ZIP_CODE))
 
 
+def named_houses(text: str) -> Iterator[Finding]:
+    """Houses that have a name in the place of a number: "Rose Cottage, Mill Lane"."""
+    yield from (Finding(*match.span(), "ADDRESS") for match in _HOUSE_WITH_NAME.finditer(text))
+
+
 def _counts_nothing(text: str, match: re.Match[str]) -> bool:
     """Whether a number before a name is a house's: not one, not round and no few of many, and not part of a title."""
     before = text[max(0, match.start() - 30) : match.start()]
     if _WITHIN_A_NAME.search(before) and not _BEFORE_AN_ADDRESS.search(before):
         return False
-    number = int(re.match(r"\d+", match["number"])[0])  # type: ignore[index]
+    number = int("".join(itertools.takewhile(str.isdigit, match["number"])))
     many = match["kind"].endswith("s") and match["kind"] not in ("Steps", "Waters")
     return number > 1 and not (many and (number < _FEWEST_OF_MANY or number % 50 == 0))
 

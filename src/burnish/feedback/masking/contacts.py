@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from burnish.feedback.masking.findings import Finding
 
 _CALL = (
-    r"(?:phone|\bph\b|\btele?\b|telefon\w*|t[ée]l[ée]fono?|telephone|\bmob(?:ile)?\b|\bcell|handy|m[óo]vil|celular|portable"
+    r"(?:phone|\bph\b|\btele?\b|telefon\w*|t[ée]l[ée]fono?|telephone|\bmob(?:ile?|il(?:nummer|nr))?\b|\bcell|handy|m[óo]vil|celular|portable"
     r"|\bcall(?:ed|ing)?\b|\bdial\w*|\bfax|whats?app|viber|\brang\b|\bring\b|\brufen?\b|appel|llam|chiam|\btext\b|\bsms\b"
     r"|nummer|num[ée]ro|hotline|landline|contact|reach(?:ed)?\b|answer(?:s|ed|ing)?\b|pick(?:s|ed)? up"
     r"|messages? (?:to|at)|hit me up|\bhmu\b|\bbuzz\b|\bmy (?:no|num|nr|digits)\b|(?-i:\b[TPMF][:.])"
@@ -35,7 +35,7 @@ _PHONES = (
     r"[2-9]\d{2}/[2-9]\d{2}[\-/]\d{4}(?!\d)",
     r"[6-9]\d{4}[ \-]\d{5}(?!\d)|\d{2} 9?\d{4}-\d{4}(?!\d)",  # India, Brazil
     # China: mobile, landline, service numbers
-    r"(?:86[ \-]?)?1[3-9]\d(?:[ .\-/\u00b7]{0,3}\d{4}){2}(?!\d)",
+    r"(?:86[ \-]?)?1[3-9]\d(?:[ .\-/\u00b7,、]{0,3}\d{4}){2}(?!\d)",
     r"1[ .\-][3-9](?:[ .\-]\d){9}(?![ .\-]?\d)",
     r"[48]00[ \-]\d{3}[ \-]\d{4}(?!\d)",
     # elsewhere: a leading 0 and groups, or an area code in brackets
@@ -80,16 +80,25 @@ _SAID_OR_NOT = rf"(?:{_NUMERAL}|\d{{1,4}})"
 _HALF_READ_OUT = re.compile(  # "+1 (two one two) 555 0185"
     rf"(?<![\w.])\+?\(?{_SAID_OR_NOT}(?:[ ,\-().]{{1,3}}{_SAID_OR_NOT}){{3,15}}(?!\w)", re.IGNORECASE | re.ASCII
 )
+_ON = re.compile(
+    r"\b(?:is|am|are|was|reachable|available) on ([2-9]\d{2}[ .\-]\d{4})(?![\d.\-])", re.ASCII | re.IGNORECASE
+)
+_EXTENSION_ALONE = re.compile(
+    r"(?<!file )(?<!term )(?:\bext(?:ension|n)?\b\.?|分机号?)(?:\sis|\snumber|\sno\.)?[\s:：]{0,2}"
+    r"(?!(?:19|20)\d\d\b)(\d{3,5})(?![\d%])",
+    re.IGNORECASE | re.ASCII,
+)
 _THREE_READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{2}}\b", re.IGNORECASE)
 _NUMERALS_OR_DIGITS = re.compile(rf"{_NUMERAL}|\d", re.IGNORECASE | re.ASCII)
 
 _IP_DOT = r"(?:\s?\.\s?|\u3002|\s?[\[({](?:\.|dot)[\])}]\s?|\sdot\s|点)"
 _IP4 = re.compile(
     # between Chinese words, a command may stand close before it
-    rf"(?:(?<![\w.])|(?<=ping)|(?<=ssh)|(?<=ip)|(?<=host)|(?<=from)|(?<=to))\d{{1,3}}(?:{_IP_DOT}\d{{1,3}}){{3}}"
+    rf"(?:(?<![\w.])(?<![A-Za-z]/)|(?<=ping)|(?<=ssh)|(?<=ip)|(?<=host)|(?<=from)|(?<=to))\d{{1,3}}(?:{_IP_DOT}\d{{1,3}}){{3}}"
     rf"(?:/\d{{1,2}}|\s?-\s?\d{{1,3}}(?:\.\d{{1,3}}){{3}})?(?!\w|\.\d)|(?<=ip-)\d{{1,3}}(?:-\d{{1,3}}){{3}}(?![\w-])",
     re.ASCII | re.I,
 )
+_IP4_SLIPPED = re.compile(r"\bip\b[^\d\n]{0,12}(\d{1,3}(?:, ?\d{1,3}){3})(?![\d,])", re.IGNORECASE | re.ASCII)
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])", re.ASCII)
 _VERSION = re.compile(
     r"(?:\bv|version|release|build|firmware|section|chapter|clause|§|版本号?|版|第|章节?|条)\s?(?:is|:|：|为|是)?\s?$",
@@ -105,7 +114,7 @@ _PLACE = re.compile(r"(?<![\d.\-])-?\d{1,2}\.\d{4,8}°?[NS]?\s?[,，]\s?-?\d{1,3
 
 _QQ = re.compile(r"(?<![A-Za-z])QQ(?:\s?(?:号码|号|群|邮箱))?\s?[:：是为]?\s?(\d{5,11})(?!\d)", re.IGNORECASE)
 _APP = (
-    r"(?:微信|薇信|威信|加[vV微我]|(?<![A-Za-z])(?:wechat|weixin|wx|vx|v信|telegram|tg|skype|insta(?:gram)?|ig|snap(?:chat)?"
+    r"(?:微信|薇信|威信|加我?[vV微]|加我|(?<![A-Za-z])(?:wechat|weixin|wx|vx|v信|telegram|tg|skype|insta(?:gram)?|ig|snap(?:chat)?"
     r"|discord|twitter|facebook|tiktok|kakao(?:talk)?|threads))"
 )
 _MESSENGER = re.compile(
@@ -130,6 +139,8 @@ def phones(text: str) -> Iterator[Finding]:
     for match in _WHOSE.finditer(text):
         if not _NO_PHONE.fullmatch(match[1]) and not _GROUP_OF_THREE.fullmatch(match[1]):
             yield Finding(*match.span(1), "PHONE")
+    for pattern in (_ON, _EXTENSION_ALONE):
+        yield from (Finding(*match.span(1), "PHONE") for match in pattern.finditer(text))
 
 
 def _in_a_row(text: str, start: int, end: int) -> Iterator[Finding]:
@@ -156,6 +167,9 @@ def networks(text: str) -> Iterator[Finding]:
         plain = ".".join(re.findall(r"\d+", match[0])[:4])  # behind it, a mask or the end of a range
         if _is_address(plain) and not _VERSION.search(text, max(0, match.start() - 12), match.start()):
             yield Finding(match.start(), match.end(), "IP")
+    for match in _IP4_SLIPPED.finditer(text):
+        if _is_address(re.sub(", ?", ".", match[1])):
+            yield Finding(*match.span(1), "IP")
     for match in _IP6.finditer(text):
         groups = [group for group in match[0].split(":") if group]
         written_out = len(groups) > 2 or any(len(group) > 2 for group in groups)  # a[2::3] is code

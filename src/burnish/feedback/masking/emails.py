@@ -36,7 +36,8 @@ _EMAIL = re.compile(
 )
 _SIGN = re.compile("@")
 _HIDDEN_SIGN = re.compile(
-    rf"@|(?<![A-Za-z])(?:at|ät)(?![A-Za-z])|{_OPEN}[aä]{_CLOSE}|{_AT_WORD}|{_CODED_AT}", re.IGNORECASE
+    rf"@|(?<![A-Za-z])(?:at|ät)(?![A-Za-z])|{_OPEN}[aä]{_CLOSE}|[在圈][A-Za-z0-9]|爱特|{_AT_WORD}|{_CODED_AT}",
+    re.IGNORECASE,
 )
 _USERINFO = re.compile(r"://[^\s/@]{0,128}:[^\s/@]{0,128}$")  # of an address that begins with a name and a password
 _ENDING = rf"[A-Za-z]{{2,10}}(?![{_WORD}])"
@@ -45,8 +46,9 @@ _KNOWN_ENDING = (  # without those that are words of a sentence too (at, be, in,
     r"|gr|hu|ro|bg|hr|sk|si|lt|lv|ee|ch|kr|sg|nz|mx|ar|cl|pe|za|ng|ke|gh|eg|tr|il|ae|sa|pk|bd|lk|vn|th|ph|ua|kz|lu|mo|cc|tv)"
     rf"(?![{_WORD}])"
 )
-_HIDDEN_EMAIL = re.compile(
-    rf"(?<![{_WORD}._%+\-])(?:[A-Za-z][\w\-]{{0,30}}{_SAID_DOT}){{0,2}}[A-Za-z][{_WORD}._%+'\-]{{0,63}}(?:"
+_HIDDEN_EMAIL = re.compile(  # no price: "49.99 @ shop.com"
+    rf"(?<![{_WORD}._%+\-])(?!\d+[.,]\d+\s)(?:[A-Za-z][\w\-]{{0,30}}{_SAID_DOT}){{0,2}}"
+    rf"[A-Za-z0-9][{_WORD}._%+'\-]{{0,63}}(?:"
     rf"{_AT}{_LABEL}(?:{_DOT}{_LABEL}){{0,3}}{_DOT}{_ENDING}"
     rf"|{_STROKE}at{_STROKE}[{_WORD}]{{1,30}}(?:{_STROKE}dot{_STROKE}[{_WORD}]{{1,30}}){{0,2}}{_STROKE}dot{_STROKE}{_ENDING}"
     rf"|\s?@\s?{_LABEL}(?:{_DOT}{_LABEL}){{0,3}}{_DOT}{_KNOWN_ENDING}"
@@ -85,6 +87,10 @@ _ODD = re.compile(
             r"(?<!\w)(?:[\w.+\-]\s){2,40}@(?:\s[\w.\-]){4,40}(?!\w)",  # letter by letter
             # behind a blank before and after the sign and the dot, any ending: nobody writes a sentence so
             rf"(?<![{_WORD}._%+\-])[A-Za-z]\w{{0,30}}[._+\-\d][\w.+\-]{{1,30}}\s@\s{_LABEL}(?:\s\.\s{_LABEL}){{0,2}}\s\.\s{_ENDING}",
+            # with blanks within the name too: jo _ ana @ example . com
+            rf"(?<![{_WORD}._%+\-])(?:[A-Za-z]\w{{0,30}}\s[._]\s){{1,2}}\w{{1,30}}\s@\s{_LABEL}(?:\s?\.\s?{_LABEL}){{0,2}}\s?\.\s?{_KNOWN_ENDING}",
+            # with Chinese words for the signs; 在 alone is a word of every sentence, so the dot must be one too
+            rf"(?<![{_WORD}._%+\-])[A-Za-z0-9][\w.+\-]{{0,40}}(?:[点點]\w{{1,30}}){{0,2}}(?:在|爱特|圈)(?:[A-Za-z0-9\-]{{1,30}}[点點]){{1,3}}{_KNOWN_ENDING}",
             rf'"[^"\n@]{{1,64}}"@(?:{_LABEL}\.){{1,5}}{_ENDING}',  # RFC 5321: a quoted name may hold anything
             # read from behind: moc.elpmaxe@oj
             rf"(?<![{_WORD}@.\-])(?:moc|ten|gro|ude|vog|ofni|oi|nc|ed|rf|ur|pj|ku\.oc|ku|ua|ac|ln|hc|ue)\.[\w.\-]{{2,60}}@[\w+][\w.+\-]{{1,62}}\w",

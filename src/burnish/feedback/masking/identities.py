@@ -19,7 +19,7 @@ _DONE = r"(?![\w\-/]|\.\d)"
 # ---------------------------------------------------------------------------------------------------- China and the US
 
 _CHINESE_ID = re.compile(
-    r"(?<![\dA-Za-z.\-])[1-9](?:[ .\-/_]{0,3}\d){16}[ .\-/_]{0,3}[\dXx](?![\dA-Za-z]|[.\-]\d)", re.ASCII
+    r"(?<![\dA-Za-z.\-])[1-9](?:[ .\-/_,]{0,3}\d){16}[ .\-/_,]{0,3}[\dXx](?![\dA-Za-z]|[.\-]\d)", re.ASCII
 )
 _PROVINCES = frozenset(
     f"{number}"
@@ -45,6 +45,12 @@ _DAY, _MONTH = r"(?:0[1-9]|[12]\d|3[01])", r"(?:0[1-9]|1[0-2])"
 _IDS: tuple[tuple[str, _Check | None], ...] = (
     # United Kingdom: prefixes that are never given are left out
     (r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?[A-D]", None),
+    (
+        r"(?:(?![dfiquv])[a-z](?![dfiquvo])[a-z]|[A-Z]{2}) \d{2} \d{2} \d{2} [a-dA-D]",
+        None,
+    ),  # in small letters, by its gaps
+    (rf"\d{{2}}{_MONTH}{_DAY}[ \-]\d{{4}}[ \-][012]\d{{2}}", checksums.luhn),  # South Africa
+    (r"(?:EAC|WAC|LIN|SRC|NBC|MSC|IOE|YSC)\d{10}", None),  # what the United States' immigration office gives
     (r"(?:\d{8}|[XYZ][\-]?\d{7})[\-]?[A-HJ-NP-TV-Z]", checksums.spanish_dni),
     (r"\d{3}\.\d{3}\.\d{3}-\d{2}", checksums.brazilian_cpf),
     (r"[2-9]\d{3}([ \-])\d{4}\1\d{4}", checksums.aadhaar),
@@ -87,6 +93,9 @@ _WORDS = (
     r"|steuer-?(?:id\w*|nummer)|\w*ausweis\w*|sozialversicherung\w*|svnr|ahv|avs|s[ée]cu(?:rité sociale)?|insee"
     r"|codice fiscale|carta d'identità|dni|cpf|curp|c[ée]dula|cui[lt]|aadh?aa?r|cnic|ktp|pesel|bsn|burgerservice\w*"
     r"|sofinummer|rijksregister\w*|insz|personnummer|samordning\w*|f[øo]dselsnummer|cpr|henkil[öo]tunnus|hetu|kennitala"
+    r"|pnr|contribuinte|n[úu]mero fiscal|cart[ãa]o de cidad[ãa]o|num[ée]ro fiscal|ad[óo]sz[áa]m|npwp|iqama"
+    r"|emirates id|civil id|omang|bvn|ghana card|huduma|kra pin|epic no|green card|a-number|uscis"
+    r"|(?:my|his|her|their) (?!user)[A-Za-z]+(?: [A-Z][a-z]+)? (?-i:ID)"
     r"|isikukood|asmens kodas|personas kods|rodn[éeá]\w*|rč|egn|jmbg|emšo|amka|tckn?|kimlik|nric|hkid|mykad"
 )
 _CAPITALS = "DL|SIN|NIR|CF|NIE|NIF|RG|RFC|RUT|RUN|PAN|NIK|NISS|CNP|OIB|PPS|TFN|IRD"
@@ -105,6 +114,7 @@ _PART_OF_ID = re.compile(  # its last digits, with which banks and offices ask w
     r"(?i:\bend(?:s|ing|ed)?\b|\blast (?:4|four)\b|后[四六46]位|尾号)\D{0,12}?(\d{3,5}[\dXx])(?![\dA-Za-z])"
 )
 _HALF_HIDDEN_SSN = re.compile(rf"{_ALONE}[xX*#]{{3}}[\- ]?[xX*#]{{2}}[\- ]?\d{{4}}{_DONE}", re.ASCII)
+_RUT = re.compile(r"\brut\b\W{1,3}(?:es\s)?(\d{1,2}\.?\d{3}\.?\d{3}-[\dk])(?!\w)", re.IGNORECASE | re.ASCII)
 _YEARS = re.compile(
     r"(?:19|20)\d{2}[ .\-/]{1,3}(?:19|20)?\d{2}(?:[ .\-/]\d{1,2})?|\d{1,2}[.\-/]\d{1,2}[.\-/](?:19|20)\d{2}", re.ASCII
 )
@@ -133,6 +143,7 @@ def identities(text: str) -> Iterator[Finding]:
     for match in _NAMED_ID.finditer(text):
         if _is_id(match[1]):
             yield Finding(*match.span(1), "NATIONAL_ID")
+    yield from (Finding(*match.span(1), "NATIONAL_ID") for match in _RUT.finditer(text))
     yield from (Finding(*match.span(1), "NATIONAL_ID") for match in _PART_OF_ID.finditer(text))
     yield from (Finding(*match.span(), "NATIONAL_ID") for match in _HALF_HIDDEN_SSN.finditer(text))
     yield from (Finding(*match.span(1), "PASSPORT") for match in _PASSPORT.finditer(text))

@@ -31,7 +31,7 @@ _NAMED_IBAN = re.compile(r"(?i:\biban\b)[:\s]{1,4}(?:is\s)?([A-Z]{2}\d{2}(?: ?[A
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z] ?[A-Za-z][ .\-]?\d ?\d(?:[ .\-/_\u00b7]{0,3}[A-Za-z0-9]){11,30}")
 
 _ACCOUNT = re.compile(
-    r"(?:account (?:number|no\.?|#)|acct\.?(?: no\.?)?|routing number|sort code|bank account"
+    r"(?:account (?:number|no\.?|#)|acct\.?(?: no\.?)?|\brouting(?: number| no\.?)?|\baba\b|sort code|bank account"
     r"|card (?:number|no\.?)|账号|帐号|账户|卡号)"
     r"[^\d\n。]{0,16}?(\d(?:[ \-]?\d){5,20})(?!\w)|\baccount\s(\d(?:[ \-]?\d){7,20})(?!\w)",
     re.IGNORECASE | re.ASCII,

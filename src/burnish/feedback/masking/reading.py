@@ -16,7 +16,7 @@ _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0
 _SPACES = frozenset("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000")
 _NUMERALS = str.maketrans("零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖", "0012345678912" + "123456789")
 _DIGIT = "[0-9零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]"  # noqa: RUF001 -- the Chinese zero
-_SPELLED = re.compile(rf"{_DIGIT}(?:[ \-]?{_DIGIT}){{6,}}")
+_SPELLED = re.compile(rf"{_DIGIT}(?:[ \-,、]?{_DIGIT}){{6,}}")
 """Seven numerals in a row, or numerals among digits, are digits being read out; fewer may be a date or a word."""
 _LOOKALIKES = str.maketrans("OolI", "0011")
 _DISGUISED = re.compile(r"(?<![A-Za-z0-9_+/=.\-])[0-9OolI](?:[ .\-]?[0-9OolI]){6,18}(?![A-Za-z0-9_/=\-])")

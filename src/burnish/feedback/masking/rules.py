@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from burnish.feedback.masking import addresses, addresses_chinese, contacts, emails, identities, keys, names, numbers
+from burnish.feedback.masking import (
+    addresses,
+    addresses_chinese,
+    contacts,
+    emails,
+    identities,
+    keys,
+    names,
+    numbers,
+    passwords,
+)
 from burnish.feedback.masking.findings import Finder, Finding, merged, outside
 from burnish.feedback.masking.reading import read, undisguised
 
@@ -17,9 +27,11 @@ _RULES: tuple[tuple[Finder, int], ...] = (
     (contacts.read_out, 0),
     (contacts.handles, 0),
     (contacts.networks, 0),
-    (keys.secrets, 0),
+    (keys.keys, 0),
+    (passwords.passwords, 0),
     (names.names, 0),
     (addresses.addresses, 1),
+    (addresses.named_houses, 0),
     (addresses_chinese.chinese_addresses, 0),
     (numbers.others, 1),
     (identities.identities, 4),
