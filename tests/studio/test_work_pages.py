@@ -102,3 +102,12 @@ def test_an_answer_is_spoken_in_the_readers_language() -> None:
     assert spoken(material.RANKING, {"ranking": [[2], [0, 1]]}, in_english) == "C > A = B"
     assert spoken(material.RATING, [{"rating": 4}, {"cannot_judge": True}], in_english) == "A: 4; B: Cannot judge"
     assert spoken(material.THUMB, {"thumb": False}, lambda key, **values: say(key, "zh", **values)) == "不好"
+
+
+def test_a_study_that_ended_says_so(client_as: Clients, store: Store) -> None:
+    material.begin(store, material.a_study(material.PAIR), material.pairs(1))
+    ana = client_as("ana")
+    for state, said in (("paused", "This study is paused"), ("closed", "This study is closed")):
+        store.studies.set_state("replies", state)  # type: ignore[arg-type]
+        assert said in ana.get("/tasks/replies/work").text
+        assert said in ana.get("/tasks/replies/guide").text

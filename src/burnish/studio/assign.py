@@ -78,6 +78,8 @@ class Task:
     hint: Mapping[str, Any] | None = None
     """An AI judge's answers by question; only ever there once they have answered themselves."""
     is_training: bool = False
+    is_reopened: bool = False
+    """Whether they answered or skipped it before and took that back."""
     version: int = 1
 
 
@@ -358,6 +360,7 @@ def _task(studio: Studio, who: Person, held: Held) -> Task:
         due_ms=held.due_ms,
         hint=judged(studio.store, study, held) if study.hints and held.round else None,
         is_training=training,
+        is_reopened=bool(held.before),
         version=held.version,
     )
 

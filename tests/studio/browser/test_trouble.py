@@ -160,7 +160,7 @@ def test_practice_says_what_was_expected_and_a_judge_speaks_only_afterwards(
     press(page, "4 Enter")
     expect(page.get_by_role("dialog")).to_contain_text("What an AI judge said")
     page.get_by_role("button", name="Change mine").click()
-    expect(page.locator("#said")).to_have_text("Back at Item 1 of 1")
+    expect(page.locator("#said")).to_have_text("Taken back. An item from before: what you send now replaces it.")
     expect(page.get_by_label("4", exact=True)).to_be_checked()
     press(page, "3 Enter")
     at_item(page, "All done")
@@ -176,3 +176,24 @@ def _judge(store: Store, *, rating: int) -> None:
     ids = (entry.completions[0].id,)
     given = Feedback("f-1", "rating", entry.prompt.id, ids, value, author=Author("judge", "ai"))
     list(store.submit_many([Entry(entry.prompt, entry.completions, (given,))]))
+
+
+def test_what_must_not_be_missed_is_shown_on_a_phone_too(open_page: Callable[..., Page], store: Store) -> None:
+    material.begin(store, material.a_study(material.PAIR), material.pairs(2))
+    page = open_page("ana", width=360)
+    page.goto("/tasks/replies/work")
+    other = page.context.new_page()
+    other.goto("/tasks/replies/work")
+    press(page, "f")
+    page.keyboard.type("cut off")
+    press(page, "Tab Enter")
+    expect(page.locator("#saved")).to_be_visible()
+    expect(page.locator("#saved")).to_have_text("Reported. Thank you.")
+    press(page, "a Enter")
+    at_item(page, "Item 2 of 2")
+    press(other, "b")  # of the item that was answered in the first window
+    expect(other.locator("#problem")).to_contain_text("This item is over")
+    page.context.clear_cookies()
+    press(page, "a Enter")
+    expect(page.locator("#problem")).to_contain_text("You have been signed out")
+    expect(page.locator("#problem").get_by_role("link")).to_have_attribute("href", "/sign-in")

@@ -20,6 +20,12 @@ let waiting = false; // for the connection, with an answer that is not sent yet
 
 const title = () => document.getElementById("item-title").textContent;
 
+/** Say in the bar how things stand; what must not be missed is shown on a phone too, where the bar has no room. */
+function tell(sentence, isLoud = false) {
+  saved.textContent = sentence;
+  saved.classList.toggle("loud", isLoud && sentence !== "");
+}
+
 // --------------------------------------------------------------------------------------------------- an item
 
 function show(html) {
@@ -73,7 +79,7 @@ function changed(of) {
   choose(of);
   complain("");
   net.keepDraft(of.told.assignment, of.fields.draft());
-  saved.textContent = say("saving");
+  tell(say("saving"));
   clearTimeout(of.timer);
   of.timer = setTimeout(save, SAVE_AFTER, of);
 }
@@ -84,10 +90,11 @@ async function save(of) {
     await net.post(`${of.own}/draft`, draft);
     if (of === item && JSON.stringify(net.keptDraft(of.told.assignment)) === JSON.stringify(draft)) {
       net.dropDraft(of.told.assignment);
-      saved.textContent = say("saved");
+      tell(say("saved"));
     }
-  } catch {
-    saved.textContent = say("kept");
+  } catch (failure) {
+    if (isOver(failure)) complain(say("over"));
+    tell(isOver(failure) ? "" : say("kept"), true);
   }
 }
 
@@ -97,9 +104,13 @@ function decided(of, field) {
   if (last && of.form.querySelector("#at-once").checked) send();
 }
 
-function complain(sentence) {
+/** Say above the buttons what is in the way, with links that lead out of it: {address: words}. */
+function complain(sentence, links = {}) {
   const problem = document.getElementById("problem");
-  if (problem) [problem.textContent, problem.hidden] = [sentence, !sentence];
+  if (!problem) return;
+  const ways = Object.entries(links).map(([href, textContent]) => Object.assign(document.createElement("a"), { href, textContent }));
+  problem.replaceChildren(sentence, ...ways.flatMap((way) => [" ", way]));
+  problem.hidden = !sentence;
 }
 
 // ------------------------------------------------------------------------------------------ what leaves the page
@@ -162,7 +173,7 @@ async function leave(address, body, word) {
   try {
     const reply = await net.post(address, body);
     net.dropDraft(of.told.assignment);
-    saved.textContent = "";
+    tell("");
     if (reply.reply && (await showReply(reply.reply)) === "change") return void (await undo());
     show(reply.html);
     announce(say(word, { item: title() }));
@@ -174,14 +185,17 @@ async function leave(address, body, word) {
   }
 }
 
+/** Whether an item is out of reach for good: somebody else has it, or it was ended in another window. */
+const isOver = (failure) => failure instanceof net.Refused && [404, 409, 410].includes(failure.status);
+
 function failed(failure, address, body, of) {
   if (net.mayPass(failure)) {
     net.keep(address, body);
     wait();
   } else if (net.isSignedOut(failure)) {
     net.keep(address, body);
-    complain(say("sign_in"));
-  } else if ([404, 409, 410].includes(failure.status)) {
+    complain(say("sign_in"), { "/sign-in": say("to_sign_in") });
+  } else if (isOver(failure)) {
     net.dropDraft(of.told.assignment);
     refresh("gone"); // somebody else has the item by now, or it was answered in another window
   } else {
@@ -206,10 +220,10 @@ function wait() {
 /** Show what the server would show now. */
 async function refresh(word) {
   const html = await net.get(location.pathname).catch(() => null);
-  if (html === null) return complain(say("sign_in"));
+  if (html === null) return complain(say("sign_in"), { "/sign-in": say("to_sign_in") });
   const page = new DOMParser().parseFromString(html, "text/html");
   show(page.getElementById("place").innerHTML);
-  saved.textContent = say(word);
+  tell(say(word), true);
   announce(`${say(word)} ${title()}`);
 }
 
@@ -229,7 +243,7 @@ async function flag() {
   if (note === null) return;
   const word = await net.post(`${item.own}/flag`, { note }).then(() => "flagged", () => "failed");
   announce(say(word));
-  saved.textContent = say(word);
+  tell(say(word), true);
 }
 
 // ------------------------------------------------------------------------------------------------------- keys
