@@ -8,7 +8,7 @@ import threading
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from burnish.errors import DamagedFileError
+from burnish.errors import DamagedFileError, InputError
 from burnish.store import Store
 from burnish.store.accounts_schema import audit as table
 from burnish.store.audit import GENESIS, Anchor, append, link
@@ -123,3 +123,37 @@ def test_a_deed_that_fails_leaves_no_row(store: Store) -> None:
     with pytest.raises(RuntimeError, match="in the middle"):
         fail()
     assert store.audit.head() == Anchor(0, GENESIS)
+
+
+@pytest.mark.parametrize("deed", ["save", "state", "add webhook", "stop webhook"])
+def test_a_deed_and_its_row_stand_or_fall_together(store: Store, monkeypatch: pytest.MonkeyPatch, deed: str) -> None:
+    """A kill between two transactions would leave a deed that the log knows nothing of."""
+    store.studies.save("s", "one", overlap=1, by="olga", now_ms=1)
+    hook = store.webhooks.add("https://example.org/", ["state"], study="", by="olga", now_ms=1)
+    before = store.audit.head()
+
+    def killed(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    deeds = {
+        "save": lambda: store.studies.save("s", "two", overlap=1, by="olga", now_ms=2, actor=7),
+        "state": lambda: store.studies.set_state("s", "open", now_ms=2, actor=7),
+        "add webhook": lambda: store.webhooks.add("https://b.org/", [], study="", by="olga", now_ms=2, actor=7),
+        "stop webhook": lambda: store.webhooks.stop(hook.id, now_ms=2, actor=7),
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr("burnish.store.audit.append", killed)
+        with pytest.raises(RuntimeError):
+            deeds[deed]()
+    study = store.studies.get("s")
+    assert study
+    assert (study.version, study.state, len(store.webhooks.listing())) == (1, "draft", 1)
+    deeds[deed]()
+    assert (store.audit.verify().seq, store.audit.latest(1)[0].actor) == (before.seq + 1, 7)
+
+
+def test_of_two_who_make_a_study_of_one_name_at_once_one_is_told(store: Store) -> None:
+    assert store.studies.save("s", "one", overlap=1, by="olga", now_ms=1, new=True) == 1
+    with pytest.raises(InputError, match="another study"):
+        store.studies.save("s", "two", overlap=1, by="otto", now_ms=1, new=True)
+    assert store.studies.body("s") == "one"

@@ -81,6 +81,14 @@ def test_feedback_goes_in_and_comes_out_the_same(api: dict[str, TestClient]) -> 
     assert row.items() <= out.items()
 
 
+def test_the_log_knows_what_programs_brought(api: dict[str, TestClient], store: Store) -> None:
+    owner = api["owner"]
+    owner.post("/api/feedback", content="{}", headers=NDJSON)
+    owner.post("/api/studies", json={"toml": TOML})
+    owner.post("/api/studies/greetings/items", content="{}", headers=NDJSON)
+    assert [each.action for each in store.audit.latest(3)] == ["bring items", "save study", "import feedback"]
+
+
 def test_what_is_refused_says_why_in_one_shape(api: dict[str, TestClient], store: Store) -> None:
     examples.install(store, now_ms=1)
     ana = api["annotator"]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, case, func, insert, literal, sele
 
 from burnish.errors import InputError
 from burnish.records import canonical_json, content_id, seed_of
-from burnish.store import webhooks
+from burnish.store import audit, webhooks
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.insert import Insert
 from burnish.store.studies_schema import assignments, studies, study_items, study_people, study_versions
@@ -87,14 +87,19 @@ class Studies:
         self._turns = turns
         self._bodies: dict[tuple[str, int], str] = {}  # a version stays as it is (but see `rewrite`), and there are few
 
-    def save(self, name: str, body: str, *, overlap: int, by: str, now_ms: int) -> int:
+    def save(
+        self, name: str, body: str, *, overlap: int, by: str, now_ms: int, actor: int | None = None, new: bool = False
+    ) -> int:
         """Return the version under which a study's text stands: a new one, unless the newest says the same.
 
         A new study begins as a draft. Items already there get `overlap` places; nobody's answer is taken back.
+        Raises InputError for a study that should be `new` and is there.
         """
 
         def act(connection: Connection) -> int:
             row = _find(connection, name)
+            if row is not None and new:
+                raise InputError(f"name: {name!r} is the name of another study. Choose another.")
             if row is not None and _body(connection, row.seq, row.version) == body:
                 return row.version
             seq, version = (row.seq, row.version + 1) if row else (_begin(connection, name, now_ms), 1)
@@ -102,6 +107,7 @@ class Studies:
             connection.execute(insert(study_versions), saved)
             connection.execute(update(studies).where(studies.c.seq == seq).values(version=version))
             _set_places(connection, seq, overlap)
+            audit.append(connection, now_ms, actor, "save study", f"study:{name}", version=version)
             return version
 
         return self._turns.run(act)
@@ -148,13 +154,15 @@ class Studies:
             rows = connection.execute(query.where(table.c.study == need(connection, name).seq))
             return [(row[0], row[1], row[2]) for row in rows]
 
-    def set_state(self, name: str, state: State, *, now_ms: int | None = None) -> None:
+    def set_state(self, name: str, state: State, *, now_ms: int | None = None, actor: int | None = None) -> None:
         """Open, pause or close a study."""
+        at = now_ms or time.time_ns() // 1_000_000
 
         def act(connection: Connection) -> None:
             seq = need(connection, name).seq
             connection.execute(update(studies).where(studies.c.seq == seq).values(state=state))
-            webhooks.queue(connection, "state", name, now_ms or time.time_ns() // 1_000_000, state=state)
+            webhooks.queue(connection, "state", name, at, state=state)
+            audit.append(connection, at, actor, "set study", f"study:{name}", state=state)
 
         self._turns.run(act)
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from burnish.records import canonical_json
+from burnish.store import audit
 from burnish.store.engine import Database
 from burnish.store.studies_schema import deliveries, webhooks
 from burnish.store.turns import Turns
@@ -60,12 +61,19 @@ class Webhooks:
         self._database = database
         self._turns = turns
 
-    def add(self, url: str, events: Sequence[str], *, study: str, by: str, now_ms: int) -> Webhook:
+    def add(
+        self, url: str, events: Sequence[str], *, study: str, by: str, now_ms: int, actor: int | None = None
+    ) -> Webhook:
         """Return a new webhook with the secret that signs what it is told."""
         made = Webhook(f"w_{secrets.token_hex(10)}", study, url, secrets.token_hex(32), tuple(events), by, now_ms)
         row = {name: getattr(made, name) for name in ("id", "study", "url", "secret", "made_by", "created_ms")}
         row["events"] = canonical_json(list(events))
-        self._turns.run(lambda connection: connection.execute(insert(webhooks), row))
+
+        def act(connection: Connection) -> None:
+            connection.execute(insert(webhooks), row)
+            audit.append(connection, now_ms, actor, "add webhook", f"webhook:{made.id}")
+
+        self._turns.run(act)
         return made
 
     def listing(self) -> list[Webhook]:
@@ -74,7 +82,7 @@ class Webhooks:
             query = select(webhooks).where(webhooks.c.stopped_ms.is_(None)).order_by(webhooks.c.created_ms)
             return [_webhook(connection, dict(row)) for row in connection.execute(query).mappings()]
 
-    def stop(self, name: str, *, now_ms: int) -> bool:
+    def stop(self, name: str, *, now_ms: int, actor: int | None = None) -> bool:
         """Return whether there was such a webhook; it is told nothing any more."""
 
         def act(connection: Connection) -> bool:
@@ -82,6 +90,8 @@ class Webhooks:
             done = connection.execute(mark.values(stopped_ms=now_ms, secret="")).rowcount > 0
             rest = update(deliveries).where(deliveries.c.webhook == name, deliveries.c.next_ms.is_not(None))
             connection.execute(rest.values(next_ms=None, message="stopped"))
+            if done:
+                audit.append(connection, now_ms, actor, "stop webhook", f"webhook:{name}")
             return done
 
         return self._turns.run(act)

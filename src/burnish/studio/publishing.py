@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from burnish.errors import InputError
 from burnish.store.studies import StudyRow
+from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, now_ms
 from burnish.studio.lint import Remark, lint
 from burnish.studio.session import Person
@@ -26,15 +27,11 @@ def save(studio: Studio, who: Person, study: Study, *, name: str = "") -> int:
     if study.name in RESERVED:
         raise InputError(f"name: {study.name!r} is the address of a page here. Choose another.")
     text = _written(study)
-    there = studio.store.studies.get(study.name)
     if name and study.name != name:
         raise InputError(f"name: {study.name!r}: the name stays with the answers; this study is {name!r}.")
-    if not name and there is not None:
-        raise InputError(f"name: {study.name!r} is the name of another study. Choose another.")
-    version = studio.store.studies.save(study.name, text, overlap=study.overlap, by=who.name, now_ms=now_ms())
-    if there is None or there.version != version:
-        studio.store.audit.record(now_ms(), who.number, "save study", f"study:{study.name}", version=version)
-    return version
+    return studio.store.studies.save(
+        study.name, text, overlap=study.overlap, by=who.name, now_ms=now_ms(), actor=who.number, new=not name
+    )
 
 
 def remarks(studio: Studio, study: Study) -> list[Remark]:
@@ -43,6 +40,11 @@ def remarks(studio: Studio, study: Study) -> list[Remark]:
     strangers = [name for name in study.people if name not in known]
     unknown = [Remark("unknown_people", values={"names": ", ".join(strangers[:5])})] if strangers else []
     return [*unknown, *lint(study)]
+
+
+def is_named(studio: Studio, name: str) -> bool:
+    """Return whether a study names somebody of this name, who may then work in it."""
+    return any(name in study_of(studio, row).people for row in studio.store.studies.listing())
 
 
 def _written(study: Study) -> str:
@@ -66,8 +68,7 @@ def set_state(studio: Studio, who: Person, name: str, state: str) -> None:
         raise InputError(f"state: {state!r} is none of open, paused and closed.")
     if state == "open" and not row.items:
         raise InputError("state: this study has no items yet. Bring some, then open it.")
-    studio.store.studies.set_state(name, state, now_ms=now_ms())  # type: ignore[arg-type]
-    studio.store.audit.record(now_ms(), who.number, "set study", f"study:{name}", state=state)
+    studio.store.studies.set_state(name, state, now_ms=now_ms(), actor=who.number)  # type: ignore[arg-type]
 
 
 def need(studio: Studio, name: str) -> StudyRow:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from burnish.feedback.intake import import_file
+from burnish.feedback.intake import ImportResult, import_file
 from burnish.studio import exports
 from burnish.studio.context import now_ms, studio_of
 from burnish.studio.delivery import deliverer_of, target_of
@@ -27,10 +27,15 @@ _MOST_PROBLEMS = 50
 @router.post("/api/feedback", tags=["feedback"], openapi_extra=_LINES)
 async def import_feedback(request: Request, who: Owner) -> FeedbackImport:
     """Bring feedback from elsewhere, one JSON object a line. A bad line is told and takes none with it."""
-    studio = studio_of(request)
+    store = studio_of(request).store
     async with received(request) as path:
-        made = await run_in_threadpool(import_file, studio.store, path, source="studio:import")
-    studio.store.audit.record(now_ms(), who.number, "import feedback", "feedback", stored=made.stored)
+
+        def act() -> ImportResult:
+            made = import_file(store, path, source="studio:import")
+            store.audit.record(now_ms(), who.number, "import feedback", "feedback", stored=made.stored)
+            return made
+
+        made = await run_in_threadpool(act)
     return FeedbackImport(
         stored=made.stored,
         known=made.known,
@@ -73,8 +78,9 @@ def add_webhook(request: Request, who: Owner, sent: NewWebhook) -> WebhookInfo:
     """Have an address told of events, signed with the secret that stands in this answer and nowhere else."""
     studio = studio_of(request)
     target_of(sent.url, studio.settings.webhook_hosts)
-    made = studio.store.webhooks.add(sent.url, sent.events, study=sent.study, by=who.name, now_ms=now_ms())
-    studio.store.audit.record(now_ms(), who.number, "add webhook", f"webhook:{made.id}")
+    made = studio.store.webhooks.add(
+        sent.url, sent.events, study=sent.study, by=who.name, now_ms=now_ms(), actor=who.number
+    )
     deliverer_of(studio).start()
     return WebhookInfo(id=made.id, url=made.url, events=list(made.events), study=made.study, secret=made.secret)
 
@@ -83,9 +89,8 @@ def add_webhook(request: Request, who: Owner, sent: NewWebhook) -> WebhookInfo:
 def stop_webhook(request: Request, who: Owner, webhook: WebhookName) -> Done:
     """Tell an address nothing any more."""
     studio = studio_of(request)
-    if not studio.store.webhooks.stop(webhook, now_ms=now_ms()):
+    if not studio.store.webhooks.stop(webhook, now_ms=now_ms(), actor=who.number):
         raise HTTPException(404)
-    studio.store.audit.record(now_ms(), who.number, "stop webhook", f"webhook:{webhook}")
     return Done()
 
 

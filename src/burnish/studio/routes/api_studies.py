@@ -12,7 +12,7 @@ from burnish.store import read_objects
 from burnish.store.studies import StudyRow
 from burnish.studio import exports, planner, publishing, sources
 from burnish.studio.assign import study_of
-from burnish.studio.context import Studio, studio_of
+from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.lint import lint
 from burnish.studio.routes.api_work import StudyName
 from burnish.studio.session import Owner, Reviewer
@@ -105,7 +105,9 @@ async def add_items(request: Request, who: Owner, study: StudyName) -> ImportInf
         def act() -> ImportInfo:
             text = study_of(studio, _need(studio, study))
             lines = sources.from_lines(read_objects(path), text)
-            return ImportInfo.of(sources.add(studio.store, text, lines))
+            made = sources.add(studio.store, text, lines)
+            studio.store.audit.record(now_ms(), who.number, "bring items", f"study:{study}", added=made.added)
+            return ImportInfo.of(made)
 
         return await run_in_threadpool(act)
 
@@ -116,7 +118,9 @@ def fill(request: Request, who: Owner, study: StudyName) -> ImportInfo:
     is drawn by `drawing`."""
     studio = studio_of(request)
     text = study_of(studio, _need(studio, study))
-    return ImportInfo.of(sources.add(studio.store, text, sources.drawn_from(studio.store, text)))
+    made = sources.add(studio.store, text, sources.drawn_from(studio.store, text))
+    studio.store.audit.record(now_ms(), who.number, "bring items", f"study:{study}", added=made.added)
+    return ImportInfo.of(made)
 
 
 @router.get("/{study}/export", response_class=StreamingResponse, responses=_STREAM)  # type: ignore[arg-type]
