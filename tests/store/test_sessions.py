@@ -96,3 +96,14 @@ def test_failures_count_for_a_while_and_only_where_they_happened(store: Store) -
     assert wait_ms("ana", "new", 100) == 0
     assert wait_ms("ana", "new", 101) == 9
     assert [event.action for event in store.audit.latest()] == ["last_attempt"] * 2
+
+
+def test_a_page_is_read_while_an_import_has_the_turn(url: str) -> None:
+    """Noting that a session is used is a write; waiting for it would keep every page waiting after a minute."""
+    with open_store(url) as store, open_store(url, wait_seconds=60) as importer:
+        ana = store.accounts.add("ana", "reviewer", now_ms=0)
+        key = store.sessions.start(ana.number, now_ms=0)
+        with importer._database.writing():
+            assert store.sessions.account(key, now_ms=2 * 60_000, idle_ms=HOUR_MS) == ana
+        store.sessions.account(key, now_ms=3 * 60_000, idle_ms=HOUR_MS)
+        assert store.sessions.account(key, now_ms=3 * 60_000 + HOUR_MS - 1, idle_ms=HOUR_MS) == ana

@@ -16,6 +16,8 @@ from burnish.store import Store
 from burnish.store.accounts import Account
 from burnish.studio import attempts, passwords
 from burnish.studio.context import now_ms
+from burnish.studio.study import Question, Study
+from burnish.studio.study_file import to_toml
 
 HOUR_MS = 3_600_000
 PASSWORD = "four small green boats"
@@ -297,3 +299,14 @@ def test_the_trouble_of_a_store_is_not_told_on_a_page(
     answer = client.post("/me/tokens", data=sent, headers={"Accept": "text/html"})
     assert answer.status_code == 503
     assert "studio.db" not in answer.text
+
+
+def test_whoever_is_invited_does_not_become_a_person_whom_a_study_names(stranger: TestClient, store: Store) -> None:
+    asked = Question("warm", "rating", "How warm is it?")
+    study = Study("s", "A study", (asked,), people=("carla",))
+    store.studies.save("s", to_toml(study), overlap=1, by="olga", now_ms=1)
+    key = store.accounts.invite("annotator", now_ms=now_ms(), lasts_ms=HOUR_MS)
+    form = {"csrf": csrf_on(stranger, f"/invite/{key}"), "name": "Carla", "password": PASSWORD, "again": PASSWORD}
+    assert stranger.post(f"/invite/{key}", data=form).status_code == 422
+    assert store.accounts.by_name("carla") is None
+    assert stranger.post(f"/invite/{key}", data={**form, "name": "dora"}).status_code == 303

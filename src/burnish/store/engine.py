@@ -65,15 +65,17 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, wait_seconds: float | None = None) -> Iterator[Connection]:
         """Yield the only connection that may write now; commits durably when the block ends well, else rolls back.
 
-        Raises `BusyError` when another process keeps the turn for `wait_seconds`.
+        Raises `BusyError` when another process keeps the turn for `wait_seconds` (None: as the store was opened).
         """
         with self.writers.connect() as connection, connection.begin():
             if self.is_sqlite:
-                self._begin_immediate(connection)
+                self._begin_immediate(connection, wait_seconds)
             else:
+                if wait_seconds is not None:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(wait_seconds * 1000))}")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
             yield connection
 
@@ -92,14 +94,14 @@ class Database:
                 "Use a local disk or PostgreSQL."
             )
 
-    def _begin_immediate(self, connection: Connection) -> None:
+    def _begin_immediate(self, connection: Connection, wait_seconds: float | None) -> None:
         driver: Any = connection.connection.dbapi_connection
         with self.explaining():
-            self.retrying(lambda: driver.execute("BEGIN IMMEDIATE"))
+            self.retrying(lambda: driver.execute("BEGIN IMMEDIATE"), wait_seconds)
 
-    def retrying(self, act: Callable[[], T]) -> T:
+    def retrying(self, act: Callable[[], T], wait_seconds: float | None = None) -> T:
         """Return what `act` returns, trying again while SQLite says that somebody else is at it."""
-        deadline = time.monotonic() + self.wait_seconds
+        deadline = time.monotonic() + (self.wait_seconds if wait_seconds is None else wait_seconds)
         while True:
             try:
                 return act()

@@ -5,12 +5,13 @@ Both are looked up on every request, so that a key that was taken back is refuse
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, insert, select, update
 
-from burnish.errors import InputError
+from burnish.errors import BusyError, InputError
 from burnish.store import audit
 from burnish.store.accounts import (
     ROLES,
@@ -31,6 +32,7 @@ TOKEN_MARK = "burnish_"
 LONGEST_SESSION_MS = 7 * 24 * 3600 * 1000
 """However much it is used, a session ends then."""
 _SEEN_EVERY_MS = 60_000  # noting each request would make every read of a page a write
+_SEEN_WAIT_SECONDS = 0.05  # while an import of minutes has the turn, pages are read all the same; the next one notes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Sessions:
         if row is None:
             return None
         if row.seen_ms < now_ms - _SEEN_EVERY_MS:
-            with self._database.writing() as connection:
+            with contextlib.suppress(BusyError), self._database.writing(_SEEN_WAIT_SECONDS) as connection:
                 connection.execute(update(sessions).where(sessions.c.digest == digest(key)).values(seen_ms=now_ms))
         return account_of(row)
 

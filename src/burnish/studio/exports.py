@@ -17,7 +17,7 @@ from burnish.feedback.rows import to_row
 from burnish.store import Store
 
 COLUMNS = ("study", "item", "question", "kind", "author", "time", "prompt", "completions", "value", "comment")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")  # noqa: RUF001  (as OWASP lists)
 
 
 def answers(store: Store, study: str) -> Iterator[Answer]:

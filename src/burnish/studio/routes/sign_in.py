@@ -9,10 +9,11 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from burnish.errors import InputError
-from burnish.store.accounts import LONGEST_NAME, Account, PasswordChangedError
+from burnish.store.accounts import LONGEST_NAME, Account, NameTakenError, PasswordChangedError, plain_name
 from burnish.studio import passwords
 from burnish.studio.attempts import tried
 from burnish.studio.context import Studio, now_ms, studio_of
+from burnish.studio.publishing import is_named
 from burnish.studio.refusals import mistake
 from burnish.studio.session import Annotator, Person, give_session, take_session
 
@@ -70,6 +71,8 @@ def accept_invite(request: Request, key: str, name: Text = "", password: Text = 
         if password != again:
             raise InputError(studio.pages.say(request, "invite.differ"))
         checked = passwords.checked_password(password, offer.account.name if offer.account else name)
+        if offer.account is None and is_named(studio, plain_name(name)):  # else whoever is invited could become them
+            raise NameTakenError(f"name: {name!r} is taken. Choose another.")
         stored = passwords.hashed(checked)
         account = studio.store.accounts.accept(key, name, stored, now_ms=now_ms())
     except InputError as error:
