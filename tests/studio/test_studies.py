@@ -88,7 +88,7 @@ def test_a_table_holds_no_formula_of_somebody_elses(client_as: ClientAs) -> None
     said = {"key": "0123456789", "answers": {"better": {"chosen": 0, "comment": "＋1+1"}}}  # noqa: RUF001
     assert owner.post(f"/api/assignments/{task['assignment']}/answer", json=said).status_code == 200
     table = owner.get(f"/studies/{name}/export.csv").text
-    assert not re.search(r'(^|,)"?[=+@＝＋－＠-]', table, re.MULTILINE)
+    assert not re.search(r'(^|,)"?[=+@＝＋－＠-]', table, re.MULTILINE)  # noqa: RUF001
 
 
 def test_the_form_adds_moves_and_removes_questions_without_saving(client_as: ClientAs, store: Store) -> None:
