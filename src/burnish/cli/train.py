@@ -146,7 +146,13 @@ def _line(name: str) -> dict[str, str]:
 
 
 def _settings(name: str, module: Any) -> str:
-    from burnish import config
-    from burnish.loop.train_settings import TrainSettings
+    from burnish import config, methods
+    from burnish.loop.train_settings import PARTNER, TrainSettings
 
-    return f"[{name}] {name}'s own\n{config.table(module.Config)}\n\nof every method\n{config.table(TrainSettings)}"
+    tables = [f"[{name}] {name}'s own\n{config.table(module.Config)}"]
+    if beside := module.needs(module.Config()).partner:
+        tables.append(
+            f"[{PARTNER}] of {beside}, which is trained in turn (--set {PARTNER}.NAME=VALUE)\n"
+            f"{config.table(methods.load(beside).Config)}"
+        )
+    return "\n\n".join([*tables, f"of every method\n{config.table(TrainSettings)}"])

@@ -208,7 +208,10 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class GrpoSettings:
-    """Settings of `methods/grpo.py`, repeated here so that --help needs no torch; a test holds the two together."""
+    """Settings of `methods/grpo.py`, repeated here so that --help needs no torch; a test holds the two together.
+
+    `minibatches` alone is the walk's (`walk.parts` of `burnish train`).
+    """
 
     scale: Literal["none", "std", "batch_std"] = "none"
     """What advantages are divided by: none (Dr. GRPO), std (of the group, GRPO as published), batch_std."""
@@ -227,7 +230,7 @@ class GrpoSettings:
     truncation_penalty: float = 1.0
     """Reward units taken from a truncated completion under "penalise"; with "mask" and "keep" it is not used."""
     minibatches: int = 1
-    """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
+    """Optimiser steps a window of rollouts, each on its share of the prompts; 1 is strictly on-policy."""
     importance_cap: float = 0.0
     """Tokens weigh by the trainer's over the sampler's probability, at most this (2, say); 0 leaves it out."""
     ratio: Literal["token", "sequence"] = "token"

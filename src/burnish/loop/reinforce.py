@@ -99,9 +99,11 @@ class Reinforcement:
         self.check_stop = check_stop
         self.published = published
         self.sampler = EngineSampler(policy, rows=recipe.sampling.together or None)
-        self.config = grpo.Config(**asdict(recipe.grpo))
+        own = asdict(recipe.grpo)
+        self.minibatches: int = own.pop("minibatches")
+        self.config = grpo.Config(**own)
         optimiser = OptimiserConfig(recipe.rl.learning_rate, recipe.rl.warmup_steps, recipe.rl.schedule)
-        steps = recipe.rl.steps * self.config.minibatches
+        steps = recipe.rl.steps * self.minibatches
         self.trainer = Trainer(policy, grpo, self.config, optimiser, steps=steps)
         self.step = 0
         self.state = State(
@@ -175,16 +177,14 @@ class Reinforcement:
 
     def _update(self, batch: Batch, window: Window) -> dict[str, float]:
         """Take the window's optimiser steps: one strictly on-policy, or several against the old log-probs."""
-        if self.config.minibatches == 1:
+        if self.minibatches == 1:
             return self.trainer.advance(batch, window.slices)
         batch = replace(batch, old_logprobs_BT=self._old_logprobs(window.slices))
         told, rows = [], []
-        for part in np.array_split(np.arange(len(window.slices)), self.config.minibatches):
+        for part in np.array_split(np.arange(len(window.slices)), self.minibatches):
             slices = [window.slices[number] for number in part]
-            mask_BT = batch.completion_mask_BT[torch.cat([each.rows for each in slices])]
-            counts = {"tokens": float(mask_BT.sum()), "completions": float(mask_BT.any(-1).sum())}
-            told.append(self.trainer.advance(replace(batch, scalars={**batch.scalars, **counts}), slices))
-            rows.append(len(mask_BT))
+            told.append(self.trainer.advance(batch, slices))
+            rows.append(sum(len(each.rows) for each in slices))
         return {name: _mean([each[name] for each in told], rows) for name in told[0]}
 
     @torch.no_grad()

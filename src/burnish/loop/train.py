@@ -26,7 +26,7 @@ from burnish.loop.folder import RunFolder
 from burnish.loop.headed_folder import headed_in
 from burnish.loop.log import TrainingLog
 from burnish.loop.rewards_by_name import judge_of, reward_of
-from burnish.loop.train_settings import Settings, finite
+from burnish.loop.train_settings import PARTNER, Settings, finite
 from burnish.models import asking
 from burnish.models.averaging import in_place_of, mean_of
 from burnish.models.headed import HeadedPolicy
@@ -100,6 +100,8 @@ def _check(options: TrainOptions, settings: Settings) -> None:
     if held and not options.resume and (options.out / CONFIG).exists():
         raise InputError(f"{options.out} holds a run. Go on with --resume, or choose another folder with --out.")
     ready.check_model(settings.run.model)
+    if options.reward and settings.partner not in (None, type(settings.partner)()):
+        raise InputError(f"[{PARTNER}]: --reward pays in its place, so no partner is trained. Leave one of them out.")
 
 
 class _Run:
@@ -164,7 +166,7 @@ class _Run:
         partner = None
         if self.needs.partner and given.reward is None:
             partner = partnership(
-                network, self.module, self.settings.method, given, run.course,
+                network, self.module, self.settings.method, given, run.course, self.settings.partner,
                 make=self._network, optimiser=run.optimiser, walk=run.walk, seed=run.seed,
             )  # fmt: skip
             given = partner.given

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from types import ModuleType
 from typing import Any, Literal
 
-from burnish import config
+from burnish import config, methods
 from burnish.errors import InputError, nearest
 from burnish.loop.recipe import SamplingSettings
 from burnish.models.tuning import TuningConfig
@@ -81,45 +81,88 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """A run's settings and its method's."""
+    """A run's settings, its method's, and those of the method that is trained in turn with it."""
 
     run: TrainSettings
     method: Any
     """The method's `Config`."""
+    partner: Any = None
+    """Its partner's `Config`; None where it has none."""
 
     def to_toml(self, header: Mapping[str, object]) -> str:
-        """Return config.toml: the method's settings stand in a section of its name."""
-        own = config.to_toml(self.method)
-        return f"{config.to_toml(self.run, header).rstrip()}\n\n[{self.run.method}]\n{own}"
+        """Return config.toml: the method's settings stand in a section of its name, its partner's in [partner]."""
+        sections = {self.run.method: self.method} | ({PARTNER: self.partner} if self.partner else {})
+        own = "\n".join(f"[{name}]\n{config.to_toml(each)}" for name, each in sections.items())
+        return f"{config.to_toml(self.run, header).rstrip()}\n\n{own}"
+
+
+PARTNER = "partner"
+"""Section of the settings of whoever is trained in turn."""
+MOVED = {"grpo.minibatches": "walk.parts"}
+"""What was a method's setting and is now one of every method's, under this name."""
 
 
 def settings_of(method: str, module: ModuleType, given: Mapping[str, Any], sets: Sequence[str], where: str) -> Settings:
     """Return the settings: defaults, what is given (a config.toml), then flags `key=value` or `section.key=value`.
 
-    A key without a section is the method's own where the method has it (`beta=0.2`), else the run's.
+    A key without a section is the method's own where the method has it (`beta=0.2`), else the run's; `partner.beta=1`
+    is of the method that is trained in turn.
     """
+    for_run, for_method, for_partner = _shared_out(method, module, sets)
+    run = {key: value for key, value in given.items() if key not in (method, PARTNER)}
+    own = _without_moved(method, given.get(method, {}), where)
+    chosen = config.load(module.Config, own, for_method, where=f"{where} [{method}]")
+    beside = module.needs(chosen).partner
+    if for_partner and not beside:
+        raise InputError(f"--set {PARTNER}.{for_partner[0]}: {method} trains nothing in turn, so it has no partner.")
+    its = (
+        config.load(methods.load(beside).Config, given.get(PARTNER, {}), for_partner, where=f"{where} [{PARTNER}]")
+        if beside
+        else None
+    )
+    return Settings(config.load(TrainSettings, {**run, "method": method}, for_run, where=where), chosen, its)
+
+
+def _shared_out(method: str, module: ModuleType, sets: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the flags that are the run's, the method's and its partner's, the latter two without their section."""
     mine = {item.name for item in fields(module.Config)}
-    run = {key: value for key, value in given.items() if key != method}
-    own = dict(given.get(method, {}))
-    for_run, for_method = [], []
-    for each in sets:
-        key = each.partition("=")[0].strip()
+    known = mine | {item.name for item in fields(TrainSettings)}
+    for_run, for_method, for_partner = list[str](), list[str](), list[str]()
+    for each in map(str.strip, sets):
+        key, _, value = (part.strip() for part in each.partition("="))
         section, _, rest = key.partition(".")
-        known = mine | {item.name for item in fields(TrainSettings)}
+        if now := MOVED.get(key if rest else f"{method}.{key}"):
+            raise InputError(f"--set: {key} is {now} here, a setting of every method. Use --set {now}={value}.")
         if not rest and key not in known:
             raise InputError(
                 f"--set: unknown key {key!r}.{nearest(key, known)} `burnish train {method} --help-config` lists them."
             )
         if section == method and rest:
-            for_method.append(each.strip()[len(method) + 1 :])
+            for_method.append(each[len(method) + 1 :])
+        elif section == PARTNER and rest:
+            for_partner.append(each[len(PARTNER) + 1 :])
         elif not rest and key in mine:
             for_method.append(each)
         else:
             for_run.append(each)
-    return Settings(
-        run=config.load(TrainSettings, {**run, "method": method}, for_run, where=where),
-        method=config.load(module.Config, own, for_method, where=f"{where} [{method}]"),
-    )
+    return for_run, for_method, for_partner
+
+
+def _without_moved(method: str, own: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a method's section of an older config.toml without what has moved since, where it says nothing there.
+
+    Raises InputError where it does: `burnish train` did not heed it then.
+    """
+    kept = dict(own)
+    for name in own:
+        now = MOVED.get(f"{method}.{name}")
+        if now and kept.pop(name) != 1:
+            section, _, key = now.partition(".")
+            raise InputError(
+                f"{where} [{method}]: {name} = {own[name]} is now {now}, a setting of every method, and was not heeded "
+                f"here before. Delete the line to go on as it was, or write {key} = {own[name]} under [{section}]."
+            )
+    return kept
 
 
 def finite(value: float | None) -> float | None:

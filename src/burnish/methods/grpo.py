@@ -73,8 +73,6 @@ class Config:
     """A completion that reached the length limit: penalise (reward lowered), mask (no loss at all), keep."""
     truncation_penalty: float = 1.0
     """Reward units taken from a truncated completion under "penalise"; with "mask" and "keep" it is not used."""
-    minibatches: int = 1
-    """Optimiser steps a window of rollouts; 1 is strictly on-policy."""
     importance_cap: float = 0.0
     """Tokens weigh by the trainer's over the sampler's probability, at most this (2, say); 0 leaves it out."""
     ratio: Literal["token", "sequence"] = "token"
@@ -89,15 +87,13 @@ class Config:
         within(self, beta=(0, math.inf), truncation_penalty=(0, math.inf))
         if not (math.isfinite(self.importance_cap) and (self.importance_cap == 0 or self.importance_cap >= 1)):
             raise InputError(f"importance_cap: {self.importance_cap} is neither 0 nor from 1 up. Use 0 for none, or 2.")
-        if self.minibatches < 1:
-            raise InputError(f"minibatches: {self.minibatches} is not a whole number from 1 up.")
         if self.importance_cap and self.ratio == "sequence":
             raise InputError('importance_cap: weighs single tokens, and ratio = "sequence" has none. Use 0.')
 
 
 def needs(config: Config) -> Needs:
-    """Fresh, scored completions in whole groups; the reference unless beta is 0; "old" for several steps a window."""
-    views = (("old",) if config.minibatches > 1 else ()) + (("reference",) if config.beta > 0 else ())
+    """Fresh, scored completions in whole groups; the reference unless beta is 0."""
+    views = ("reference",) if config.beta > 0 else ()
     return Needs(eats=(), fresh=True, scored=True, views=views, together=True)
 
 

@@ -53,18 +53,21 @@ class Partnership:
 
 
 def partnership(
-    network: Learner, method: ModuleType, config: Any, given: Material, settings: CourseConfig,
+    network: Learner, method: ModuleType, config: Any, given: Material, settings: CourseConfig, own: Any = None,
     *, make: Callable[[methods.Needs], Learner], optimiser: OptimiserConfig, walk: StepConfig, seed: int,
 ) -> Partnership:  # fmt: skip
-    """Return the partner's course, its network made anew, and what the main course is given."""
+    """Return the partner's course, its network made anew, and what the main course is given.
+
+    own: the partner's settings; None: its defaults.
+    """
     partner = methods.load(method.needs(config).partner)
-    its_config = partner.Config()
+    its_config = partner.Config() if own is None else own
     needs = partner.needs(its_config)
     other = make(needs)
     # a network that has a reward head is a Reward (`score`), which Learner does not ask of all
-    own = given if needs.policy is False else replace(given, partner=network)  # type: ignore[arg-type]
+    its = given if needs.policy is False else replace(given, partner=network)  # type: ignore[arg-type]
     course = Course(
-        other, partner, its_config, own, settings, optimiser=optimiser, walk=walk, seed=seed_of(seed, "partner")
+        other, partner, its_config, its, settings, optimiser=optimiser, walk=walk, seed=seed_of(seed, "partner")
     )
     main = replace(given, partner=other) if needs.policy is False else given  # type: ignore[arg-type]
     return Partnership(course, main)

@@ -33,7 +33,7 @@ class StepConfig:
     passes: int = 1
     """Times a window is gone through (PPO's epochs)."""
     parts: int = 1
-    """Optimiser steps in each pass, each on its share of the examples; 1 is strictly on-policy."""
+    """Optimiser steps in each pass (minibatches), each on its share of the examples; 1 is strictly on-policy."""
     ema: float = 0.0
     """Decay of the moving average of the weights, which is what is saved; 0 keeps none. 0.99 averages 100 steps."""
     adversarial: float = 0.0
@@ -86,9 +86,8 @@ class Steps:
     ) -> dict[str, float]:
         """Take the window's steps; return its metrics, means over steps. baseline: running mean of what was paid."""
         batch, slices = self._window(examples, beta, baseline)
-        told = [
-            self._step(batch, part) for _ in range(self.settings.passes) for part in _parts(slices, self.settings.parts)
-        ]
+        parts = [list(part) for _, part in itertools.groupby(slices, key=lambda each: each.part)]
+        told = [self._step(batch, part) for _ in range(self.settings.passes) for part in parts]
         return {name: sum(each[name] for each in told) / len(told) for name in told[0]}
 
     @torch.no_grad()
@@ -101,6 +100,7 @@ class Steps:
         batch, slices = window(
             self.network, examples, self.needs, rows_per_slice=self.settings.rows_per_slice,
             max_new_tokens=self.max_new_tokens, seed=self.seed, beta=beta, apart=self.settings.adversarial > 0,
+            parts=self.settings.parts,
         )  # fmt: skip
         if math.isfinite(baseline):
             batch = replace(batch, scalars={**batch.scalars, "baseline": baseline})
@@ -108,9 +108,8 @@ class Steps:
         return (self.method.targets(batch, self.config) if hasattr(self.method, "targets") else batch), slices
 
     def _step(self, batch: Batch, slices: Sequence[Slice]) -> dict[str, float]:
-        rows = sum(len(each.rows) for each in slices)
         with self._noise():
-            told = self.trainer.advance(batch, slices, scale=len(batch) / rows)
+            told = self.trainer.advance(batch, slices)
         self.network.after_step(self.trainer.step - 1)
         for each in self._followers().values():
             each.update()
@@ -180,13 +179,6 @@ class Steps:
         for name, each in self._followers().items():
             each.load_state(groups.get(name, {}))
         self.trainer.load_state(groups["optimiser"], step)
-
-
-def _parts(slices: Sequence[Slice], count: int) -> list[Sequence[Slice]]:
-    """Return the slices in so many parts of nearly equal number; fewer where there are fewer slices."""
-    count = min(count, len(slices))
-    edges = [round(number * len(slices) / count) for number in range(count + 1)]
-    return [slices[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def _joined(outputs: Sequence[Outputs], name: str) -> Tensor | None:

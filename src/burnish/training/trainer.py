@@ -31,6 +31,8 @@ class Slice:
 
     rows: Tensor
     inputs: Any
+    part: int = 0
+    """Which of the window's optimiser steps it belongs to."""
 
 
 class Trainer:
@@ -57,13 +59,12 @@ class Trainer:
         self.adversarial = adversarial
         self.wants_reference = "reference" in method.needs(config).views
 
-    def advance(self, batch: Batch, slices: Sequence[Slice], *, scale: float = 1.0) -> dict[str, float]:
-        """Take one optimiser step on a window; return its metrics (means over the rows they apply to).
+    def advance(self, batch: Batch, slices: Sequence[Slice]) -> dict[str, float]:
+        """Take one optimiser step on a window, or on part of one; return its metrics (means over rows they apply to).
 
-        scale: the window's rows over these slices', where they are only a part of it: the loss is then as large as if
-        the part stood for the whole.
+        batch: the whole window; slices: all of it, or the part that this step is for (`standing_for`).
         """
-        told = self._walk(batch, slices, scale, learn=True)
+        told = self._walk(batch, slices, standing_for(batch, slices), learn=True)
         rate = rate_at(self.step, self.steps, self.optimiser.config)
         norm = self.optimiser.step(rate)
         self.step += 1
@@ -108,6 +109,22 @@ class Trainer:
         """Go on from a state saved after `step` steps."""
         self.optimiser.load_state(saved)
         self.step = step
+
+
+def standing_for(batch: Batch, slices: Sequence[Slice]) -> float:
+    """Return what a part's loss is multiplied by to stand for its window: the window's rows over the part's.
+
+    A row's share of the loss is divided by counts of the whole window, in every step of it. Of several steps each then
+    has, over the ways to draw its part, the window's gradient as its mean; and with the weights held still the parts'
+    gradients, weighed by their rows, are the window's exactly (trap T26): there is no other definition of the loss for
+    several steps than for one. That is the minibatch of PPO (arXiv 1707.06347, algorithm 1: a mean over M of the NT
+    samples, as an estimate of the mean over all). verl counts each minibatch's own tokens (`forward_backward_batch`,
+    batch_num_tokens): an estimate of a ratio by a ratio, in which the tokens of a part of short completions weigh more
+    than those of long ones. TRL divides by the whole window's tokens (GRPOTrainer, loss_type "dapo",
+    num_items_in_batch) but does not multiply: its steps shrink with their number.
+    """
+    rows = sum(len(each.rows) for each in slices)
+    return len(batch) / rows
 
 
 def _measured(loss_at: LossAt) -> tuple[dict[str, Tensor], Metrics]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -70,12 +71,14 @@ def window(
     seed: int,
     beta: float | None = None,
     apart: bool = False,
+    parts: int = 1,
 ) -> tuple[Batch, list[Slice]]:
     """Return the batch of these examples and the slices it goes through the network in.
 
-    `seed` fixes the bootstrap sample of each head of an ensemble. apart: rows share nothing in the network, not even
-    the prompt they have in common. Raises InputError where nothing is left to learn from: no example, or no token in
-    any completion.
+    parts: optimiser steps that the window is shared out among, as evenly as its examples allow; no slice belongs to
+    two, so that memory (rows_per_slice) never decides what a step learns from. `seed` fixes the bootstrap sample of
+    each head of an ensemble. apart: rows share nothing in the network, not even the prompt they have in common.
+    Raises InputError where nothing is left to learn from: no example, or no token in any completion.
     """
     rows = [row for example in examples for row in example.rows]
     tokens = [network.tokens(row) for row in rows]
@@ -115,7 +118,8 @@ def window(
         variance_B=numbers("variance"),
         scalars={"max_new_tokens": float(max_new_tokens), **({} if beta is None else {"beta": beta})},
     )
-    return batch, _slices(network, examples, needs, mask_BT.shape[1], rows_per_slice, apart)
+    shared = _shared_out(units(examples, needs), parts)
+    return batch, _slices(network, shared, needs, mask_BT.shape[1], rows_per_slice, apart)
 
 
 def _keys(examples: Sequence[Example], needs: Needs) -> list[str]:
@@ -132,21 +136,37 @@ def units(examples: Sequence[Example], needs: Needs) -> list[tuple[Row, ...]]:
     return [(row,) for example in examples for row in example.rows]
 
 
+Units = Sequence[tuple[Row, ...]]
+
+
+def _shared_out(every: Units, parts: int) -> list[Units]:
+    """Return what is never cut in so many parts of nearly equal number; fewer where there is less of it."""
+    count = min(parts, len(every))
+    edges = [round(number * len(every) / count) for number in range(count + 1)]
+    return [every[start:end] for start, end in itertools.pairwise(edges)]
+
+
 def _slices(
-    network: Learner, examples: Sequence[Example], needs: Needs, width: int, rows_per_slice: int, apart: bool
+    network: Learner, parts: Sequence[Units], needs: Needs, width: int, rows_per_slice: int, apart: bool
 ) -> list[Slice]:
-    """Return slices of at most so many rows; an example is never cut where a method wants its rows together."""
-    parts: list[list[Row]] = [[]]
-    for unit in units(examples, needs):
-        if parts[-1] and len(parts[-1]) + len(unit) > rows_per_slice:
-            parts.append([])
-        parts[-1].extend(unit)
+    """Return slices of at most so many rows of one part; an example is never cut where its rows belong together."""
     found, start = [], 0
-    for part in parts:
-        inputs = network.inputs(part, width, teacher="teacher" in needs.views, apart=apart)
-        found.append(Slice(torch.arange(start, start + len(part)), inputs))
-        start += len(part)
+    for number, part in enumerate(parts):
+        for rows in _filled(part, rows_per_slice):
+            inputs = network.inputs(rows, width, teacher="teacher" in needs.views, apart=apart)
+            found.append(Slice(torch.arange(start, start + len(rows)), inputs, number))
+            start += len(rows)
     return found
+
+
+def _filled(part: Units, rows_per_slice: int) -> list[list[Row]]:
+    """Return the rows of a part in lots of at most so many, or of one unit that has more."""
+    lots: list[list[Row]] = [[]]
+    for unit in part:
+        if lots[-1] and len(lots[-1]) + len(unit) > rows_per_slice:
+            lots.append([])
+        lots[-1].extend(unit)
+    return lots
 
 
 def _padded(rows: Sequence[Sequence[float]], mask_BT: Tensor, dtype: torch.dtype, empty: float) -> Tensor:
