@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from burnish.feedback.masking.findings import Finding
 
 _CALL = (
-    r"(?:phone|\bph\b|\btele?\b|telefon\w*|t[ée]l[ée]fono?|telephone|\bmob(?:ile?|il(?:nummer|nr))?\b|\bcell|handy|m[óo]vil|celular|portable"
+    r"(?:phone|\bph\b|\btele?\b|telefon\w*|t[ée]l[ée]fono?|telephone|\bmob(?:ile?|il(?:nummer|nr))?\b|\bcel(?:l|\b)|handy|m[óo]vil|celular|portable"
     r"|\bcall(?:ed|ing)?\b|\bdial\w*|\bfax|whats?app|viber|\brang\b|\bring\b|\brufen?\b|appel|llam|chiam|\btext\b|\bsms\b"
     r"|nummer|num[ée]ro|hotline|landline|contact|reach(?:ed)?\b|answer(?:s|ed|ing)?\b|pick(?:s|ed)? up"
     r"|messages? (?:to|at)|hit me up|\bhmu\b|\bbuzz\b|\bmy (?:no|num|nr|digits)\b|(?-i:\b[TPMF][:.])"

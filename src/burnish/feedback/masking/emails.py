@@ -22,7 +22,7 @@ _AT = (
     rf"|\s?(?:艾特|小老鼠|圈a)\s?|\s{_AT_WORD}\s|{_CODED_AT})"
 )
 _DOT = (
-    rf"(?:\s?\.\s?|\s?{_OPEN}{{1,2}}\s?(?:{_DOT_WORD}|\.)\s?{_CLOSE}{{1,2}}\s?"
+    rf"(?:\s?\.\s?|\u3002(?=[A-Za-z])|\s?{_OPEN}{{1,2}}\s?(?:{_DOT_WORD}|\.)\s?{_CLOSE}{{1,2}}\s?"
     rf"|\s{_DOT_WORD}\s|\s?[点點]\s?|%2e|&#0{{0,3}}46;)"
 )
 _WORD = r"A-Za-z0-9\u00c0-\u1fff"  # with Greek, Cyrillic and what else has its own addresses; not Chinese
@@ -69,7 +69,7 @@ _PROVIDER = (
     r"(?:g(?:oogle)?mail|hotmail|outlook|yahoo|icloud|proton(?:mail)?|gmx|aol|fastmail|foxmail|qq|163|126|yandex)"
 )
 _STANDS_FOR_AT = re.compile(  # "(# is the at sign)", #换成@
-    r"([#*$!&~^])\W{0,3}(?:换成|改成|改为|替换[成为]?|代替|当作|=|is|means|for|with|by|to|as)\W{0,3}(?:(?:the|an)\W)?(?:@|at\b)"
+    r"([#*$!&~^])\W{0,3}(?:换[成为]?|改[成为]?|替换[成为]?|代替|当作|=|is|means|for|with|by|to|as)\W{0,3}(?:(?:the|an)\W)?(?:@|at\b)"
     r"|(?:replace|change|swap|读作|用)\W{0,3}([#*$!&~^])",
     re.IGNORECASE,
 )
@@ -105,6 +105,10 @@ _AT_PROVIDER = re.compile(  # "jo77 at gmail": a name that no word is, or where 
     rf"|([A-Za-z0-9](?=[\w.+\-]{{0,39}}[\d._+\-])[\w.+\-]{{2,40}}\s(?:at|@)\s{_PROVIDER}))(?![{_WORD}])",
     re.IGNORECASE,
 )
+_NAME_AT = re.compile(  # "gmail: jo.ark.1990", which leaves the rest to the reader
+    rf"(?<![A-Za-z@.]){_PROVIDER}(?:邮箱)?(?:[:：]\s?|\s(?:is\s)?)(?=[\w.\-]{{0,30}}\d)([A-Za-z][\w\-]{{1,30}}(?:\.\w{{1,20}}){{0,3}})(?![\w@.])",
+    re.IGNORECASE,
+)
 _NOBODY = re.compile(
     r"(?:you|me|us|him|her|them|it|look\w*|work\w*|shop\w*|buy|bought|order\w*|sold|found|is|are|was|here|there|price\w*|stuff|"
     r"deals?|site|store|available|cheaper|one|people|someone|seen?|saw|visit\w*|listed|stay\w*)\s(?:at|@)\s",
@@ -120,6 +124,7 @@ def emails(text: str) -> Iterator[Finding]:
             before = _USERINFO.search(text, max(0, match.start() - 140), match.start())
             if not before and not _NOBODY.match(match[0]):
                 yield Finding(match.start(), match.end(), "EMAIL")
+    yield from (Finding(*match.span(1), "EMAIL") for match in _NAME_AT.finditer(text) if len(match[1]) > 5)
     if not _HIDDEN_SIGN.search(text):
         return
     for pattern in (_BESIDE_AT, _SHOUTED, _AT_PROVIDER):

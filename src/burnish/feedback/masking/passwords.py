@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from burnish.feedback.masking.findings import Finding
 from burnish.feedback.masking.keys import mixes
 
-_SESSION = (
-    re.compile(  # what a browser shows to be somebody; the word is said of much else, so the value must be random
-        r"(?i:sess(?:ion)?|\bsid|csrf|xsrf|remember|jsession|cookie|ticket|nonce|\bjwt|\bauth)[A-Za-z_\-]{0,16}[\"']?"
-        r"\s?[=:]\s?[\"']?([A-Za-z0-9._%+/\-]{16,512}={0,2})"
-    )
+_SESSION = re.compile(  # what a browser shows to be somebody; said of much else, so the value must be random
+    r"(?i:sess(?:ion)?|\bsid|csrf|xsrf|remember|jsession|cookie|ticket|nonce|\bkey|\bapikey|\bjwt|\bauth)[A-Za-z_\-]{0,16}[\"']?"
+    r"\s?[=:]\s?[\"']?([A-Za-z0-9._%+/\-]{16,512}={0,2})"
 )
 _COOKIES = re.compile(r"\bcookie:\s([^\n]{8,4000})", re.IGNORECASE)
 _COOKIE = re.compile(r"=([A-Za-z0-9._%+/\-]{16,512}={0,2})")
@@ -21,9 +19,9 @@ _LINE_OF_COMMAND = re.compile(  # curl -u name:password; mysql --password=...
     r"|(?<!\S)--?(?:password|passwd|pass|token|secret|api-?key|access-?key)[ =]['\"]?(?![<$\-{*])([^\s'\"]{4,128})"
 )
 _AFTER_NAME = re.compile(  # "login: jo / Secret9"
-    r"(?:\blog-?ins?|\bcredentials?|\bcreds?|\blogged in with|\busername|账号|用户名)[\s:：]{0,3}"
+    r"(?:\blog-?ins?|\bcredentials?|\bcreds?|\blogged in with|\bwi-?fi|\brouter|\busername|账号|用户名)[\s:：]{0,3}"
     r"(?:is|are|was|were|=|是)?\s?"
-    r"[\w.@\-]{2,40}\s?[/|,]\s?([^\s/]{4,64})",
+    r"[\w.@\-]{2,40}(?:\s?[/|,]\s?|:)([^\s/]{4,64})",
     re.IGNORECASE,
 )
 _PHRASE = re.compile(
