@@ -186,6 +186,25 @@ def test_what_fails_is_told_and_can_be_gone_on_with(owner, store, script, error,
     assert set(script.heard.values()) == {1}
 
 
+def test_where_the_end_cannot_be_written_down_others_are_still_drawn(owner, store, script, monkeypatch, caplog):
+    study(store)
+    study(store, "second")
+    script.let.release(6)
+
+    def full(*_, **__):
+        raise InputError("sqlite: the disk is full; nothing of this was stored.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.drawings, "end", full)
+        owner.post("/api/studies/live/drawing")
+        until(lambda: state(owner)["state"] == "interrupted")
+    owner.post("/api/studies/second/drawing")
+    until(lambda: state(owner, "second")["state"] == "done")
+    owner.post("/api/studies/live/drawing")
+    until(lambda: state(owner)["state"] == "done")
+    assert "could not be written down" in caplog.text
+
+
 def test_a_model_that_others_keep_busy_is_waited_for(owner, store, script, monkeypatch):
     monkeypatch.setattr(drawing, "_RETRY_SECONDS", 0.01)
     study(store)

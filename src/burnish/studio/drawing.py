@@ -153,7 +153,10 @@ class Drawer:
                     self._worker = None
                     return
                 self._doing = job = self._waiting.pop(next(iter(self._waiting)))
-            self._finish(job)
+            try:
+                self._finish(job)
+            except Exception:  # the store keeps no note of the end: then it was interrupted, and the next one goes on
+                log.exception("how drawing %s ended could not be written down", job.study.name)
 
     def _finish(self, job: _Job) -> None:
         """Draw, and write down how it ended, unless the server ends: then it was interrupted."""
