@@ -50,6 +50,10 @@ def test_pages_full_of_figures_are_for_everybody_on_a_laptop_and_on_a_phone(
 def test_a_dashboard_fills_itself_and_a_decision_is_made_by_keys(open_page: OpenPage, store: Store) -> None:
     answered.fill(store, 4)
     page = open_page("rev", role="reviewer")
+    page.goto("/review")
+    page.get_by_label("Study").focus()
+    expect(page.locator("#waiting table")).to_be_visible()  # brought by htmx, while the form above keeps the focus
+    expect(page.get_by_label("Study")).to_be_focused()
     page.goto("/results/studies/films")
     expect(page.locator("#far h2")).to_have_text("How far are we?")  # brought by htmx, nobody reloads
     assert page.locator("#agree svg").count() > 0
