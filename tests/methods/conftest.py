@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -124,7 +125,8 @@ class World:
 
     def drawn(self, n: int, *, seed: int, method: Any = None, config: Any = None) -> Example:
         """Return a group of n fresh, scored completions, drawn as the method draws them."""
-        act = (lambda says: method.act(says, config)) if hasattr(method, "act") else None
+        draws = getattr(method, "behaviour", getattr(method, "act", None))
+        act = functools.partial(draws, config=config) if draws else None
         (group,) = self.policy.sample([self.prompt], Sampling(), n=n, seed=seed, act=act)
         return Example(tuple(Row(self.prompt, c, score=self.value_of(c), fresh=True) for c in group))
 

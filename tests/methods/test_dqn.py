@@ -87,7 +87,7 @@ def test_the_hard_fixed_point_says_the_best(world, backup):
 
 def test_epsilon_is_the_share_drawn_from_all():
     says = Says(torch.zeros(1, 4), q_BKV=torch.tensor([[[0.0, 3.0, 1.0, 2.0]]]))
-    found = dqn.act(says, dqn.Config(epsilon=0.4)).softmax(-1)
+    found = dqn.behaviour(says, dqn.Config(epsilon=0.4)).softmax(-1)
     assert found.tolist() == [pytest.approx([0.1, 0.7, 0.1, 0.1])]
 
 

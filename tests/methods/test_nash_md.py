@@ -23,10 +23,10 @@ def preferences(here) -> torch.Tensor:
 
 def test_opponents_are_drawn_from_the_geometric_mixture():
     says = Says(torch.tensor([[0.0, 2.0, 5.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
-    found = nash_md.act(says, nash_md.Config(mixture=0.25)).softmax(-1)
+    found = nash_md.behaviour(says, nash_md.Config(mixture=0.25)).softmax(-1)
     expected = (says.logits_BV.softmax(-1) ** 0.75) * (says.reference_logits_BV.softmax(-1) ** 0.25)
     assert torch.allclose(found, expected / expected.sum())
-    ends = [nash_md.act(says, nash_md.Config(mixture=m)).softmax(-1) for m in (0.0, 1.0)]
+    ends = [nash_md.behaviour(says, nash_md.Config(mixture=m)).softmax(-1) for m in (0.0, 1.0)]
     assert torch.allclose(ends[0], says.logits_BV.softmax(-1))
     assert torch.allclose(ends[1], says.reference_logits_BV.softmax(-1))
 
@@ -92,7 +92,7 @@ def test_a_judge_compares_each_with_one_and_its_silence_is_no_score(world):
 def test_its_mean_is_the_gradient_of_the_regularised_win_rate(world):
     here = world()
     config = nash_md.Config(mixture=0.3, beta=0.2, baseline="none")
-    mixed = here.policy.probabilities(here.prompt, act=lambda says: nash_md.act(says, config)).detach()
+    mixed = here.policy.probabilities(here.prompt, act=lambda says: nash_md.behaviour(says, config)).detach()
     rates = preferences(here) @ mixed
     p = here.chances()
     true = here.gradient((p * rates).sum() - 0.2 * here.divergence())
@@ -107,7 +107,7 @@ def test_preferences_in_a_circle_end_at_the_regularised_equilibrium(world):
     config = nash_md.Config(mixture=0.125, beta=0.2, baseline="none")
     reference = here.policy.probabilities(here.prompt, reference=True)
     for _ in range(60):
-        mixed = here.policy.probabilities(here.prompt, act=lambda says: nash_md.act(says, config)).detach()
+        mixed = here.policy.probabilities(here.prompt, act=lambda says: nash_md.behaviour(says, config)).detach()
         found = here.expected(nash_md, config, lambda batch, rates=CIRCLE @ mixed: replace(batch, rewards_B=rates))
         here.logits.data -= 12.0 * here.gradient(found)
     answer = reference * torch.exp(CIRCLE @ mixed / 0.2)

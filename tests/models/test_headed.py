@@ -117,7 +117,7 @@ def test_an_act_sees_heads_and_reference():
         seen.append(says)
         return says.reference_logits_BV
 
-    with_reference = network.sampler(act).sample(ASKED, SAMPLING, n=1, seed=5)
+    with_reference = network.sampler(act, reference=True).sample(ASKED, SAMPLING, n=1, seed=5)
     assert seen[0].q_BKV.shape == (2, 2, network.vocabulary)
     assert seen[0].values_B.shape == (2,)
     with network.policy.adapter_off():

@@ -114,6 +114,49 @@ def test_a_window_nothing_is_chosen_of_teaches_nothing():
     assert all(torch.equal(tensor, before[key]) for key, tensor in made.steps.state().items())
 
 
+# ----------------------------------------------------------------------------------------------- who draws, who speaks
+
+
+def said_best(network: TablePolicy, prompt: Prompt, tokens: tuple[int, ...], table: str) -> None:
+    """Put into a table that these tokens are best by far."""
+    with torch.no_grad():
+        for node, token in zip(network._nodes(prompt.id, tokens, len(tokens)), tokens, strict=True):
+            network.tables[table][node][..., token] = 50.0
+
+
+def knowing(name: str, table: str, **config) -> Course:
+    """A course whose network knows the best completion to each prompt already."""
+    made = course(name, settings=replace(SMALL, group=40), **config)
+    for prompt in ASKED:
+        said_best(made.network, prompt, World(0).best(prompt), table)
+    return made
+
+
+@pytest.mark.parametrize("temperature", [0.8, 1.0, 2.0])
+def test_epsilon_is_the_share_that_explores_at_any_temperature_of_sampling(temperature):
+    drawn = replace(SAMPLING, temperature=temperature)
+    given = Material(prompts=ASKED, reward=World(0), sampling=drawn)
+    made = course("dqn", given=given, settings=replace(SMALL, group=40), epsilon=0.2)
+    chances = {round(math.exp(p), 9) for e in made.draw(0) for row in e.rows for p in row.completion.logprobs}
+    assert chances == {0.84, 0.04}  # by hand: 1 - 0.2 + 0.2 / 5 for the best token, 0.2 / 5 for any other
+    soft = course("dqn", given=given, backup="soft", temperature=0.05)
+    row = soft.draw(0)[0].rows[0]
+    q_BTV = soft.network.outputs(soft.network.inputs([row], len(row.completion.token_ids))).q_BTKV[:, :, 0]
+    said = (q_BTV[0] / 0.05).log_softmax(-1).gather(1, torch.tensor(row.completion.token_ids)[:, None])[:, 0]
+    assert row.completion.logprobs == pytest.approx(said.tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "config"), [("nash_md", "logits", {"mixture": 1.0}), ("dqn", "q", {"epsilon": 1.0})]
+)
+def test_what_is_looked_at_is_the_policy_itself_not_its_opponent_or_its_exploring(name, table, config):
+    made = knowing(name, table, **config)
+    best = sum(World(0).value(p, World(0).best(p)) for p in ASKED) / len(ASKED)
+    assert made.mean_reward(ASKED) == pytest.approx(best)
+    scores = [row.score for example in made.draw(0) for row in example.rows]
+    assert sum(scores) / len(scores) < best - 0.2  # drawn from the reference alone; from all tokens alike
+
+
 # --------------------------------------------------------------------------------------------------------------- steps
 
 

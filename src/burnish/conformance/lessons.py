@@ -179,19 +179,3 @@ def of_unasked(world: World, policy: TablePolicy) -> float:
     """Return the mean true reward, over prompts, of the three best completions drawn alike."""
     best = [world.best(prompt) for prompt in ASKED]
     return sum(world.value(prompt, y) for prompt in ASKED for y in best) / len(best) / len(ASKED)
-
-
-def of_exploring(epsilon: float) -> Callable[[World, TablePolicy], float]:
-    """Return the best mean true reward under epsilon-greedy draws, by dynamic programming over beginnings."""
-
-    def value(world: World, policy: TablePolicy) -> float:
-        return sum(_explored(world, policy, prompt, (), epsilon) for prompt in ASKED) / len(ASKED)
-
-    return value
-
-
-def _explored(world: World, policy: TablePolicy, prompt: Prompt, begun: tuple[int, ...], epsilon: float) -> float:
-    if begun and (begun[-1] == 0 or len(begun) == policy.longest):
-        return world.value(prompt, begun)
-    worth = [_explored(world, policy, prompt, (*begun, token), epsilon) for token in range(policy.vocabulary)]
-    return (1 - epsilon) * max(worth) + epsilon * sum(worth) / len(worth)

@@ -136,8 +136,6 @@ TOYS: dict[str, Toy] = {
     "dqn": replace(
         DRAWN,
         config={"epsilon": 0.1, "backup": "max"},
-        optimum=lessons.of_exploring(0.1),
-        optimum_is="the best token with probability 1 - epsilon at every place, any token else",
         rate=0.1,
     ),
     # preferences
@@ -264,7 +262,7 @@ def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **
     settings = CourseConfig(**{"steps": 200, **toy.course, **changes})
     course, partner = _course(policy, toy, module, config, given, settings, seed)
     ask, act = _asking(toy, module, config), None
-    if hasattr(module, "act") and name not in WITH_OPPONENTS:
+    if hasattr(module, "act"):
         act = functools.partial(module.act, config=config)
 
     def measured() -> float:
@@ -285,10 +283,6 @@ def run(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, poin
             path.append((begun.moved(), begun.measured()))
     seen = begun.given + begun.drawn["completions"]
     return Reached(name, seed, before, begun.measured(), begun.optimum, begun.moved(), seen, tuple(path))
-
-
-WITH_OPPONENTS = {"nash_md"}
-"""Methods whose `act` draws opponents: what is judged is the policy itself."""
 
 
 def _asking(toy: Toy, module: Any, config: Any) -> Callable[[Prompt], Prompt]:

@@ -6,7 +6,8 @@ Each holds its frozen `Config` and, of these functions, `needs` and `loss` alway
     prepare(signals, config, tools) -> [Example]    signals to rows, text to text, seeded (else `examples.prepared`)
     ask(prompt, config) -> Prompt                   what the trained policy is asked instead (control token, wish)
     sampling(config, sampling) -> Sampling          how fresh completions are drawn
-    act(says, config) -> logits_BV                  what the next token is drawn from, where not the policy's own logits
+    act(says, config) -> logits_BV                  what the trained policy speaks by, where not its own logits
+    behaviour(says, config) -> logits_BV            what fresh completions are drawn from, where not from the same
     choose(examples, config, tools) -> [Example]    fresh, scored groups to what is learned from (best of n, pairs, ...)
     targets(batch, config) -> Batch                 once for a whole window, pure, no gradient: advantages, denominators
     loss(batch, outputs, config) -> (share, metrics)
@@ -15,7 +16,9 @@ Each holds its frozen `Config` and, of these functions, `needs` and `loss` alway
 to (B,) values, NaN where it does not apply; the trainer prints their mean. `METRICS` says of each what it means and
 what is healthy; the docs are made of it. `ask` belongs to the trained policy, not to its training: it puts the prompt's
 last message into words, which go into the checkpoint, so that whoever samples from it later (evaluation, the gateway,
-the next round) asks it so (`models.asking`); `prepare` has put the words into the rows already.
+the next round) asks it so (`models.asking`); `prepare` has put the words into the rows already. `act` belongs to it
+too: checkpoints name their method, and whoever draws from them draws through it (`models.decoding`, `loop.speaking`).
+`behaviour` is of training alone: exploring, an opponent. It may read the reference where the method has that view.
 """
 
 from __future__ import annotations

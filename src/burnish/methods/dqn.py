@@ -4,14 +4,17 @@
     V'(s) = max_a Q'(s, a)                                       (backup="max")
     V'(s) = Q'(s, argmax_a Q(s, a))                              (backup="double": who chooses does not also judge)
     V'(s) = temperature * log sum_a exp(Q'(s, a) / temperature)  (backup="soft")
-    act   : the best token with 1 - epsilon, else any             ("soft": drawn from softmax(Q / temperature))
+    act       : the best token                                    ("soft": drawn from softmax(Q / temperature))
+    behaviour : the best token with 1 - epsilon, else any         ("soft": the same as `act`)
 
 Sources: Mnih et al. 2015, Nature 518; double Q-learning, van Hasselt et al. 2015, arXiv 1509.06461; soft Q-learning,
 Haarnoja et al. 2017, arXiv 1702.08165, and for text Guo et al. 2021, arXiv 2106.07704.
 
 What is unusual: the language model's own logits are neither read nor trained: what is said comes from the values alone.
-Rewards of tokens and spans are paid where they stand, the score at the last token. A completion that the length limit
-cut off ends there: nothing is expected after it.
+What a reward pays by token is paid where it stands, the rest of the score at the last token. A completion that the
+length limit cut off ends there: nothing is expected after it. While it learns, completions are drawn from `behaviour`
+as it is, at temperature 1 and without any truncation, whatever `sampling` says: epsilon and temperature are what it
+explores by, and the backup is of the same temperature.
 
 Use it for small sets of actions: games, choices among options, toy languages. Exploring costs as many tries as there
 are tokens: a real vocabulary (49,152 tokens) is not explored by epsilon-greedy in any time, and every place of a text
@@ -22,7 +25,7 @@ was said and `ppo` explores near the model. It fails by believing its own maxima
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -33,6 +36,7 @@ from burnish.maths.batch import Batch, Outputs
 from burnish.maths.policy_loss import masked, masked_sum
 from burnish.maths.returns import following
 from burnish.methods import Needs, Says, above, within
+from burnish.records import Sampling
 
 METRICS: Mapping[str, str] = {
     **rollouts.PAID,
@@ -50,7 +54,7 @@ class Config:
     discount: float = 1.0
     """What a value one token later is worth, in [0, 1]."""
     epsilon: float = 0.1
-    """Share of tokens that are drawn from all alike, to explore. In [0, 1]; not used with backup = "soft"."""
+    """Share of tokens drawn from all alike while it learns, to explore. In [0, 1]; not used with backup = "soft"."""
     temperature: float = 0.1
     """Reward units per nat of entropy, with backup = "soft". Above 0; small is nearly greedy."""
     replay: int = 8
@@ -75,11 +79,27 @@ def needs(config: Config) -> Needs:
     )
 
 
+def sampling(config: Config, sampling: Sampling) -> Sampling:
+    """Return the sampling that draws from `behaviour` as it is, so that epsilon is the share that explores, and soft
+    values are of the policy that is drawn."""
+    return replace(sampling, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0)
+
+
 def act(says: Says, config: Config) -> Tensor:
-    """Return the logits from which the next token is drawn, (B, V)."""
+    """Return the logits that the trained policy speaks by, (B, V): 0 for the best token and -inf for all others; with
+    backup = "soft" Q over the temperature."""
+    return _logits(says, 0.0, config)
+
+
+def behaviour(says: Says, config: Config) -> Tensor:
+    """Return the logits from which completions to learn from are drawn, (B, V)."""
+    return _logits(says, config.epsilon, config)
+
+
+def _logits(says: Says, epsilon: float, config: Config) -> Tensor:
     assert says.q_BKV is not None
     q_BV = says.q_BKV[:, 0]
-    return q_BV / config.temperature if config.backup == "soft" else q_learning.explored(q_BV, config.epsilon)
+    return q_BV / config.temperature if config.backup == "soft" else q_learning.explored(q_BV, epsilon)
 
 
 def targets(batch: Batch, config: Config) -> Batch:

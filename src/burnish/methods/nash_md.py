@@ -1,7 +1,7 @@
 """Nash-MD: seek the policy that no other is preferred to, by playing against a mixture of itself and the reference.
 
     y  ~ pi                                                    learns
-    y' ~ pi_mix,   log pi_mix = (1 - mixture) log pi + mixture log ref + c       opponent, mixed token by token (`act`)
+    y' ~ pi_mix,   log pi_mix = (1 - mixture) log pi + mixture log ref + c       opponent, token by token (`behaviour`)
     r  = P(y preferred to y') - 1/2 - beta * log( pi(y) / ref(y) ),              loss = REINFORCE on r
 
 Source: Munos et al. 2023, "Nash learning from human feedback", arXiv 2312.00886, section 7 (Nash-MD-PG);
@@ -64,14 +64,14 @@ class Config:
 
 
 def needs(config: Config) -> Needs:
-    """Opponents drawn through `act`, the reference, and a reward or a judge; `choose` needs the sampler as well."""
+    """Opponents drawn from `behaviour`, the reference, a reward or a judge; `choose` needs the sampler as well."""
     views = reinforce.needs(_learner(config)).views
-    views = views if "reference" in views else (*views, "reference")  # `act` mixes with it even when beta is 0
+    views = views if "reference" in views else (*views, "reference")  # `behaviour` mixes with it even when beta is 0
     return Needs(eats=(), fresh=True, scored=config.preference == "reward", views=views)
 
 
-def act(says: Says, config: Config) -> Tensor:
-    """Return the logits of the geometric mixture, (B, V): from these the opponents are drawn."""
+def behaviour(says: Says, config: Config) -> Tensor:
+    """Return the logits of the geometric mixture, (B, V): from these the opponents are drawn, in training alone."""
     assert says.reference_logits_BV is not None
     policy_BV, reference_BV = says.logits_BV.log_softmax(-1), says.reference_logits_BV.log_softmax(-1)
     return (1 - config.mixture) * policy_BV + config.mixture * reference_BV

@@ -1,13 +1,16 @@
-"""Drawing from what a method makes of the model's logits: advantage-tilted, epsilon-greedy, mixed with the reference.
+"""Drawing from what a method makes of the policy's logits and the untouched model's: Nash-MD's mixture.
 
-A plain loop: every step reads all texts anew, since heads and reference are wanted beside the logits. Correct first;
-`models/engine.py` is what draws where the policy's own logits are meant.
+A plain loop: for every token all texts are read anew, twice, so that n tokens cost n / 2 times what reading the n costs
+(and a prompt once for all its completions). The engines, which keep what they have read, know one model at a time; they
+draw wherever the reference is not wanted (`HeadedPolicy.sampler`).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,7 +60,7 @@ class ActingSampler:
         logprobs: list[list[float]] = [[] for _ in requests]
         ended: list[FinishReason | None] = [None] * len(requests)
         while going := [row for row, finish in enumerate(ended) if finish is None]:
-            logits_BV = self.act(self._says([[*requests[row].prompt, *tokens[row]] for row in going]))
+            logits_BV = self.act(self._says([(requests[row].prompt, tokens[row]) for row in going]))
             place = len(tokens[going[0]])
             uniforms_B = torch.stack([uniforms[row][place] for row in going])
             token_B, logprob_B = draw(logits_BV.float(), uniforms_B, sampling)
@@ -82,16 +85,11 @@ class ActingSampler:
             for row, (prompt, index) in enumerate(asked)
         ]
 
-    def _says(self, texts: Sequence[list[int]]) -> Says:
-        """Return what the network says of the token after each text."""
-        policy, heads = self.network.policy, self.network.heads
-        packed = pack(texts, [[[0]] for _ in texts])  # the state that predicts a token that does not matter
-        states_BH = policy.states(packed)
-        plain_BH = policy.states(packed, adapter=False)
-        wide = states_BH.float()
-        return Says(
-            logits_BV=(states_BH @ policy.output_matrix().T).float(),
-            reference_logits_BV=(plain_BH @ policy.output_matrix(untouched=True).T).float(),
-            values_B=heads["value"](wide)[:, 0] if "value" in heads else None,
-            q_BKV=heads["q"](wide).view(len(texts), -1, self.network.vocabulary) if "q" in heads else None,
-        )
+    def _says(self, texts: Sequence[tuple[tuple[int, ...], list[int]]]) -> Says:
+        """Return what the network says of the token after each (prompt, what was drawn so far)."""
+        groups = [(prompt, [drawn for _, drawn in some]) for prompt, some in groupby(texts, key=itemgetter(0))]
+        # one token more, which does not matter: the state that would predict it is the last one wanted
+        packed = pack([prompt for prompt, _ in groups], [[[*drawn, 0] for drawn in some] for _, some in groups])
+        last_B = torch.tensor(packed.lengths_B).cumsum(0) - 1
+        policy = self.network.policy
+        return self.network.says(policy.states(packed)[last_B], policy.states(packed, adapter=False)[last_B])

@@ -79,12 +79,13 @@ class Engine:
 
     def __init__(
         self, decoder: Decoder, ends: frozenset[int], text_of: Callable[[Sequence[int]], str], *, rows: int,
-        packed: PackedProducts | None = None,
+        packed: PackedProducts | None = None, read: Callable[[Tensor], Tensor] | None = None,
     ) -> None:  # fmt: skip
+        """read: final states (B, H) -> (B, V), what is drawn from in place of the decoder's logits."""
         self.decoder = decoder
         self.packed = packed
         self.multiply: Multiply = packed or multiply
-        self.logits_of = packed.logits if packed else decoder.logits
+        self.logits_of = read or (packed.logits if packed else decoder.logits)
         self.ends = ends
         self.text_of = text_of
         self.rows = rows

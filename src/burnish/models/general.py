@@ -24,8 +24,12 @@ from burnish.models.packing import Packed
 class GeneralEngine:
     """Takes the same requests as `Engine`."""
 
-    def __init__(self, model: Any, ends: frozenset[int], text_of: Callable[[Sequence[int]], str], *, rows: int) -> None:
+    def __init__(
+        self, model: Any, ends: frozenset[int], text_of: Callable[[Sequence[int]], str], *, rows: int,
+        read: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:  # fmt: skip
         self.model = model
+        self.read = read
         self.ends = ends
         self.text_of = text_of
         self.rows = rows
@@ -69,14 +73,16 @@ class GeneralEngine:
         if past is not None:
             mask = nn.functional.pad(mask, (past.get_seq_length(), 0), value=1)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -width:]  # from the mask, never from the width (trap T5)
-        speaking = adapters.base_of(self.model)
+        whole = adapters.base_of(self.model)
+        speaking = whole.base_model if self.read else whole  # states are all that is read: no logits are computed
         while any(going):
             found = speaking(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
             )
             past = found.past_key_values
             uniforms_B = torch.stack([u[min(len(t), len(u) - 1)] for u, t in zip(uniforms, tokens, strict=True)])
-            token_B, logprob_B = draw(found.logits[:, -1].float(), uniforms_B, [r.sampling for r in requests])
+            logits_BV = self.read(found.last_hidden_state[:, -1]) if self.read else found.logits[:, -1].float()
+            token_B, logprob_B = draw(logits_BV, uniforms_B, [r.sampling for r in requests])
             drawn = list[Drawn]()
             for row, (token, logprob) in enumerate(zip(token_B.tolist(), logprob_B.tolist(), strict=True)):
                 going[row] = going[row] and numbers[row] in self.waiting

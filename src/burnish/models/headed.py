@@ -245,13 +245,31 @@ class HeadedPolicy:
 
     # -------------------------------------------------------------------------------------------- drawing and rating
 
-    def sampler(self, act: Callable[[Says], Tensor] | None = None) -> Sampler:
-        """Return the engine; or, where a method changes what is drawn from, a sampler that asks it at every token."""
-        if act is None:
-            return EngineSampler(self.policy)
-        from burnish.models.acting import ActingSampler
+    def sampler(self, act: Callable[[Says], Tensor] | None = None, *, reference: bool = False) -> Sampler:
+        """Return the engine, which draws from what `act` makes of what the network says, where a method has one.
 
-        return ActingSampler(self, act)
+        reference: `act` wants the untouched model's logits as well. No engine has these beside the policy's: a plain
+        loop then reads all texts anew for every token.
+        """
+        if act is not None and reference:
+            from burnish.models.acting import ActingSampler
+
+            return ActingSampler(self, act)
+        return EngineSampler(self.policy, read=None if act is None else self.reading(act))
+
+    def reading(self, act: Callable[[Says], Tensor]) -> Callable[[Tensor], Tensor]:
+        """Return the function from final states (B, H) to what `act` draws the next token from, (B, V)."""
+        return lambda states_BH: act(self.says(states_BH)).float()
+
+    def says(self, states_BH: Tensor, reference_BH: Tensor | None = None) -> Says:
+        """Return what is said of the next token by the states before it, and by those of the untouched model."""
+        wide = states_BH.float()
+        return Says(
+            logits_BV=self.policy.logits(states_BH),
+            reference_logits_BV=None if reference_BH is None else self.policy.logits(reference_BH, untouched=True),
+            values_B=self.heads["value"](wide)[:, 0] if "value" in self.heads else None,
+            q_BKV=self.heads["q"](wide).view(len(wide), -1, self.vocabulary) if "q" in self.heads else None,
+        )
 
     def continuations(
         self, prompts: Sequence[Prompt], prefixes: Sequence[Sequence[int]], *, n: int, seed: int

@@ -9,7 +9,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from burnish.errors import InputError
-from burnish.models import asking
+from burnish.models import asking, decoding
 from burnish.models.small import registry as registry  # so that the Auto classes know our own small models
 
 
@@ -18,8 +18,9 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
 
     float32, so that the sum loses nothing: a small update vanishes in a bfloat16 weight. The tokenizer is the
     adapter's own where it brought one, and how the adapter wants to be asked goes along. Raises InputError when the
-    adapter does not fit the model, and for a prefix, which is no part of any weight.
+    adapter does not fit the model, for a prefix, which is no part of any weight, and for what speaks by its heads.
     """
+    decoding.refuse(decoding.decoding_in(adapter), adapter)
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype="float32")
     try:
         with warnings.catch_warnings():

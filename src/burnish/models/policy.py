@@ -24,7 +24,7 @@ from transformers.utils import logging
 from burnish import progress
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
-from burnish.models import adapters, asking, general, rank_budget, tuned_folder
+from burnish.models import adapters, asking, decoding, general, rank_budget, tuned_folder
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
@@ -68,6 +68,8 @@ class Policy:
         """AdaLoRA's."""
         self.asking = self.asking_tuned = ""
         """How the model wants to be asked (`models.asking`), and how with what is trained on it; empty: as it is."""
+        self.decoding: decoding.Decoding | None = None
+        """How what is trained on it is decoded (`models.decoding`); None: by the logits."""
         self.recompute = False
         """Whether training keeps each layer's input only and computes the rest again in the backward pass."""
         self._decoder: tuple[Any, str | None, Decoder | None] | None = None
@@ -107,7 +109,11 @@ class Policy:
 
     @classmethod
     def load(cls, folder: Path, *, name: str = "", dtype: str = "float32") -> Policy:
-        """Return the model of a folder in Hugging Face layout; safetensors only, no code from the folder is run."""
+        """Return the model of a folder in Hugging Face layout; safetensors only, no code from the folder is run.
+
+        Raises InputError for one that cannot be loaded, or that does not speak by its logits.
+        """
+        decoding.refuse(decoding.decoding_in(folder), folder)
         kind = DTYPES[dtype]
         with told(folder):
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -168,7 +174,7 @@ class Policy:
         else:
             self.adapt(config)
             self.load_state(tuned_folder.read(folder, config, set(self.parameters())))
-        self.asking_tuned = asking.template_in(folder)
+        self.asking_tuned, self.decoding = asking.template_in(folder), decoding.decoding_in(folder)
 
     def _must_be_bare(self) -> None:
         if self.tuning is not None:
@@ -259,6 +265,12 @@ class Policy:
             states_NH, self.output_matrix(), tokens_N,
             reference=reference_NH, temperature=temperature, cap=cap, reference_weight=its,
         )  # fmt: skip
+
+    def logits(self, states_NH: Tensor, *, untouched: bool = False) -> Tensor:
+        """Return logits (N, V) of final states, float32; untouched: by the output matrix as it was before training."""
+        logits_NV = (states_NH @ self.output_matrix(untouched=untouched).T.to(states_NH.dtype)).float()
+        cap = getattr(self.model.config, "final_logit_softcapping", None)
+        return logits_NV if cap is None else cap * torch.tanh(logits_NV / cap)
 
     def output_matrix(self, *, untouched: bool = False) -> Tensor:
         """Return (V, H): what states are turned into logits with; untouched: as it was before training."""

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from burnish.errors import StoppedOnRequest
 from burnish.machine import system
+from burnish.models import decoding
 from burnish.models.decoder.forward import Decoder
 from burnish.models.engine import Drawn, Engine, Request
 from burnish.models.general import GeneralEngine, within
@@ -32,10 +34,16 @@ class EngineSampler:
         checkpoint_id: str | None = None,
         rows: int | None = None,
         stopped: Callable[[], bool] | None = None,
+        read: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """rows: completions decoded together at most, whatever memory is free; None: as many as fit, up to `ROWS`.
-        stopped: asked after every token; once it says yes, what was asked for ends with StoppedOnRequest."""
+        stopped: asked after every token; once it says yes, what was asked for ends with StoppedOnRequest. read: final
+        states (B, H) -> (B, V), what the next token is drawn from in place of the policy's logits.
+        Raises InputError for what was trained to be drawn from something else than its logits, without `read`."""
+        if adapter and read is None:
+            decoding.refuse(policy.decoding, policy.name)
         self.policy = policy
+        self.read = read
         self.rows = rows
         self.stopped = stopped
         self.adapter = adapter
@@ -135,11 +143,12 @@ class EngineSampler:
     def _engine(self, encoded: Sequence[Sequence[int]], n: int, sampling: Sampling) -> Engine | GeneralEngine:
         policy = self.policy
         if policy.decoder is None:
-            return GeneralEngine(policy.model, policy.end_ids, policy.decode, rows=self.rows or ROWS)
+            return GeneralEngine(policy.model, policy.end_ids, policy.decode, rows=self.rows or ROWS, read=self.read)
         longest = max(map(len, encoded), default=0) + sampling.max_new_tokens
         most = self.rows or min(ROWS, _room(policy.decoder, longest))
         rows = max(1, min(most, len(encoded) * n))
-        engine = Engine(policy.decoder, policy.end_ids, policy.decode, rows=rows, packed=policy.packed())
+        weights = policy.packed()
+        engine = Engine(policy.decoder, policy.end_ids, policy.decode, rows=rows, packed=weights, read=self.read)
         if self.adapter and policy.adapter_name:
             engine.refresh(policy.adapter_name)
         return engine

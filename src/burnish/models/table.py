@@ -200,8 +200,8 @@ class TablePolicy:
         """Return n whole completions for each prompt that begin with the prefix's tokens; without log-probs."""
         return self.sample(prompts, Sampling(max_new_tokens=self.longest), n=n, seed=seed, beginnings=prefixes)
 
-    def sampler(self, act: Act | None = None) -> TableSampler:
-        """Return a `Sampler` of this policy, or of what `act` makes of what it says."""
+    def sampler(self, act: Act | None = None, *, reference: bool = False) -> TableSampler:
+        """Return a `Sampler` of this policy, or of what `act` makes of what it says; it always says the reference."""
         return TableSampler(self, act)
 
     def sample(

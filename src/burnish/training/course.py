@@ -104,7 +104,12 @@ class Course:
         self.left_out: Counter[str] = Counter()
         self.kl = KLController(getattr(config, "beta", 0.0), settings.kl_target_nats, settings.kl_horizon)
         self._check()
-        self.sampler = network.sampler(self._act())
+        speaks = self._bound("act")
+        self.voice = network.sampler(speaks)
+        """Draws as the trained policy speaks: what is looked at, and what its checkpoints do."""
+        tries = self._bound("behaviour")
+        self.sampler = network.sampler(tries, reference="reference" in self.needs.views) if tries else self.voice
+        """Draws what is learned from."""
         self.sampling = self._sampling()
         self.examples = self._prepared()
 
@@ -174,8 +179,11 @@ class Course:
         return self._scored(asked, groups)
 
     def mean_reward(self, prompts: Sequence[Prompt]) -> float:
-        """Return the mean reward of one fresh completion to each prompt, the same draws every time; NaN unscored."""
-        groups = self.sampler.sample(prompts, self.sampling, n=1, seed=seed_of(self.seed, "look"))
+        """Return the mean reward of one fresh completion to each prompt, the same draws every time; NaN unscored.
+
+        The trained policy itself speaks, not what a method explores with or plays against.
+        """
+        groups = self.voice.sample(prompts, self.sampling, n=1, seed=seed_of(self.seed, "look"))
         scores = [row.score for example in self._scored(prompts, groups) for row in example.rows]
         known = [score for score in scores if math.isfinite(score)]
         return sum(known) / len(known) if known else math.nan
@@ -262,8 +270,9 @@ class Course:
             return changed
         return self.material.sampling
 
-    def _act(self) -> Any:
-        return functools.partial(self.method.act, config=self.config) if hasattr(self.method, "act") else None
+    def _bound(self, name: str) -> Any:
+        """Return a function of the method with its settings; None where it has none of this name."""
+        return functools.partial(getattr(self.method, name), config=self.config) if hasattr(self.method, name) else None
 
     # --------------------------------------------------------------------------------------------------- going on
 

@@ -35,9 +35,9 @@ class Partnership:
     def meet(self, main: Course) -> None:
         """Let each know the other: the reward sees what the policy draws."""
         if self.course.needs.policy:  # the main course is the reward: it learns from what this policy says
-            main.sampler = self.course.sampler
+            main.sampler, main.voice = self.course.sampler, self.course.voice
         else:
-            self.course.sampler = main.sampler
+            self.course.sampler, self.course.voice = main.sampler, main.voice
 
     def advance(self) -> dict[str, float]:
         """Take the partner's step; its numbers are logged under `partner_`."""

@@ -51,7 +51,10 @@ class Learner(Protocol):
 
     def outputs(self, inputs: Any, *, reference: bool, shift: Tensor | None = None) -> Outputs: ...
 
-    def sampler(self, act: Act | None = None) -> Sampler: ...
+    def sampler(self, act: Act | None = None, *, reference: bool = False) -> Sampler:
+        """Return a sampler of the network, or of what `act` makes of what it says; reference: of the untouched one's
+        logits too."""
+        ...
 
     def after_step(self, step: int) -> None:
         """Called after every optimiser step; what shares out ranks as training goes does so here."""
