@@ -5,6 +5,7 @@ import pytest
 
 from burnish.errors import InputError
 from burnish.judges.adaptive import Adaptive
+from burnish.judges.asking.verdict import count, preference_of
 from burnish.judges.comparison import Comparison
 from burnish.models.answering import Failure
 
@@ -63,3 +64,25 @@ def test_repeating_what_cannot_change_is_refused(asker):
     soft = Comparison(asker(lambda q, s: "A", prefer=lambda q, o: dict.fromkeys(o, -1.0), temperature=1.0))
     with pytest.raises(InputError, match="log-probs are the same"):
         Adaptive(soft)
+
+
+def test_what_a_coin_tossed_is_not_stored_as_decided(wavering, pairs):
+    """A posterior off one half is no decision: the server of a judge that tosses decided 34 of 40 pairs that way."""
+    rows = [(f"q{i}", "a", "longer") for i in range(40)]
+    verdicts = wavering(0.5, most=6).verdicts(*pairs(*rows))
+    decided = [verdict for verdict in verdicts if "chosen" in verdict.feedback.value]
+    assert len(decided) <= 8
+    assert all(verdict.feedback.metadata["settled"] == ("chosen" in verdict.feedback.value) for verdict in verdicts)
+    for verdict in verdicts:
+        won, lost = verdict.feedback.metadata["votes"]
+        assert verdict.feedback.metadata["share"] == pytest.approx(won / (won + lost))
+        # every round named the same text in both orders only if no half vote is among them
+        assert not verdict.consistent or (won == int(won) and lost == int(lost))
+    assert count(verdicts).consistent < 20
+
+
+def test_what_is_not_settled_is_a_tie_as_a_signal(wavering, pairs):
+    (verdict,) = wavering(1.0, most=2).verdicts(*pairs(("q", "a", "longer")))
+    assert verdict.feedback.value == {"cannot_judge": True}
+    assert verdict.value == pytest.approx(1 / 4)
+    assert preference_of(verdict).ranks == (0, 0)

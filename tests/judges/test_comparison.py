@@ -143,3 +143,10 @@ def test_a_judge_that_cannot_tell_filler_apart_does_not_choose_it(asker, pairs, 
 
     (verdict,) = Comparison(asker(gullible)).verdicts(*pairs(("q", filler, filler + " ")))
     assert verdict.feedback.value == {"cannot_judge": True}
+
+
+def test_how_its_words_are_drawn_is_part_of_who_a_judge_is(asker, by_length):
+    drawn = [Comparison(asker(by_length, temperature=t), repeats=n).author for t, n in ((0.0, 1), (1.0, 1), (1.0, 5))]
+    assert len(set(drawn)) == 3
+    soft = {"prefer": lambda q, o: dict.fromkeys(o, -1.0)}  # by log-probs nothing is drawn
+    assert len({Comparison(asker(by_length, temperature=t, **soft)).author for t in (0.0, 1.0)}) == 1

@@ -3,10 +3,15 @@
 Votes of all prompts are put together, because how well somebody sees and whether they like the left side are
 properties of the person and not of one prompt (`burnish.maths.annotators`). Aspects are fitted one by one. Anonymous
 votes are taken for one person of average habits, because nothing says which of them belong together.
+
+A judge is a person here, with two differences. It says itself how sure it was, and that is the share of its vote. And
+it is asked in both orders, so it has no left side; where its orders disagree it "cannot judge", which a person leaves
+unanswered, but which still shows how little this judge sees: it counts with its mean probability, about half a vote.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,11 +22,11 @@ from numpy.typing import NDArray
 
 from burnish.errors import InputError
 from burnish.feedback.answers import Answer, SignalConfig, newest
-from burnish.feedback.graders import person_number
+from burnish.feedback.graders import person_number, told_apart
 from burnish.maths import annotators
 from burnish.maths.annotators import Annotators
 from burnish.maths.propagation import Votes
-from burnish.records import Author
+from burnish.records import Author, Feedback
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -61,21 +66,44 @@ class Crowd:
 
 
 def fit(answers: Sequence[Answer], config: SignalConfig) -> dict[str, Crowd]:
-    """One crowd for each aspect that was compared in; "cannot judge" is a missing answer.
+    """One crowd for each aspect that somebody decided in; a person's "cannot judge" is a missing answer.
 
-    One person's several answers on a pair count as the latest. Raises InputError where no two people of an aspect
-    answered about the same completions.
+    One person's several answers on a pair count as the latest. An aspect is left out, and that is said, where no two
+    people answered about the same completions.
     """
     by_aspect: dict[str, list[Answer]] = {}
     for answer in answers:
-        if "cannot_judge" not in answer.feedback.value:
+        if is_vote(answer):
             by_aspect.setdefault(answer.feedback.aspect, []).append(answer)
-    return {aspect: _fit(given, config) for aspect, given in by_aspect.items()}
+    decided = {answer.feedback.aspect for answer in answers if "cannot_judge" not in answer.feedback.value}
+    fitted = {
+        aspect: told_apart(f"comparisons{aspect and f' of {aspect}'}", functools.partial(_fit, given, config))
+        for aspect, given in by_aspect.items()
+        if aspect in decided
+    }
+    return {aspect: found for aspect, found in fitted.items() if found}
 
 
 def fit_together(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
     """One crowd of all aspects: what people are like, with a text's merits in each aspect scores of their own."""
-    return _fit([answer for answer in answers if "cannot_judge" not in answer.feedback.value], config)
+    return _fit([answer for answer in answers if is_vote(answer)], config)
+
+
+def is_vote(answer: Answer) -> bool:
+    """Whether a comparison says anything of its pair: all but a "cannot judge" without a judge's probability."""
+    return "cannot_judge" not in answer.feedback.value or told_share(answer.feedback) is not None
+
+
+def told_share(said: Feedback) -> float | None:
+    """Share of a judge's answers that went to its first completion; None where it did not say, and of people.
+
+    `share` is what it answered, `probability` what that makes likely with a prior. Records that hold no `share` were
+    read off log-probs, where both are one, or are older: then the probability is the careful choice.
+    """
+    told = said.metadata.get("share", said.metadata.get("probability")) if said.author.kind == "ai" else None
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= 1:
+        return None
+    return float(told)
 
 
 def as_votes(answer: Answer) -> Iterator[Answer]:
@@ -84,7 +112,7 @@ def as_votes(answer: Answer) -> Iterator[Answer]:
     Neighbours only: all pairs of a ranking would count one answer many times over.
     """
     said = answer.feedback
-    if said.kind == "comparison" and "cannot_judge" not in said.value:
+    if said.kind == "comparison" and is_vote(answer):
         yield answer
     elif said.kind == "ranking":
         for above, below in pairwise(said.value["ranking"]):
@@ -134,7 +162,10 @@ def _part(votes: Votes, rows: NDArray[np.bool_]) -> Votes:
 
 def sights(answers: Sequence[Answer], config: SignalConfig) -> dict[Author, float]:
     """How much each author's answer counts beside a careful person's: the slope, between `LEAST_SIGHT` and 1."""
-    found = fit_together([vote for answer in answers for vote in as_votes(answer)], config)
+    votes = [vote for answer in answers for vote in as_votes(answer)]
+    found = told_apart("rankings", lambda: fit_together(votes, config))
+    if found is None:
+        return {}
     slopes = np.clip(found.found.slope_K, LEAST_SIGHT, 1.0)
     return dict(zip(found.people, slopes.tolist(), strict=True))
 
@@ -142,13 +173,13 @@ def sights(answers: Sequence[Answer], config: SignalConfig) -> dict[Author, floa
 def share_of_first(answer: Answer, config: SignalConfig) -> float:
     """Share of a vote that goes to the completion shown first: 1, 0, 1/2 for a tie, between them by strength.
 
-    A judge that read its answer off log-probs says itself how sure it was (`burnish.judges.comparison`): that share.
+    A judge says itself how sure it was, by log-probs, by repeats or as a panel (`burnish.judges`): that share.
     """
-    value, said = answer.feedback.value, answer.feedback
+    value = answer.feedback.value
     if "tie" in value:
         return 0.5
-    if said.author.kind == "ai" and said.metadata.get("by") == "log-probs":
-        return min(1.0, max(0.0, float(said.metadata["probability"])))
+    if (told := told_share(answer.feedback)) is not None:
+        return told
     strength = value.get("strength")
     share = 1.0 if strength is None else config.strength_votes[strength - 1]
     return share if value["chosen"] == 0 else 1 - share
@@ -162,7 +193,7 @@ def _fit(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
     for answer in heard:
         said = answer.feedback
         left, right = (items.setdefault((said.aspect, name), len(items)) for name in said.completion_ids)
-        sided = 0.0 if said.value.get("order") == "unknown" else 1.0
+        sided = 0.0 if said.value.get("order") == "unknown" or said.exposure.get("orders") == "both" else 1.0
         rows.append((left, right, person_number(answer, numbers), share_of_first(answer, config), sided))
     left_V, right_V, person_V, share_V, sided_V = (np.array(column) for column in zip(*rows, strict=True))
     # kind: out of an Author's own, kept as plain text in the key

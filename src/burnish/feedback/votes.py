@@ -24,12 +24,13 @@ from burnish.records import Completion, Preference, Score
 _EVEN = 1e-9  # probabilities closer to one half than this differ by rounding: a tie of opinions
 
 
-def beta(won: float, lost: float, prior: float) -> tuple[float, float]:
+def beta(won: float, lost: float, prior: float, before: float = 0.5) -> tuple[float, float]:
     """Mean and variance of the share that would vote so, after `won` votes for and `lost` against: Beta(a+won, a+lost).
 
-    Ties are half a vote each way.
+    Ties are half a vote each way. before: the share to expect when nobody has voted, 2a votes' worth.
     """
-    mean, total = (prior + won) / (2 * prior + won + lost), 2 * prior + won + lost
+    total = 2 * prior + won + lost
+    mean = (2 * prior * before + won) / total
     return mean, mean * (1 - mean) / (total + 1)
 
 
@@ -64,14 +65,16 @@ def thumb_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]
 
 def _shares(grouped: Mapping[tuple[str, str], Sequence[Answer]], config: SignalConfig) -> list[tuple[float, float]]:
     """Mean and variance of the share that would raise their thumb, for each (completion, aspect)."""
-    if config.people == "annotators":
-        return graders.expected(grouped, lambda answer: float(answer.feedback.value["thumb"]))
-    shares = []
-    for given in grouped.values():
+
+    def alike(given: Sequence[Answer]) -> tuple[float, float]:
         up, n = sum(answer.feedback.value["thumb"] for answer in given), len(given)
-        bare = up / n, up / n * (1 - up / n) / n
-        shares.append(bare if config.people == "majority" else beta(up, n - up, config.prior_votes))
-    return shares
+        if config.people == "majority":
+            return up / n, up / n * (1 - up / n) / n
+        return beta(up, n - up, config.prior_votes)
+
+    if config.people == "annotators":
+        return graders.expected(grouped, lambda answer: float(answer.feedback.value["thumb"]), alike)
+    return [alike(given) for given in grouped.values()]
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
     judged = [answer for answer in answers if "cannot_judge" not in answer.feedback.value]
     for answer in judged:
         asked[answer.feedback.prompt_id, answer.feedback.aspect].append(answer)
-    found = crowd.fit(judged, config) if config.people == "annotators" else None
+    found = crowd.fit(answers, config) if config.people == "annotators" else None
     return [preference for given in asked.values() for preference in _of_one_prompt(given, config, found)]
 
 
@@ -109,7 +112,8 @@ def _of_one_prompt(
     for key, answer in newest((_sorted_pair(answer), answer) for answer in answers):
         texts.update(zip(answer.feedback.completion_ids, answer.completions, strict=True))
         _count(pairs[key], key, answer, config)
-    told = _chances(pairs, config) if found is None else found[answers[0].feedback.aspect].chances(pairs)
+    fitted = found and found.get(answers[0].feedback.aspect)
+    told = fitted.chances(pairs) if fitted else _chances(pairs, config)
     for key, (mean, variance, weight) in told.items():
         pair, even, swapped = pairs[key], abs(mean - 0.5) < _EVEN, mean < 0.5 - _EVEN
         chosen, rejected = (texts[name] for name in (reversed(key) if swapped else key))

@@ -2,7 +2,8 @@
 
 Every round asks both orders once. A round whose orders agree is a vote, one whose orders disagree is half a vote each
 way. After each round the posterior of the judge's own inclination is Beta(1 + votes for, 1 + votes against); asking
-stops when P(inclination > 1/2) is above `sure` or below 1 - `sure`. A judge that answers the same pair differently in
+stops when P(inclination > 1/2) is above `sure` or below 1 - `sure`. What is not settled within `most` rounds is stored
+as "cannot judge", with the posterior beside it. A judge that answers the same pair differently in
 one case of seven (arXiv 2606.13685) is not settled by one answer; nor does one that never wavers need eleven.
 
 Looking after every round stops too early more often than a test made once would; rounds whose orders disagree hold it
@@ -79,7 +80,9 @@ class Adaptive:
         if won + lost == 0:
             return bare
         share, n = (1 + won) / (2 + won + lost), won + lost
-        value: dict[str, Any] = {"cannot_judge": True} if share == 0.5 else {"chosen": 0 if share > 0.5 else 1}
+        # a posterior of 0.6 after all rounds is what a coin gives: what is not settled is not decided
+        settled = self._is_settled(said)
+        value: dict[str, Any] = {"chosen": 0 if share > 0.5 else 1} if settled else {"cannot_judge": True}
         feedback = feedback_by(
             self.author,
             FORM,
@@ -87,7 +90,13 @@ class Adaptive:
             last.completions,
             value,
             exposure={"orders": "both"},
-            metadata={"probability": share, "rounds": len(said), "votes": [won, lost]},
+            metadata={
+                "probability": share,
+                "share": won / n,
+                "rounds": len(said),
+                "votes": [won, lost],
+                "settled": settled,
+            },
         )
         return replace(
             bare,
@@ -96,7 +105,7 @@ class Adaptive:
             value=share,
             variance=share * (1 - share) / (3 + n),
             reason=next((verdict.reason for verdict in said if verdict.reason), ""),
-            consistent=share != 0.5,
+            consistent=all(verdict.consistent for verdict in said if verdict.value is not None),
         )
 
 

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from burnish.errors import InputError
-from burnish.judges.asking.asker import Asker, Reply, author_id, template
+from burnish.judges.asking.asker import Asker, Reply, author_id, drawn_by, template
 from burnish.judges.asking.shape import Field, Shape
 from burnish.judges.asking.together import Fenced, together
 from burnish.judges.asking.verdict import Verdict, feedback_by
@@ -57,7 +57,8 @@ class Comparison:
 
     @property
     def author(self) -> str:
-        return author_id(self.asker, FORM, self.criterion, self.by_logprobs, self.ties, self.reason)
+        by = () if self.by_logprobs else drawn_by(self.asker, self.repeats)
+        return author_id(self.asker, FORM, self.criterion, self.by_logprobs, self.ties, self.reason, *by)
 
     @property
     def by_logprobs(self) -> bool:
@@ -146,6 +147,7 @@ class Comparison:
         value, consistent = _value(first, second)
         metadata = {
             "probability": share,
+            "share": (first.votes + second.votes) / 2,
             "orders": [first.share, second.share],
             "labels": list(asked.labels),
             "by": "log-probs" if self.by_logprobs else "words",
@@ -182,6 +184,8 @@ class _Order:
     share: float | None
     """Probability that it is the better one; None is a failure."""
     variance: float = 0.0
+    votes: float = 0.5
+    """Share of its answers that named it: `share` without a prior."""
     failure: str = ""
     reason: str = ""
     raw: tuple[str, ...] = ()
@@ -217,7 +221,8 @@ def _from_choice(choice: Choice, labels: tuple[str, str], order: int) -> _Order:
     if isinstance(choice, Failure):
         return _Order(None, failure=str(choice))
     shown_first = 1 / (1 + math.exp(min(700.0, choice[labels[1]] - choice[labels[0]])))
-    return _Order(shown_first if order == 0 else 1 - shown_first)
+    share = shown_first if order == 0 else 1 - shown_first
+    return _Order(share, votes=share)
 
 
 def _from_replies(replies: Sequence[Reply], labels: tuple[str, str], order: int) -> _Order:
@@ -233,7 +238,7 @@ def _from_replies(replies: Sequence[Reply], labels: tuple[str, str], order: int)
     ties = {str(said["verdict"]) for said in read}
     tie = ties.pop() if len(ties) == 1 else ""
     reason = str(read[0].get("reason", ""))
-    return _Order(share, share * (1 - share) / (3 + n), "", reason, raw, tie if tie in TIES else "")
+    return _Order(share, share * (1 - share) / (3 + n), won / n, reason=reason, raw=raw, tie=tie if tie in TIES else "")
 
 
 def _value(first: _Order, second: _Order) -> tuple[dict[str, Any], bool]:

@@ -13,14 +13,14 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from burnish.errors import InputError, nearest
-from burnish.judges.asking.asker import Asker, author_id, template, words
+from burnish.judges.asking.asker import Asker, author_id, drawn_by, template, words
 from burnish.judges.asking.fence import disarm, fenced
 from burnish.judges.asking.shape import Field, Shape
 from burnish.judges.asking.together import together
-from burnish.judges.asking.verdict import Part, Verdict, feedback_by
+from burnish.judges.asking.verdict import Part, Verdict, feedback_by, share_of_votes
 from burnish.judges.comparison import Comparison
 from burnish.models.answering import Failure
 from burnish.records import Completion, Critique, Feedback, Prompt, content_id
@@ -112,10 +112,15 @@ class Constitutional:
 
     asker: Asker
     constitution: Constitution
+    repeats: int = 1
+    """Times that each order of each principle is asked, where log-probs are not used."""
+    logprobs: Literal["auto", "never"] = "auto"
 
     @property
     def author(self) -> str:
-        return author_id(self.asker, FORM, "constitution", self.constitution.id)
+        by = () if self._by(self.constitution.principles[0]).by_logprobs else drawn_by(self.asker, self.repeats)
+        words = ("words",) if self.logprobs == "never" else ()
+        return author_id(self.asker, FORM, "constitution", self.constitution.id, *words, *by)
 
     def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
         """Return a comparison for each pair, or None for a counted failure."""
@@ -127,20 +132,24 @@ class Constitutional:
         """Return a verdict for each pair: `value` is the weighted mean probability that its first completion keeps the
         principles better, one part for each principle. A failure where no principle could be answered."""
         parts: list[list[Part]] = [[] for _ in prompts]
+        shares: list[list[tuple[float, float]]] = [[] for _ in prompts]
         questions, agreed = [0] * len(prompts), [0] * len(prompts)
         for principle in self.constitution.principles:
             those = self._where_it_applies(principle, prompts, seed)
-            judge = Comparison(self.asker, criterion=principle.asks_comparison)
-            found = judge.verdicts([prompts[i] for i in those], [completions[i] for i in those], seed=seed)
+            some = [prompts[i] for i in those], [completions[i] for i in those]
+            found = self._by(principle).verdicts(*some, seed=seed)
             for i, verdict in zip(those, found, strict=True):
                 questions[i] += verdict.questions + bool(principle.applies_if)
                 agreed[i] += bool(verdict.consistent)
                 reason = verdict.failure or verdict.reason
                 parts[i].append(Part(principle.id, verdict.value, principle.weight, reason))
-        return [
-            replace(self._verdict(prompt, pair, some, both), questions=n)
-            for prompt, pair, some, both, n in zip(prompts, completions, parts, agreed, questions, strict=True)
-        ]
+                if (share := share_of_votes(verdict)) is not None:
+                    shares[i].append((principle.weight, share))
+        rows = zip(prompts, completions, parts, shares, agreed, questions, strict=True)
+        return [replace(self._verdict(*row), questions=n) for *row, n in rows]
+
+    def _by(self, principle: Principle) -> Comparison:
+        return Comparison(self.asker, principle.asks_comparison, self.repeats, self.logprobs)
 
     def revise(
         self, prompts: Sequence[Prompt], completions: Sequence[Completion], *, seed: int = 0
@@ -202,7 +211,14 @@ class Constitutional:
             questions.append(asks.substitute(mark=one.mark, request=one.blocks[0], text=one.blocks[1], **own))
         return self.asker.write(questions, seed=seed)
 
-    def _verdict(self, prompt: Prompt, pair: Sequence[Completion], parts: Sequence[Part], agreed: int) -> Verdict:
+    def _verdict(
+        self,
+        prompt: Prompt,
+        pair: Sequence[Completion],
+        parts: Sequence[Part],
+        shares: Sequence[tuple[float, float]],
+        agreed: int,
+    ) -> Verdict:
         """Return the weighted mean of the principles; without one whose two orders agree nothing was said of the
         texts."""
         bare = Verdict(prompt, tuple(pair), None, parts=tuple(parts))
@@ -216,6 +232,7 @@ class Constitutional:
         value: dict[str, Any] = {"cannot_judge": True} if said_nothing else {"chosen": 0 if share > 0.5 else 1}
         metadata = {
             "probability": share,
+            "share": sum(weight * each for weight, each in shares) / total,
             "constitution": {"name": self.constitution.name, "version": self.constitution.version},
             "principles": {part.name: part.value for part in parts},
         }

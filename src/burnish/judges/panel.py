@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from burnish.errors import InputError
-from burnish.judges.asking.verdict import Part, Verdict, feedback_by
+from burnish.judges.asking.verdict import Part, Verdict, feedback_by, share_of_votes
 from burnish.records import Completion, Feedback, Prompt, content_id
 
 
@@ -80,13 +80,18 @@ class Panel:
         own = sum(verdict.variance or 0.0 for verdict in known) / n**2
         between = sum((value - mean) ** 2 for value in values) / (n - 1) / n if n > 1 else 0.0
         value, consistent = _value(known, mean)
+        kind = known[0].feedback.kind if known[0].feedback else ""
+        metadata: dict[str, Any] = {"members": {part.name: part.value for part in parts}, "probability": mean}
+        if kind == "comparison":
+            metadata["share"] = sum(share_of_votes(verdict) or 0.0 for verdict in known) / n
         feedback = feedback_by(
             self.author,
-            known[0].feedback.kind if known[0].feedback else "",
+            kind,
             said[0].prompt,
             said[0].completions,
             value,
-            metadata={"members": {part.name: part.value for part in parts}, "probability": mean},
+            exposure={"orders": "both"} if kind == "comparison" else {},
+            metadata=metadata,
         )
         return replace(bare, feedback=feedback, value=mean, variance=max(own, between), consistent=consistent)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from burnish.errors import InputError
-from burnish.judges.asking.asker import Asker, Reply, author_id, template
+from burnish.judges.asking.asker import Asker, Reply, author_id, drawn_by, template
 from burnish.judges.asking.shape import Field, Shape
 from burnish.judges.asking.together import Fenced, together
 from burnish.judges.asking.verdict import Verdict, feedback_by
@@ -49,7 +49,7 @@ class Rating:
     @property
     def author(self) -> str:
         settings = (self.criterion, self.scale, self.worst, self.best, self.by_logprobs, self.reason)
-        return author_id(self.asker, FORM, *settings)
+        return author_id(self.asker, FORM, *settings, *(() if self.by_logprobs else drawn_by(self.asker, self.repeats)))
 
     @property
     def by_logprobs(self) -> bool:

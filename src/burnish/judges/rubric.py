@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from burnish.errors import InputError, nearest
-from burnish.judges.asking.asker import Asker, Reply, author_id, template
+from burnish.judges.asking.asker import Asker, Reply, author_id, drawn_by, template
 from burnish.judges.asking.quotes import find
 from burnish.judges.asking.shape import Field, Shape
 from burnish.judges.asking.together import Fenced, together
@@ -127,7 +127,7 @@ class Checklist:
 
     @property
     def author(self) -> str:
-        return author_id(self.asker, FORM, self.rubric.id, self.logprobs)
+        return author_id(self.asker, FORM, self.rubric.id, self.logprobs, *drawn_by(self.asker, 1))
 
     def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
         """Return the answers to the rubric for each prompt's one completion, or None for a counted failure."""

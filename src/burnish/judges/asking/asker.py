@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from string import Template
 
@@ -22,6 +22,7 @@ from burnish.records import Completion, FinishReason, Message, Prompt, Sampler, 
 Mask = Callable[[Sequence[str]], Sequence[str]]
 """Takes the texts of one record and returns as many, with personal data masked alike in all of them."""
 
+LIKELIEST = Sampling(temperature=0.0, max_new_tokens=256)
 SYSTEM = "You are a careful and fair judge of texts. You do what the user's question asks, in the form asked for."
 
 
@@ -42,7 +43,7 @@ class Asker:
     """A model that is asked, and how."""
 
     sampler: Sampler
-    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0, max_new_tokens=256))
+    sampling: Sampling = LIKELIEST
     mask: Mask | None = None
     """What every text passes through before it is put into a question."""
     system: str = SYSTEM
@@ -131,6 +132,16 @@ def template(name: str) -> Template:
 def words(name: str, ending: str = ".txt") -> str:
     """Return the text of a prompt file."""
     return resources.files("burnish.judges").joinpath("prompts", name + ending).read_text("utf-8").strip()
+
+
+def drawn_by(asker: Asker, repeats: int) -> tuple[object, ...]:
+    """Return the part of an author's settings that says how its words are drawn: nothing for one likeliest answer.
+
+    A judge that is asked once at temperature 0 and one that tosses five times are two annotators.
+    """
+    if repeats == 1 and asker.sampling == LIKELIEST:
+        return ()
+    return asker.sampling, repeats
 
 
 def author_id(asker: Asker, form: str, *settings: object) -> str:

@@ -40,7 +40,7 @@ class Verdict:
     parts: tuple[Part, ...] = ()
     reason: str = ""
     consistent: bool | None = None
-    """Of a comparison asked in both orders: whether both named the same one."""
+    """Of a comparison asked in both orders: whether both named the same one, each time it was asked."""
     questions: int = 0
     """Asked for this verdict, repairs left out."""
 
@@ -55,8 +55,18 @@ def feedback_by(
     return Feedback(name, kind, prompt.id, ids, value, Author(author, "ai"), **more)
 
 
+def share_of_votes(verdict: Verdict) -> float | None:
+    """Return the share of a comparison's answers that went to its first completion; None of what was not judged.
+
+    `value` is what that share makes likely: a posterior, drawn towards 1/2.
+    """
+    if verdict.feedback is None or verdict.value is None:
+        return None
+    return float(verdict.feedback.metadata.get("share", verdict.value))
+
+
 def preference_of(verdict: Verdict) -> Preference:
-    """Return a comparison as a signal with the judge's soft label: equal ranks where the orders disagree.
+    """Return a comparison as a signal with the judge's soft label: equal ranks where it named neither.
 
     Raises InputError for a verdict that is no comparison or a failure.
     """
@@ -64,10 +74,11 @@ def preference_of(verdict: Verdict) -> Preference:
         raise InputError(f"judge: no comparison to make a preference of ({verdict.failure or 'not a pair'}).")
     first, second = verdict.completions
     share = verdict.value
+    chosen = verdict.feedback is None or "chosen" in verdict.feedback.value
     return Preference(
         prompt=verdict.prompt,
         completions=(first, second) if share >= 0.5 else (second, first),
-        ranks=(0, 1) if verdict.consistent is not False and share != 0.5 else (0, 0),
+        ranks=(0, 1) if chosen and share != 0.5 else (0, 0),
         probability=max(share, 1 - share),
         variance=verdict.variance,
         feedback_ids=(verdict.feedback.id,) if verdict.feedback else (),
