@@ -216,3 +216,11 @@ def test_the_planner_is_offered_where_it_can_tell_something(client_as: ClientAs)
     assert "/plan" in owner.get(f"/studies/{made(owner)}").text
     page = owner.get(f"/studies/{made(owner, name='words', q0_kind='comment', q0_text='Why?')}").text
     assert "/studies/words/plan" not in page
+
+
+def test_after_a_button_one_goes_on_at_its_question(client_as: ClientAs) -> None:
+    owner = client_as("olga", role="owner")
+    form = dict(designer.sheet_of(designer.BLANK).fields) | {"q1_kind": "rating", "q1_name": "second"}
+    for action, field in (("add", "q2_kind"), ("up:1", "q0_kind"), ("remove:1", "q0_kind")):
+        page = owner.post("/studies/new", data={**form, "action": action}).text
+        assert re.findall(r'id="(\w+)"[^>]* autofocus', page) == [field]

@@ -79,6 +79,14 @@ def acted(form: Mapping[str, str]) -> Sheet:
     return Sheet(rest, len(questions))
 
 
+def changed_by(action: str, sheet: Sheet) -> str:
+    """Return the field in which one goes on after a button: of the question that it added, moved or left behind."""
+    name, _, place = action.partition(":")
+    which = int(place) if place.isascii() and place.isdecimal() else 0
+    at = {"add": sheet.questions - 1, "remove": min(which, sheet.questions - 1), "up": max(0, which - 1)}.get(name)
+    return "" if at is None else f"q{at}_kind"
+
+
 def study_of(sheet: Sheet, before: Study | None = None) -> Study:
     """Return the study that a form describes; what the form does not show is `before`'s.
 

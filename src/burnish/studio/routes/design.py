@@ -116,7 +116,7 @@ def _submitted(request: Request, who: Owner, form: dict[str, str], before: Study
     sheet = designer.acted(form)
     name = before.name if before else ""
     if form.get("action", "save") != "save":
-        return _form(request, sheet, name)
+        return _form(request, sheet, name, focus=designer.changed_by(form["action"], sheet))
     try:
         study = designer.study_of(sheet, before)
         version = publishing.save(studio_of(request), who, study, name=name)
@@ -136,7 +136,9 @@ def _submitted_toml(request: Request, who: Owner, toml: str, before: Study | Non
     return RedirectResponse(f"/studies/{study.name}?saved={version}", 303)
 
 
-def _form(request: Request, sheet: Sheet, name: str = "", *, status: int = 200, problem: str = "") -> Response:
+def _form(
+    request: Request, sheet: Sheet, name: str = "", *, status: int = 200, problem: str = "", focus: str = ""
+) -> Response:
     wrong, problem = designer.refused(problem)
     return studio_of(request).pages.render(
         request,
@@ -146,6 +148,7 @@ def _form(request: Request, sheet: Sheet, name: str = "", *, status: int = 200, 
         name=name,
         problem=problem,
         wrong=wrong,
+        focus=wrong or focus,
         wrong_label=designer.label_of(wrong) if wrong else "",
         kinds=_KINDS,
     )
