@@ -53,6 +53,7 @@ study_items = Table(  # places: people who may answer it, 0 for everybody; free:
     Column("flagged", Integer, nullable=False),
     Column("free", Integer, nullable=False),
     UniqueConstraint("study", "id", name="uq_study_items_id"),
+    Index("ix_study_items_order", "study", "seq"),
     Index("ix_study_items_overlap", "study", "role", "free", "taken", "shuffle"),
     Index("ix_study_items_random", "study", "role", "free", "shuffle"),
     Index("ix_study_items_active", "study", "role", "free", "priority"),
