@@ -14,7 +14,7 @@ from burnish.store import accounts_schema  # noqa: F401  (importing a file of ta
 from burnish.store.engine import Database
 from burnish.store.schema import metadata
 
-HEAD = "0007"
+HEAD = "0006"
 """The newest step in `migrations/versions`; said here too because reading the folder costs importing Alembic."""
 VERSION_TABLE = "burnish_version"
 FOLDER = Path(__file__).parent / "migrations"

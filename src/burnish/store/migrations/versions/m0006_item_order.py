@@ -1,14 +1,14 @@
 """The items of a study in the order in which they came, by index: 100,000 were sorted to show the first.
 
-Revision ID: 0007
+Revision ID: 0006
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
