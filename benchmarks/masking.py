@@ -75,6 +75,15 @@ HOSTILE = (
     "a _ ",
     "Rose Cottage, Rose ",
     "一,",
+    "p ",
+    "文 ",
+    "a 1 ",
+    "+1*",
+    "07seven",
+    "one hundred ",
+    "password a ",
+    "address 1 a ",
+    "ip 1-1",
 )
 
 

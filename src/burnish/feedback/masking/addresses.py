@@ -85,7 +85,7 @@ _ELSE = re.compile(  # a number above one and one thing: a house
     re.VERBOSE,
 )
 _WITHIN_A_NAME = re.compile(r"(?:[A-Z][\w'\u2019\-]*|\#|\bno\.?|\$)\s$")  # "Fallout 4 Dark Valley"
-_BEFORE_AN_ADDRESS = re.compile(r"(?:^|[.!?:]\s)[A-Z][\w'\u2019\-]*\s$|\b(?:At|To|In|On|From|Near|Address)\s$")
+_BEFORE_AN_ADDRESS = re.compile(r"\b(?:At|To|In|On|From|Near|Address)\s$")
 _FEWEST_OF_MANY = 100
 _WITH_UNIT = re.compile(
     rf"{_APART}\d{{1,5}}[A-Za-z]?\s(?:{_CAPITAL_WORD}\s){{1,4}}(?:Apt\.?|Apartment|Suite|Unit)\s\w{{1,5}}(?!\w)"
@@ -149,6 +149,17 @@ _OTHER_STREET = re.compile(  # the Netherlands, Scandinavia, Finland, Poland
     ){_HOUSE}(?:,?\s(?:\d{{4}}\s?[A-Z]{{2}}|\d{{2}}-?\d{{3}}|\d{{3}}\s\d{{2}})\s{_GERMAN_WORD})?""",
     re.VERBOSE,
 )
+_NUMERAL = (
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w{3,5}teen|twenty|thirty|forty|fifty|sixty|seventy"
+    r"|eighty|ninety|hundred|thousand)"
+)
+_NUMBER_IN_WORDS = re.compile(  # of two words at least: "two Wall Street banks"
+    rf"\b{_NUMERAL}(?:(?:[ \-]|\sand\s){_NUMERAL}){{1,5}},?\s(?:{_TOWN_WORD}\s){{1,3}}{_STREET}\b"
+)
+_SMALL_LETTERS = re.compile(  # where an address is spoken of
+    rf"(?i:\baddr(?:ess)?\b[\s:]{{1,3}}(?:is\s)?|\bliv(?:e[sd]?|ing)\sat\s)"
+    rf"(?P<at>{_NUMBER},?\s(?:[a-z]{{2,20}}\s){{1,3}}(?i:{_STREET})\b\.?)"
+)
 _HOUSE_WITH_NAME = re.compile(
     rf"\b(?:{_TOWN_WORD}\s){{1,2}}(?:Cottage|House|Lodge|Farm|Farmhouse|Barn|Villa|Rectory|Vicarage|Bungalow|Hall)"
     rf",\s(?:{_TOWN_WORD}\s){{1,3}}(?:Lane|Road|Street|Close|Drive|Avenue|Hill|Way)\b"
@@ -193,14 +204,15 @@ def addresses(text: str) -> Iterator[Finding]:
     ):
         yield from (Finding(*match.span(), "ADDRESS") for match in pattern.finditer(text))
     yield from (Finding(*match.span(), "ADDRESS") for match in _ELSE.finditer(text) if _counts_nothing(text, match))
-    for pattern in (_CUED, _GERMAN_CUED):
+    for pattern in (_CUED, _GERMAN_CUED, _SMALL_LETTERS):
         yield from (Finding(*match.span("at"), "ADDRESS") for match in pattern.finditer(text))
     yield from (Finding(*place, "ADDRESS") for place in backwards(text, _ZIP_CODE, _WITH_ZIP_CODE))
 
 
 def named_houses(text: str) -> Iterator[Finding]:
-    """Houses that have a name in the place of a number: "Rose Cottage, Mill Lane"."""
-    yield from (Finding(*match.span(), "ADDRESS") for match in _HOUSE_WITH_NAME.finditer(text))
+    """Houses with a name, or their number in words: "Rose Cottage, Mill Lane"; "twenty-one Mill Lane"."""
+    for pattern in (_HOUSE_WITH_NAME, _NUMBER_IN_WORDS):
+        yield from (Finding(*match.span(), "ADDRESS") for match in pattern.finditer(text))
 
 
 def _counts_nothing(text: str, match: re.Match[str]) -> bool:

@@ -26,7 +26,7 @@ _CALL = (
 _NO_ORDER = r"(?:(?!order|ticket|invoice|parcel|订单|单号|快递|编号)[^\d+\n。；])"
 _PHONES = (
     # with a country code: 8 to 15 digits in groups
-    r"(?:\(?\+|(?<!\d)00)\s?\d{1,3}\)?(?:[ .\-/]{0,3}\(?\d{1,5}\)?){1,7}(?!\d)",
+    r"(?:\(?\+|(?<!\d)00)\s?\d{1,3}\)?(?:[ .\-/*_|~]{0,3}\(?\d{1,5}\)?){1,7}(?!\d)",
     # North America
     r"(?:1[ .\-])?\([2-9]\d{2}\)[ .\-]?\d{3}[ .\-]?\d{4}(?!\d)",
     r"(?:[78][ \-]?)?\(?9\d{2}\)?[ \-]\d{3}[ \-]\d{2}[ \-]\d{2}(?!\d)",  # Russia
@@ -57,7 +57,7 @@ _GOODS = re.compile(
 )
 _THEN = r"\s(?:and\s)?(?:then|dash|hyphen)\s|\s?(?:然后|再|接着)是?\s?"  # said between groups of digits
 _CALLED = re.compile(
-    rf"{_CALL}{_NO_ORDER}{{0,16}}?(\+?\(?\d(?:(?:[ .\-/()\u00b7]{{0,3}}|{_THEN})\d){{5,14}}(?!\d|[.:]\d){_EXTENSION})",
+    rf"{_CALL}{_NO_ORDER}{{0,16}}?(\+?\(?\d(?:(?:[ .\-/()\u00b7]{{0,4}}|{_THEN})\d){{5,14}}(?!\d|[.:]\d){_EXTENSION})",
     re.IGNORECASE | re.ASCII,
 )
 _WHOSE = re.compile(  # what follows a number and says that it is a telephone's: "555-0100 is my cell"
@@ -76,9 +76,9 @@ _MOST_IN_A_ROW = 5  # or a text of numbers only would be read once for each of t
 _GROUP_OF_THREE = re.compile(r"\d{1,3}(?:[ .]000)+$")
 _NUMERAL = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
 _READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{6,18}}\b", re.IGNORECASE)
-_SAID_OR_NOT = rf"(?:{_NUMERAL}|\d{{1,4}})"
+_SAID_OR_NOT = rf"(?:{_NUMERAL}|\d{{1,4}}(?!\d))"
 _HALF_READ_OUT = re.compile(  # "+1 (two one two) 555 0185"
-    rf"(?<![\w.])\+?\(?{_SAID_OR_NOT}(?:[ ,\-().]{{1,3}}{_SAID_OR_NOT}){{3,15}}(?!\w)", re.IGNORECASE | re.ASCII
+    rf"(?<![\w.])\+?\(?{_SAID_OR_NOT}(?:[ ,\-().]{{0,3}}{_SAID_OR_NOT}){{3,15}}(?!\w)", re.IGNORECASE | re.ASCII
 )
 _ON = re.compile(
     r"\b(?:is|am|are|was|reachable|available) on ([2-9]\d{2}[ .\-]\d{4})(?![\d.\-])", re.ASCII | re.IGNORECASE
@@ -88,7 +88,9 @@ _EXTENSION_ALONE = re.compile(
     r"(?!(?:19|20)\d\d\b)(\d{3,5})(?![\d%])",
     re.IGNORECASE | re.ASCII,
 )
-_THREE_READ_OUT = re.compile(rf"\b{_NUMERAL}(?:[ ,\-]{{1,2}}{_NUMERAL}){{2}}\b", re.IGNORECASE)
+_THREE_READ_OUT = re.compile(  # or one amid digits
+    rf"\b{_NUMERAL}(?:[ ,.\-]{{1,2}}{_NUMERAL}){{2}}\b|\d{_NUMERAL}\d", re.IGNORECASE | re.ASCII
+)
 _NUMERALS_OR_DIGITS = re.compile(rf"{_NUMERAL}|\d", re.IGNORECASE | re.ASCII)
 
 _IP_DOT = r"(?:\s?\.\s?|\u3002|\s?[\[({](?:\.|dot)[\])}]\s?|\sdot\s|点)"
@@ -98,7 +100,7 @@ _IP4 = re.compile(
     rf"(?:/\d{{1,2}}|\s?-\s?\d{{1,3}}(?:\.\d{{1,3}}){{3}})?(?!\w|\.\d)|(?<=ip-)\d{{1,3}}(?:-\d{{1,3}}){{3}}(?![\w-])",
     re.ASCII | re.I,
 )
-_IP4_SLIPPED = re.compile(r"\bip\b[^\d\n]{0,12}(\d{1,3}(?:, ?\d{1,3}){3})(?![\d,])", re.IGNORECASE | re.ASCII)
+_IP4_SLIPPED = re.compile(r"\bip\b[^\d\n]{0,12}(\d{1,3}(?:(?:, ?|-|_)\d{1,3}){3})(?![\d,\-])", re.IGNORECASE | re.ASCII)
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])", re.ASCII)
 _VERSION = re.compile(
     r"(?:\bv|version|release|build|firmware|section|chapter|clause|§|版本号?|版|第|章节?|条)\s?(?:is|:|：|为|是)?\s?$",
@@ -168,7 +170,7 @@ def networks(text: str) -> Iterator[Finding]:
         if _is_address(plain) and not _VERSION.search(text, max(0, match.start() - 12), match.start()):
             yield Finding(match.start(), match.end(), "IP")
     for match in _IP4_SLIPPED.finditer(text):
-        if _is_address(re.sub(", ?", ".", match[1])):
+        if _is_address(".".join(re.findall(r"\d+", match[1]))):
             yield Finding(*match.span(1), "IP")
     for match in _IP6.finditer(text):
         groups = [group for group in match[0].split(":") if group]

@@ -91,6 +91,7 @@ _ODD = re.compile(
             rf"(?<![{_WORD}._%+\-])(?:[A-Za-z]\w{{0,30}}\s[._]\s){{1,2}}\w{{1,30}}\s@\s{_LABEL}(?:\s?\.\s?{_LABEL}){{0,2}}\s?\.\s?{_KNOWN_ENDING}",
             # with Chinese words for the signs; 在 alone is a word of every sentence, so the dot must be one too
             rf"(?<![{_WORD}._%+\-])[A-Za-z0-9][\w.+\-]{{0,40}}(?:[点點]\w{{1,30}}){{0,2}}(?:在|爱特|圈)(?:[A-Za-z0-9\-]{{1,30}}[点點]){{1,3}}{_KNOWN_ENDING}",
+            rf"{_LOCAL}@{{2,3}}(?:{_LABEL}\.){{1,4}}{_KNOWN_ENDING}",  # one sign too many
             rf'"[^"\n@]{{1,64}}"@(?:{_LABEL}\.){{1,5}}{_ENDING}',  # RFC 5321: a quoted name may hold anything
             # read from behind: moc.elpmaxe@oj
             rf"(?<![{_WORD}@.\-])(?:moc|ten|gro|ude|vog|ofni|oi|nc|ed|rf|ur|pj|ku\.oc|ku|ua|ac|ln|hc|ue)\.[\w.\-]{{2,60}}@[\w+][\w.+\-]{{1,62}}\w",

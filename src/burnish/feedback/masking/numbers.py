@@ -12,7 +12,7 @@ from burnish.feedback.masking import checksums
 from burnish.feedback.masking.findings import Finding
 from burnish.feedback.masking.reading import bare
 
-_GROUPED = re.compile(r"(?<![A-Za-z0-9.+])\d(?:[ .\-/_,\u00b7\u2022]{0,3}\d){11,39}(?![A-Za-z0-9]|[.\-]\d)", re.ASCII)
+_GROUPED = re.compile(r"(?<![A-Za-z0-9.+])\d(?:[ .\-/_,|\u00b7\u2022]{0,3}\d){11,39}(?![A-Za-z0-9]|[.\-]\d)", re.ASCII)
 _FOURS = re.compile(
     r"(?<!\d)(?<!\d[.\-])\d{4}([ \-])\d{4}\1\d{4}\1\d{4}(?![\d])", re.ASCII
 )  # even close behind a letter

@@ -56,7 +56,8 @@ _NAMED_BEHIND = re.compile(  # "I use Secret9! as my password", Secret9!是我�
 )
 
 _NAMES = (
-    r"pass(?:[ \-]?(?:word|wd|phrase|code))?|pwd?|psw(?:d|rd)?|p/w|passwort|kennwort|contrase[ñn]a|clave|mot de passe"
+    r"pass(?:[ \-]?(?:word|wd|phrase|code))?|p[a@4][s$5]{2}[ \-]?w[o0]rd"
+    r"|pwd?|psw(?:d|rd)?|p/w|passwort|kennwort|contrase[ñn]a|clave|mot de passe"
     r"|senha|parola|пароль|auth(?:orization|entication)?|pin(?:[ \-]?(?:code|number))?|secret|otp"
     r"|(?:api|app|access|auth|secret|private|client|master|account|subscription|shared|encryption|signing)[ _\-]?"
     r"(?:key|token|secret)"
@@ -65,7 +66,7 @@ _NAMES = (
 )
 _CHINESE_NAMES = r"密码|口令|密钥|秘钥|密匙|令牌|验证码|校验码|动态码|提取码|解锁码|暗号"
 _SHORT = re.compile(
-    r"pass|pwd?$|psw|p/w|wort|contra|clave|senha|parola|пароль|pin|otp|code|密[码碼]|パス|비밀|口令|码|暗号",
+    r"pass|w[o0]rd|pwd?$|psw|p/w|wort|contra|clave|senha|parola|пароль|pin|otp|code|密[码碼]|パス|비밀|口令|码|暗号",
     re.IGNORECASE,
 )
 """Names of what may be a few digits; a token or a key is never."""
@@ -73,6 +74,7 @@ _OPEN = r"[^\s\u3000-\u303f\u4e00-\u9fff“”‘’\"'`&]|&(?!\w{1,20}=)"
 _VALUE = rf"(?:\"([^\"\n]{{4,256}})\"|'([^'\n]{{4,256}})'|[“‘`「]?((?:{_OPEN}){{4,256}}))"
 _NAME = rf"(?P<name>(?<![A-Za-z])(?:[A-Za-z0-9]{{1,16}}_){{0,4}}(?:{_NAMES})(?![A-Za-z])|{_CHINESE_NAMES})"
 _ASSIGNED = re.compile(rf"{_NAME}[\"']?\s{{0,3}}(?:[=:：]{{1,2}}|->|→|=>)\s{{0,3}}{_VALUE}", re.IGNORECASE)
+_ASSIGNED_LATER = re.compile(rf"{_NAME}(?:,?\s[A-Za-z]{{1,12}}){{1,4}}:\s?\"([^\"\n]{{4,64}})\"", re.IGNORECASE)
 _SAID = re.compile(
     rf"{_NAME}(?:\s[A-Za-z]{{1,12}}){{0,3}}\s{{0,3}}(?:'s|\u2019s|\b(?:is|was|are|to)\b(?:\s(?:still|now|just|always|currently|only|simply|literally))?"
     rf"|[就还]?是|一直是|为|叫|(?:改|设|换)[成为]了?)\s{{0,3}}[:：]?\s?"
@@ -102,6 +104,9 @@ def passwords(text: str) -> Iterator[Finding]:
         value = _without_ending(match[1])
         if _looks_random(value, short=True) and not value.isdigit():
             yield Finding(match.start(1), match.start(1) + len(value), "KEY")
+    for match in _ASSIGNED_LATER.finditer(text):
+        if _looks_secret(match[2], short=True):
+            yield Finding(*match.span(2), "KEY")
     for pattern in (_ASSIGNED, _SAID, _BESIDE):
         for match in pattern.finditer(text):
             place = max(each for each in (2, 3, 4) if match[each] is not None)

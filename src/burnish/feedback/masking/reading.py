@@ -18,8 +18,9 @@ _NUMERALS = str.maketrans("零〇一二三四五六七八九幺两壹贰叁肆�
 _DIGIT = "[0-9零〇一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]"  # noqa: RUF001 -- the Chinese zero
 _SPELLED = re.compile(rf"{_DIGIT}(?:[ \-,、]?{_DIGIT}){{6,}}")
 """Seven numerals in a row, or numerals among digits, are digits being read out; fewer may be a date or a word."""
+_LETTER_BY_LETTER = re.compile(r"(?<!\S)(?:\S ){5,}\S(?!\S)")
 _LOOKALIKES = str.maketrans("OolI", "0011")
-_DISGUISED = re.compile(r"(?<![A-Za-z0-9_+/=.\-])[0-9OolI](?:[ .\-]?[0-9OolI]){6,18}(?![A-Za-z0-9_/=\-])")
+_DISGUISED = re.compile(r"(?<![A-Za-z0-9_+/=.\-])[0-9OolI](?:[ .\-()]{0,2}[0-9OolI]){6,18}(?![A-Za-z0-9_/=\-])")
 """Seven digits and more, with letters among them that look like digits."""
 
 
@@ -52,6 +53,20 @@ def read(text: str) -> Reading:
     return Reading(found, tuple(places))
 
 
+def closed_up(reading: Reading) -> Reading:
+    """A reading without the blanks in what is written letter by letter: p a s s w o r d, 文 华 路 5 6 号."""
+    blanks = {
+        place
+        for match in _LETTER_BY_LETTER.finditer(reading.text)
+        for place in range(match.start() + 1, match.end(), 2)
+    }
+    if not blanks:
+        return reading
+    places = reading.places or tuple(range(len(reading.text)))
+    kept = [place for place in range(len(reading.text)) if place not in blanks]
+    return Reading("".join(reading.text[place] for place in kept), tuple(places[place] for place in kept))
+
+
 def undisguised(text: str) -> str:
     """A text of the same length with 0 and 1 in the place of letters that look like them among digits: O7700 9OO 238.
 
@@ -60,7 +75,7 @@ def undisguised(text: str) -> str:
 
     def plain(match: re.Match[str]) -> str:
         digits, letters = sum(map(str.isdigit, match[0])), sum(map(str.isalpha, match[0]))
-        words = any(each in ("I", "l", "Il", "lI", "lo") for each in re.split(r"[ .\-]", match[0]))
+        words = any(each in ("I", "l", "Il", "lI", "lo") for each in re.split(r"[ .\-()]", match[0]))
         return match[0].translate(_LOOKALIKES) if 0 < letters < digits and digits >= 4 and not words else match[0]
 
     return _DISGUISED.sub(plain, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from burnish.feedback.masking import (
     addresses,
@@ -17,7 +17,7 @@ from burnish.feedback.masking import (
     passwords,
 )
 from burnish.feedback.masking.findings import Finder, Finding, merged, outside
-from burnish.feedback.masking.reading import read, undisguised
+from burnish.feedback.masking.reading import Reading, closed_up, read, undisguised
 
 PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,30}_[0-9a-z]{8}\]")
 """What stands in the place of personal data; what is masked already is never masked again."""
@@ -47,11 +47,25 @@ def find(text: str, *, also: Sequence[Finder] = (), types: Collection[str] | Non
 
     `types`: only these (`burnish.feedback.masking.TYPES`); all by default.
     """
-    reading = read(text)
-    digits = len(_DIGITS.findall(reading.text))
-    readings = dict.fromkeys((reading.text, undisguised(reading.text)))  # once, where they are the same
-    ruled = (each for plain in readings for rule, least in _RULES if digits >= least for each in rule(plain))
-    found = [Finding(*reading.span(each.start, each.end), each.type) for each in ruled]
+    found = [each for reading in _readings(text) for each in _ruled(reading)]
     found += [each for engine in also for each in engine(text)]
     wanted = [each for each in found if types is None or each.type in types]
     return merged(outside(wanted, (match.span() for match in PLACEHOLDER.finditer(text))))
+
+
+def _readings(text: str) -> list[Reading]:
+    """The ways to read a text: mostly one; more where digits are hidden among letters, or letters among blanks."""
+    first = read(text)
+    readings = [first]
+    if (plain := undisguised(first.text)) != first.text:
+        readings.append(Reading(plain, first.places))
+    if (closed := closed_up(first)) is not first:
+        readings.append(closed)
+    return readings
+
+
+def _ruled(reading: Reading) -> Iterator[Finding]:
+    digits = len(_DIGITS.findall(reading.text))
+    for rule, least in _RULES:
+        for each in rule(reading.text) if digits >= least else ():
+            yield Finding(*reading.span(each.start, each.end), each.type)
