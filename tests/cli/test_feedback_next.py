@@ -48,7 +48,11 @@ def test_a_plan_for_an_interval(call):
 
 def test_slips_are_told(call):
     for words, complaint in (
-        (["--n", "0"], "at least one"),
+        (["--n", "0"], "--n: 0 is less than 1"),
+        (["--seed", "-1"], "--seed: -1 is less than 0"),
+        (["--load", "0", "--people", "ana,bo"], "--load: 0 is less than 1"),
+        (["--interval", "nan"], "--interval: nan is not in (0, 0.5]"),
+        (["--interval", "1e308"], "not in (0, 0.5]"),
         (["--random-share", "0"], "random slice"),
         (["--strategy", "best"], "choices"),
     ):

@@ -160,3 +160,42 @@ def test_work_is_dealt_evenly_also_the_hard_part():
     assert Counter(name for ask in few for name in ask.people) == dict.fromkeys(people, 10)
     with pytest.raises(InputError, match="3 of 2 people"):
         dealt(asks, ["ana", "bo", "bo"], overlap=3)
+
+
+# ------------------------------------------------------------------------------------------------ what was said before
+
+
+def told(kind, value, *, people=60, texts=2, name="p{}"):
+    """One prompt, about whose texts people said this."""
+    prompt = Prompt.of("Hi")
+    shown = tuple(Completion(prompt.id, word) for word in "ABC"[:texts])
+    ids = tuple(text.id for text in shown)
+    records = [Feedback(f"f{n}", kind, prompt.id, ids, value, Author(name.format(n))) for n in range(people)]
+    other = Prompt.of("Who?")  # a pair that nobody was asked about, so that there is one in any case
+    spare = tuple(Completion(other.id, word) for word in "XY")
+    return [Entry(prompt, shown, tuple(records)), Entry(other, spare, ())]
+
+
+def unknown(entries):
+    """What is still to be learned from the first pair, in nats."""
+    pairs, candidates = candidates_of(entries)
+    assert pairs[0].prompt.text == "Hi"
+    return float(gain(candidates.chance_MP)[0])
+
+
+def test_whatever_form_an_answer_has_it_is_not_asked_for_again():
+    asked = unknown(told("comparison", {"chosen": 0}, people=0))
+    assert unknown(told("comparison", {"chosen": 0})) < asked / 5
+    assert unknown(told("comparison", {"tie": "good"})) < asked / 5
+    assert unknown(told("ranking", {"ranking": [[1], [0], [2]]}, texts=3)) < asked / 5
+    assert unknown(told("best_worst", {"best": 0, "worst": 1}, texts=2)) < asked / 5
+
+
+def test_one_person_asked_sixty_times_is_one_person():
+    once, again = (unknown(told("comparison", {"chosen": 0}, people=n, name="ana")) for n in (1, 60))
+    assert again == pytest.approx(once)
+
+
+def test_two_texts_that_people_cannot_judge_are_not_asked_about():
+    pairs, _ = candidates_of(told("comparison", {"cannot_judge": True}, people=2))
+    assert [pair.prompt.text for pair in pairs] == ["Who?"]

@@ -81,14 +81,16 @@ def test_looking_long_is_being_satisfied():
     assert actions({"dwell_seconds": 30}) == {"dwell": True}
 
 
-def test_one_persons_showings_of_one_text_count_as_the_latest():
+def test_every_showing_counts_so_that_a_purchase_is_not_undone_by_a_second_look():
     rows = [
         shown("A", True, author="ana", time="2026-01-01T00:00:00Z"),
         shown("A", False, author="ana", time="2026-01-02T00:00:00Z"),
+        shown("B", False, author="ana", time="2026-01-01T00:00:00Z"),
+        shown("B", False, author="ana", time="2026-01-02T00:00:00Z"),
     ]
-    (score,) = scores(answers(*rows), SignalConfig())
-    assert len(score.feedback_ids) == 1
-    assert score.value < 0
+    found = by_text(scores(answers(*rows), SignalConfig()))
+    assert len(found["A"].feedback_ids) == 2
+    assert found["A"].value > found["B"].value
 
 
 def test_the_estimate_is_nearer_the_truth_than_the_plain_rate_and_its_variance_is_honest():

@@ -32,6 +32,19 @@ def test_a_pitfall_costs_points_and_never_more_than_all():
     assert checklists.share([point("a", weight=1), point("p", True, weight=-5)]) == 0
 
 
+def test_a_pitfall_that_was_looked_for_in_vain_costs_next_to_nothing():
+    flawless = [point("a"), point("b"), point("p", False, weight=-2)]
+    half = [point("a"), point("b", False), point("p", False, weight=-2)]
+    found = [point("a"), point("b"), point("p", True, weight=-2)]
+    bare = [point("a"), point("b")]
+    values = [whole(signals(each)).value for each in (bare, flawless, found)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] - values[1] < 0.3  # of a width of 8
+    assert values[1] > 0.9
+    assert values[2] < whole(signals(half)).value  # the pitfall weighs as much as both points together
+    assert whole(signals(flawless)).value > whole(signals(*[half] * 10)).value
+
+
 def test_an_essential_point_that_is_missed_caps_the_whole():
     points = [point(name) for name in "abcd"]
     assert checklists.share([*points, point("e", False)]) == pytest.approx(0.8)

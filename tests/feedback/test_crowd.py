@@ -103,13 +103,36 @@ def test_anonymous_votes_are_one_average_person():
     assert [author.id for author in found.people] == ["ana", "bo", ""]
 
 
-def test_nobody_in_common_is_refused_with_a_remedy():
+def test_with_nobody_in_common_all_count_alike_and_that_is_said(capsys):
     lonely = [
         Entry(entry.prompt, entry.completions, tuple(r for r in entry.feedback if r.author.id == name))
         for entry, name in zip(compared(prompts=2), ("ana", "bo"), strict=True)
     ]
-    with pytest.raises(InputError, match='or use people = "plain"'):
-        preferences(lonely, ANNOTATORS)
+    assert preferences(lonely, ANNOTATORS) == preferences(lonely, PLAIN)
+    assert "signals: comparisons: all people count alike here" in capsys.readouterr().err
+
+
+def test_one_stray_answer_stops_nothing(capsys):
+    """A tie of two good texts implies two thumbs, which alone tell nobody apart; nor does an aspect of one person's."""
+    entries = compared()
+    first = entries[0]
+    ids = tuple(text.id for text in first.completions)
+    stray = (
+        Feedback("stray", "comparison", first.prompt.id, ids, {"tie": "good"}, Author("ana")),
+        Feedback("own", "comparison", first.prompt.id, ids, {"chosen": 0}, Author("ana"), aspect="style"),
+    )
+    more = [Entry(first.prompt, first.completions, (*first.feedback, *stray)), *entries[1:]]
+    found, before = preferences(more, ANNOTATORS), preferences(entries, ANNOTATORS)
+    assert len(found) == len(before) + 1
+    assert [each.probability for each in found[2:]] == pytest.approx(
+        [each.probability for each in before[1:]], abs=0.01
+    )
+    said = capsys.readouterr().err
+    assert "signals: thumbs: all people count alike here" in said
+    assert "signals: comparisons of style: all people count alike here" in said
+
+
+def test_an_unknown_way_is_refused():
     with pytest.raises(InputError, match=r"signals.people: 'anotators' is unknown. Did you mean 'annotators'"):
         SignalConfig(people="anotators")
 

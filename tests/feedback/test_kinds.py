@@ -253,3 +253,13 @@ def test_a_package_cannot_take_the_name_of_a_kind_of_ours(installed):
     installed("rating")
     with pytest.raises(InputError, match="emoji_kind brings 'rating', which burnish has"):
         kinds.names()
+
+
+@pytest.mark.parametrize("label", ["good", "Good!", "excellent", "fluent", "很好", "love this", "保留"])
+def test_a_label_that_praises_adds_to_the_reward(label):
+    assert kinds.load("span").sign(label) == 1
+
+
+@pytest.mark.parametrize("label", ["wrong", "", "grammar", "not good", "错误", "good but wrong", "hallucination", "A7"])
+def test_any_other_label_takes_from_it(label):
+    assert kinds.load("span").sign(label) == -1

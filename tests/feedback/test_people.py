@@ -137,6 +137,10 @@ def test_somebody_who_always_gives_the_same_grade_and_somebody_strict():
     assert found["same"].run == "rating: 3 60 times in a row of 60"
     assert found["same"].manner is Manner.ONE_ANSWER
     assert found["ana"].manner is Manner.CAREFUL
+    undated = [replace(each, feedback=tuple(replace(r, time="") for r in each.feedback)) for each in made]
+    again = {person.author.id: person for person in people(undated).people}
+    assert again["same"].manner is Manner.ONE_ANSWER  # where all is alike no order is needed
+    assert again["ana"].run == ""
 
 
 def test_strangers_who_share_no_question_are_told_so():

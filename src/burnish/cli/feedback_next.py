@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 STRATEGIES = ("d_optimal", "double_thompson", "information_gain", "large_gap", "random", "uncertainty")
 HELP = "which pairs to ask people about next, and how many answers an interval takes"
 DESCRIPTION = """\
-Writes pairs of stored completions to compare, one JSON object a line, the most wanted first. A
-share drawn at random is always among them, marked, so that statistics have something to rest on.
+Writes pairs of stored completions to compare, one JSON object a line: first a share drawn at random,
+marked so, for statistics to rest on; then what a strategy picks, the most wanted first.
 With --interval: how many items and answers give the mean rating a 95% interval that narrow."""
 EXAMPLES = """\
 strategies
@@ -52,8 +52,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the agenda or the plan; returns the exit status."""
     from burnish.store import open_store
 
-    if args.n < 1:
-        raise InputError(f"--n: {args.n} pairs. Ask for at least one.")
+    for flag, least in (("n", 1), ("overlap", 1), ("load", 1), ("seed", 0)):
+        if (given := getattr(args, flag)) is not None and given < least:
+            raise InputError(f"--{flag}: {given} is less than {least}.")
+    if args.interval is not None and not 0 < args.interval <= 0.5:
+        raise InputError(
+            f"--interval: {args.interval:g} is not in (0, 0.5]. Ratings lie between 0 and 1 here; try 0.05."
+        )
     people = list(dict.fromkeys(filter(None, (name.strip() for name in args.people.split(",")))))
     with open_store(args.db, create=False) as store:
         entries = list(store.entries())
@@ -126,5 +131,7 @@ def _spreads(entries: list[Entry]) -> tuple[Spreads, int]:
     ]
     if not rated:
         raise InputError("--interval: no ratings by named people are stored, so nothing tells how far they spread.")
+    if len({rating for rating, _ in rated}) == 1:
+        raise InputError("--interval: all stored ratings are equal, so nothing tells how far they would spread.")
     names = [record.author.id for _, record in rated]
     return spreads_of([y for y, _ in rated], [r.completion_ids[0] for _, r in rated], names), len(set(names))

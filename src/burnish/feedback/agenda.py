@@ -16,8 +16,10 @@ import numpy as np
 from scipy.special import polygamma
 
 from burnish.errors import InputError
+from burnish.feedback import crowd
 from burnish.feedback import next as strategies
-from burnish.feedback.answers import SignalConfig, answers_of
+from burnish.feedback.answers import Answer, SignalConfig, answers_of, newest
+from burnish.feedback.kinds import best_worst
 from burnish.feedback.next import Candidates, Floats
 from burnish.feedback.next.information_gain import gain
 from burnish.feedback.ratings import scores as rating_scores
@@ -62,8 +64,9 @@ class Ask:
 def candidates_of(entries: Iterable[Entry], *, seed: int = 0) -> tuple[list[Pair], Candidates]:
     """Return all pairs of each prompt's texts, and draws from what people's comparisons and ratings say of them.
 
-    Within a prompt: Bradley-Terry on the comparisons, with a prior centred on the ratings' means where there are any.
-    Prompts without two texts give no pair. Raises InputError when there is no pair at all.
+    Within a prompt: Bradley-Terry on the comparisons and on neighbours in rankings, with a prior centred on the
+    ratings' means where there are any. Prompts without two texts give no pair, nor do two texts of which more people
+    said that they cannot judge than judged. Raises InputError when there is no pair at all.
     """
     draw = np.random.default_rng(seed)
     pairs: list[Pair] = []
@@ -74,10 +77,13 @@ def candidates_of(entries: Iterable[Entry], *, seed: int = 0) -> tuple[list[Pair
         texts = [text for text in entry.completions if text.text.strip()]
         if len(texts) < 2:
             continue
+        votes, hopeless = _votes(entry)
         for i, j in combinations(range(len(texts)), 2):
+            if frozenset((texts[i].id, texts[j].id)) in hopeless:
+                continue
             pairs.append(Pair(entry.prompt, (texts[i], texts[j])))
             ends.append((items + i, items + j, group))
-        columns.append(_believed(entry, texts, draw))
+        columns.append(_believed(entry, texts, votes, draw))
         items += len(texts)
     if not pairs:
         raise InputError("next: no prompt has two texts to compare. Sample more completions of each prompt first.")
@@ -85,12 +91,13 @@ def candidates_of(entries: Iterable[Entry], *, seed: int = 0) -> tuple[list[Pair
     return pairs, Candidates(first, second, groups, np.concatenate(columns, axis=1))
 
 
-def _believed(entry: Entry, texts: Sequence[Completion], draw: np.random.Generator) -> Floats:
+def _believed(entry: Entry, texts: Sequence[Completion], votes: Sequence[Answer], draw: np.random.Generator) -> Floats:
     """Return draws of the texts' latent scores, shape (DRAWS, texts)."""
     places = {text.id: place for place, text in enumerate(texts)}
     config = SignalConfig(scale=(0.0, LOGITS_A_WIDTH))
     ridge = 1 / float(polygamma(1, config.prior_votes))
-    fit = choice.bradley_terry(*_votes(entry, places), n_items=len(texts), ridge=ridge)
+    winners, losers, weights = _won(votes, places, config)
+    fit = choice.bradley_terry(winners, losers, n_items=len(texts), weights=weights, ridge=ridge)
     mean, precision = fit.scores_I.copy(), np.linalg.inv(fit.covariance_II)
     people = [answer for answer in answers_of(entry) if answer.feedback.author.kind == "human"]
     rated = [a for a in people if a.feedback.kind == "rating" and a.feedback.completion_ids[0] in places]
@@ -106,16 +113,32 @@ def _believed(entry: Entry, texts: Sequence[Completion], draw: np.random.Generat
     return draw.multivariate_normal(mean, np.linalg.inv(precision), size=DRAWS, method="cholesky")
 
 
-def _votes(entry: Entry, places: Mapping[str, int]) -> tuple[list[int], list[int]]:
-    winners, losers = [], []
-    for record in entry.feedback:
-        chosen = record.value.get("chosen")
-        if record.kind != "comparison" or record.author.kind != "human" or chosen is None:
+def _votes(entry: Entry) -> tuple[list[Answer], set[frozenset[str]]]:
+    """Return people's latest votes on pairs, and the pairs that more of them could not judge than judged."""
+    people = [answer for answer in answers_of(entry) if answer.feedback.author.kind == "human"]
+    people += [more for answer in people if answer.feedback.kind == "best_worst" for more in best_worst.also(answer)]
+    votes = [vote for answer in people for vote in crowd.as_votes(answer)]
+    unjudged = [a for a in people if a.feedback.kind == "comparison" and "cannot_judge" in a.feedback.value]
+    heard = newest((frozenset(answer.feedback.completion_ids), answer) for answer in (*votes, *unjudged))
+    balance = Counter[frozenset[str]]()
+    for pair, answer in heard:
+        balance[pair] += 1 if "cannot_judge" in answer.feedback.value else -1
+    judged = [answer for _, answer in heard if "cannot_judge" not in answer.feedback.value]
+    return judged, {pair for pair, more in balance.items() if more > 0}
+
+
+def _won(
+    votes: Sequence[Answer], places: Mapping[str, int], config: SignalConfig
+) -> tuple[list[int], list[int], list[float]]:
+    """Return winners, losers and shares of votes; a tie is half a vote each way."""
+    rows = []
+    for vote in votes:
+        if not all(name in places for name in vote.feedback.completion_ids):
             continue
-        if all(name in places for name in record.completion_ids):
-            winners.append(places[record.completion_ids[chosen]])
-            losers.append(places[record.completion_ids[1 - chosen]])
-    return winners, losers
+        first, second = (places[name] for name in vote.feedback.completion_ids)
+        share = crowd.share_of_first(vote, config)
+        rows += [row for row in ((first, second, share), (second, first, 1 - share)) if row[2] > 0]
+    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
 
 # --------------------------------------------------------------------------------------------------------------- agenda

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from burnish.errors import InputError
-from burnish.feedback.answers import Answer, SignalConfig, newest
+from burnish.feedback.answers import Answer, SignalConfig
 from burnish.records import Score
 
 MOST_WEIGHT = 10.0
@@ -76,13 +76,13 @@ def scores(answers: Sequence[Answer], config: SignalConfig, exposure: Exposure |
 
     value = middle of `config.scale` + half its width x (r - m), the sign turned for actions that speak against it: the
     difference in how often a showing of this text and one of the others would win (a tie being half). It is no level:
-    a click rate of 5% may be excellent. `variance` is that of r, in the scale's units. One person's showings of one
-    text count as the latest. The aspect is the action's name, after the record's own.
+    a click rate of 5% may be excellent. `variance` is that of r, in the scale's units. Each showing counts: one
+    person may look again and buy only then. The aspect is the action's name, after the record's own.
     """
     settings = exposure or Exposure()
     tallies: dict[tuple[str, str], dict[str, _Tally]] = defaultdict(lambda: defaultdict(_Tally))
-    of_item = (((answer.feedback.completion_ids[0], answer.feedback.aspect), answer) for answer in answers)
-    for (completion, aspect), answer in newest(of_item):
+    for answer in answers:
+        completion, aspect = answer.feedback.completion_ids[0], answer.feedback.aspect
         propensity = settings.propensity(answer.feedback.exposure)
         for action, acted in actions(answer.feedback.value).items():
             tallies[aspect, action][completion].add(answer, acted, propensity, settings.most_weight)

@@ -8,7 +8,9 @@ half) the share is at most `ESSENTIAL_CAP`. Negative points: HealthBench (Arora 
 essential ones: Rubrics as Rewards (Gunjal et al. 2025, arXiv 2507.17746).
 
 Several people's answers to a point are votes, a half-met point a split one, and their posterior is Beta(a, a) plus the
-votes (`burnish.feedback.votes.beta`); the share is linear in the x_c, so its variance is that of the sum.
+votes (`burnish.feedback.votes.beta`); the share is linear in the x_c, so its variance is that of the sum. A pitfall is
+taken to be rare until somebody finds it (`PITFALLS_BEFORE`): with even odds each one that was looked for in vain would
+cost as much as half a one.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from burnish.records import Critique, Score
 
 ESSENTIAL_CAP = 0.5
 """Highest share of a completion that misses an essential point."""
+PITFALLS_BEFORE = 0.05
+"""Share of completions that a pitfall is expected in before anybody has looked."""
 
 
 def met(point: Mapping[str, Any]) -> float | None:
@@ -60,7 +64,10 @@ def scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
         tallies = _tallies(given)
         if not any(tally.weight > 0 for tally in tallies.values()):
             continue  # nobody could judge what was asked for: not scored
-        chances = {name: beta(tally.won, tally.lost, config.prior_votes) for name, tally in tallies.items()}
+        chances = {
+            name: beta(tally.won, tally.lost, config.prior_votes, 0.5 if tally.weight > 0 else PITFALLS_BEFORE)
+            for name, tally in tallies.items()
+        }
         value, variance = _share(chances, tallies)
         missed = [name for name, tally in tallies.items() if tally.speaks_against]
         made.append(_score(given, value, variance, aspect, f"missed: {', '.join(missed)}" if missed else "", config))

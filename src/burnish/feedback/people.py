@@ -206,8 +206,11 @@ def _order_and_pace(answers: Sequence[Answer], shares: Mapping[str, Mapping[Hash
     }
     runs = []
     for kind, everybody in shares.items():
-        dated = [answer for answer in answers if answer.feedback.kind == kind and answer.feedback.time]
-        said = [pressed(answer) for answer in sorted(dated, key=lambda answer: answer.feedback.time)]
+        given = [answer for answer in answers if answer.feedback.kind == kind]
+        said = [pressed(answer) for answer in given]
+        if len(set(said)) > 1:  # where all is alike no order is needed
+            dated = [answer for answer in given if answer.feedback.time]
+            said = [pressed(answer) for answer in sorted(dated, key=lambda answer: answer.feedback.time)]
         if run := habits.longest_run(said, everybody):
             said_so = f"{kind}: {run.answer} {run.length} times in a row of {run.of}"
             runs.append((run.chance, said_so, run.length / run.of))

@@ -79,7 +79,7 @@ def _scores(aspect: str, answers: Sequence[Answer], config: SignalConfig) -> lis
     item_N = np.empty(len(rated), dtype=np.int64)
     for item_number, rows in enumerate(of_item.values()):
         item_N[rows] = item_number
-    value_I, variance_I = _means(item_N, person_N, rating_N, config)
+    value_I, variance_I = _means(item_N, person_N, rating_N, config, f"ratings{aspect and f' of {aspect}'}")
     made = []
     for item_number, rows in enumerate(of_item.values()):
         first = rated[rows[0]][1]
@@ -98,10 +98,12 @@ def _scores(aspect: str, answers: Sequence[Answer], config: SignalConfig) -> lis
     return made
 
 
-def _means(item_N: Ints, person_N: Ints, rating_N: Floats, config: SignalConfig) -> tuple[Floats, Floats]:
+def _means(item_N: Ints, person_N: Ints, rating_N: Floats, config: SignalConfig, what: str) -> tuple[Floats, Floats]:
     """Mean and variance of each text's rating, as `config.people` says."""
     if config.people == "annotators":
-        return graders.fit(item_N, person_N, rating_N)
+        found = graders.told_apart(what, lambda: graders.fit(item_N, person_N, rating_N))
+        if found is not None:
+            return found
     if config.people == "majority":
         size_I = np.bincount(item_N)
         mean_I = np.bincount(item_N, rating_N) / size_I

@@ -4,18 +4,22 @@ Value: `{"spans": [...]}`, each with `start` and `end` in characters (code point
 given `severity` (a positive number, 1 when left out) and `note`; sorted by start. Spans may overlap.
 
 Each person's marks become a critique whose spans have signed severities: what is marked good adds to the reward of its
-tokens, everything else takes from it. `burnish.models.spans` spreads them over tokens.
+tokens, everything else takes from it. `burnish.models.spans` spreads them over tokens. A label praises when it is one
+of `GOOD` or when the word list of comments finds praise in it and no blame ("excellent", "well said!", 很好).
 """
 
 from __future__ import annotations
 
+import functools
 import re
+import string
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from burnish.errors import InputError, nearest
 from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig
+from burnish.feedback.words.reading import read
 from burnish.maths.agreement import Metric
 from burnish.records import Critique, Span
 
@@ -25,7 +29,7 @@ PARTS = ("start", "end", "label", "severity", "note")
 GOOD = frozenset(
     {"good", "great", "liked", "like", "correct", "right", "helpful", "keep", "好", "喜欢", "正确", "保留"}
 )
-"""Labels that praise; every other label finds fault."""
+"""Labels that praise, whatever a word list thinks of them."""
 
 _UNIT = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")  # a Chinese character or a word of other scripts
 
@@ -83,7 +87,14 @@ def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critiq
 
 def sign(label: str) -> int:
     """1 for a label that praises, -1 for any other."""
-    return 1 if label.strip().lower() in GOOD else -1
+    bare = label.strip(string.punctuation + string.whitespace + "。！，").lower()
+    return 1 if bare in GOOD or _praises(bare) else -1
+
+
+@functools.cache
+def _praises(label: str) -> bool:
+    said = read(label).said
+    return bool(said) and all(each.value > 0 for each in said)
 
 
 def signed(span: Mapping[str, Any]) -> Span:
