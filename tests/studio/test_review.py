@@ -6,14 +6,17 @@ import html
 import re
 from collections.abc import Callable
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.studio import answered
 
+from burnish.errors import InputError
 from burnish.feedback.disagreements import items
-from burnish.records import Completion, Prompt, canonical_json
+from burnish.records import Completion, Feedback, Prompt, canonical_json
 from burnish.store import Entry, Store
 from burnish.studio import decisions
+from burnish.studio.context import now_ms
 from burnish.studio.routes.results import background_of
 from burnish.studio.wording import say
 
@@ -103,6 +106,24 @@ def test_deciding_again_supersedes_only_ones_own_decision(client_as: ClientAs, a
     entry = next(iter(store.entries()))
     made = {each.author.id: each.value["chosen"] for each in entry.feedback if each.metadata.get("decides")}
     assert made == {"rev": 1, "olga": 0}
+
+
+def test_pressing_twice_decides_once_and_two_tabs_do_not_decide_otherwise(store: Store) -> None:
+    answered.fill(store, 1)
+    (item,) = items(store.entries())
+    question = item.questions[0]
+
+    def decide(chosen: int) -> Feedback:
+        key = canonical_json({"chosen": chosen})
+        return decisions.decide(store, item, question, key=key, reason="", reviewer="rev", now_ms=now_ms())
+
+    made = decide(0)
+    assert decide(0).id == made.id
+    with pytest.raises(InputError, match="decided otherwise"):
+        decide(1)
+    assert store.stats()["superseded"] == 0
+    store.erase(made.id)
+    assert store.feedback(decide(0).id)  # of an erased one the id is taken for good
 
 
 def test_what_was_not_offered_is_refused_in_the_form(client_as: ClientAs, app: FastAPI, store: Store) -> None:

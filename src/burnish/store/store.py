@@ -210,10 +210,11 @@ class Store:
         with self._database.reading() as connection:
             return read.feedback_record(connection, feedback_id)
 
-    def authors(self, *, author_kind: AuthorKind = "human") -> Mapping[str, int]:
-        """Return how many records each named author has, superseded ones included: what erasing them would take."""
+    def authors(self, *, author_kind: AuthorKind = "human", only: str | None = None) -> Mapping[str, int]:
+        """Return how many records each named author (or `only` one) has, superseded ones included: what erasing them
+        would take."""
         with self._database.reading() as connection:
-            return read.authors(connection, author_kind)
+            return read.authors(connection, author_kind, only)
 
     def history(
         self, author_id: str, *, before: int | None = None, most: int = 50, kind: str | None = None

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from burnish.errors import InputError
 from burnish.feedback.answers import DECIDES, Answer
 from burnish.feedback.disagreements import Item, Question, items
-from burnish.records import Author, Feedback, canonical_json
+from burnish.records import Author, Feedback, canonical_json, content_id
 from burnish.store import Entry, Store
 from burnish.store.read import STUDY_RUN
 from burnish.studio.answers import moment
@@ -81,7 +81,11 @@ def options(question: Question) -> list[Option]:
 def decide(
     store: Store, item: Item, question: Question, *, key: str, reason: str, reviewer: str, now_ms: int
 ) -> Feedback:
-    """Return the decision, stored. Raises InputError for an answer that was not offered or a reason too long."""
+    """Return the decision, stored: once, however often the button was pressed.
+
+    Raises InputError for an answer that was not offered, a reason too long, and where the reviewer has decided
+    otherwise since the page was loaded, as in another tab.
+    """
     chosen = next((option for option in options(question) if option.key == key), None)
     if chosen is None:
         raise InputError("decision: none of the answers offered was chosen.")
@@ -90,7 +94,7 @@ def decide(
     first = question.answers[0].feedback
     own = [each.feedback.id for each in question.decisions if each.feedback.author.id == reviewer]
     made = Feedback(
-        id=f"decision-{secrets.token_hex(10)}",
+        id=_name(item, question, reviewer, own),
         kind=question.kind,
         prompt_id=item.prompt.id,
         completion_ids=tuple(text.id for text in question.completions),
@@ -104,8 +108,20 @@ def decide(
         run=first.run,
         metadata={**_place_of(first), DECIDES: [answer.feedback.id for answer in question.answers]},
     )
-    store.submit(Entry(item.prompt, question.completions, (made,)))
-    return made
+    (receipt,) = store.submit(Entry(item.prompt, question.completions, (made,)), on_duplicate="skip")
+    there = made if receipt.status == "stored" else store.feedback(made.id)
+    if there is None:  # it stood here before and was erased on request: this is another one
+        there = replace(made, id=f"decision-{secrets.token_hex(10)}")
+        store.submit(Entry(item.prompt, question.completions, (there,)))
+    if (there.value, there.comment) != (made.value, made.comment):
+        raise InputError("decision: you have decided otherwise since this page was loaded. Load it again.")
+    return there
+
+
+def _name(item: Item, question: Question, reviewer: str, own: Sequence[str]) -> str:
+    """Return the id of a reviewer's next decision on a question: pressing twice makes one."""
+    asked = [question.kind, question.aspect, question.name, [text.id for text in question.completions]]
+    return content_id("decision", [reviewer, item.id, asked, own[-1] if own else ""])
 
 
 def turned(answer: Answer, question: Question) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def _page(request: Request, who: Person, *, status: int = 200, message: str = ""
         consents=studio.store.accounts.consents(who.number),
         roles=ROLES[: ROLES.index(who.role) + 1],
         figures=_figures(studio, who.name),
-        answers=studio.store.authors().get(who.name, 0),
+        answers=studio.store.authors(only=who.name).get(who.name, 0),
         shortest=passwords.SHORTEST,
         longest=passwords.LONGEST,
         now_ms=now_ms(),
