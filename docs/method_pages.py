@@ -28,7 +28,7 @@ BESIDE = DOCS / "beside"
 """What a method was measured beside: a JSON file and perhaps a picture, each written by a script of benchmarks/."""
 MEASURE = "python benchmarks/toys.py --json docs/toys.json"
 
-COMPUTES = ("loss", "targets", "act")
+COMPUTES = ("loss", "targets", "act", "behaviour")
 """Functions whose statements stand beside the formula."""
 DOES = ("prepare", "ask", "sampling", "choose")
 """Functions that move texts rather than compute."""
@@ -281,11 +281,37 @@ def _command(name: str) -> Iterator[str]:
             "last message, `{asked}`, into this:"
         )
         yield f"```text\n{wish}\n```"
+    if hasattr(module, "act"):
+        yield from _spoken(name)
     yield (
         f"`burnish train {name} --help-config` lists every setting, `--set NAME=VALUE` changes one; "
         "[what is trained](../concepts/what-is-trained.md) tells which weights move, "
         "[which method for which feedback](../which-method.md) whether this is the one to take."
     )
+
+
+CHANGED = {"ilql": ("how far values tilt is chosen as it speaks", "tilt=2.0")}
+"""Settings that are the speaker's to choose, where a method has one."""
+
+
+def _spoken(name: str) -> Iterator[str]:
+    """Yield how a checkpoint speaks that does not speak by its logits; tests/loop/test_speaking.py runs the block."""
+    why, change = CHANGED.get(name, ("", ""))
+    yield (
+        "What is trained speaks by `act`, not by the language model's own logits. Its checkpoint says so in "
+        f'`burnish.json` (`"decoded": "{name}"`, its settings beside it) and holds its heads; the studio decodes it '
+        "so, and Python does. What cannot refuses it: a model's weights alone, into which it would be merged to be "
+        "trained further, know nothing of heads."
+    )
+    code = [
+        "from burnish.loop.speaking import sampler_in",
+        "from burnish.records import Prompt, Sampling",
+        "",
+        f'sampler = sampler_in("runs/{name}-0"{", " + change if change else ""})' + (f"  # {why}" if why else ""),
+        '(group,) = sampler.sample([Prompt.of("Name a fruit.")], Sampling(max_new_tokens=20), n=2)',
+        "print([completion.text for completion in group])",
+    ]
+    yield "```python after training\n" + "\n".join(code) + "\n```"
 
 
 def _of_partner(needs: methods.Needs) -> tuple[type, ...]:

@@ -21,7 +21,8 @@ from burnish.loop.speakers import Speaker
 from burnish.records import Completion, Prompt, Sampling
 
 if TYPE_CHECKING:
-    from burnish.models.policy import Policy
+    from burnish.models.headed import HeadedPolicy
+    from burnish.models.sampler import EngineSampler
 
 AT_ONCE = 8
 """Prompts drawn from between two turns: whoever talks with the model is not kept waiting by a study's samples."""
@@ -65,8 +66,8 @@ class Answers:
         self._turn = threading.Semaphore(1)  # not a Lock: a stream may be closed by another thread than began it
         self._counting = threading.Lock()
         self._inside = 0
-        self._loaded: tuple[str, str, Policy] | None = None
-        """Base, folder of the checkpoint on it, and the model."""
+        self._loaded: tuple[str, str, HeadedPolicy] | None = None
+        """Base, folder of the checkpoint on it, and the model with the heads that the checkpoint brought."""
         self._resting: threading.Timer | None = None
 
     def speak(
@@ -81,11 +82,7 @@ class Answers:
                 (completion,) = _asked_elsewhere(who, [prompt], sampling, seed=seed, run=run)[0]
                 yield from (completion.text, completion)
                 return
-            from burnish.models.sampler import EngineSampler
-
-            policy, adapter = self._policy(who)
-            sampler = EngineSampler(policy, adapter=adapter, checkpoint_id=who.name if who.checkpoint else None)
-            yield from sampler.speak(prompt, sampling, seed=seed, run=run, index=index)
+            yield from self._sampler(who).speak(prompt, sampling, seed=seed, run=run, index=index)
 
     def sample(
         self,
@@ -103,12 +100,7 @@ class Answers:
         with self._our_turn(), _fitting(who):
             if who.is_remote:
                 return _asked_elsewhere(who, prompts, sampling, n=n, seed=seed, run=run)
-            from burnish.models.sampler import EngineSampler
-
-            policy, adapter = self._policy(who)
-            name = who.name if who.checkpoint else None
-            sampler = EngineSampler(policy, adapter=adapter, checkpoint_id=name, stopped=stopped)
-            return sampler.sample(prompts, sampling, n=n, seed=seed, run=run)
+            return self._sampler(who, stopped).sample(prompts, sampling, n=n, seed=seed, run=run)
 
     @property
     def loaded(self) -> str:
@@ -147,14 +139,24 @@ class Answers:
         self._resting.daemon = True
         self._resting.start()
 
-    def _policy(self, who: Speaker) -> tuple[Policy, bool]:
-        """Return the model in memory, loaded when it is another one's turn, and whether its adapter speaks."""
+    def _sampler(self, who: Speaker, stopped: Callable[[], bool] | None = None) -> EngineSampler:
+        """Return what speaks for the model: a checkpoint as it was trained to, the untouched model by its logits."""
+        from burnish.loop.speaking import reading
+        from burnish.models.sampler import EngineSampler
+
+        network = self._network(who)
+        if not who.checkpoint:
+            return EngineSampler(network.policy, adapter=False, stopped=stopped)
+        return EngineSampler(network.policy, checkpoint_id=who.name, stopped=stopped, read=reading(network))
+
+    def _network(self, who: Speaker) -> HeadedPolicy:
+        """Return the model in memory, loaded when it is another one's turn."""
         if self._loaded and self._loaded[0] == who.base and who.checkpoint in ("", self._loaded[1]):
-            return self._loaded[2], bool(who.checkpoint)
+            return self._loaded[2]
         self._loaded = None  # before the next one is loaded: there is room for one
         memory.give_back()
         self._loaded = who.base, who.checkpoint, _load(who, self.dtype)
-        return self._loaded[2], bool(who.checkpoint)
+        return self._loaded[2]
 
 
 @contextlib.contextmanager
@@ -171,13 +173,11 @@ def _fitting(who: Speaker) -> Iterator[None]:
         ) from error
 
 
-def _load(who: Speaker, dtype: str) -> Policy:
-    from burnish.models.policy import Policy
+def _load(who: Speaker, dtype: str) -> HeadedPolicy:
+    from burnish.loop.headed_folder import headed_in
 
-    policy = Policy.load(corpora.resolve(who.base), name=who.model, dtype=_fitted(dtype))
-    if who.checkpoint:
-        policy.load_tuned(Path(who.checkpoint))
-    return policy
+    folder = Path(who.checkpoint) if who.checkpoint else None
+    return headed_in(folder, corpora.resolve(who.base), name=who.model, dtype=_fitted(dtype))
 
 
 def _fitted(dtype: str) -> str:

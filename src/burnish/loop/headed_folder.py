@@ -10,12 +10,15 @@ from burnish.models.headed import HEADS_FILE, HeadedPolicy
 from burnish.models.policy import Policy
 
 
-def headed_in(folder: Path, base: Path, *, name: str, dtype: str) -> HeadedPolicy:
+def headed_in(folder: Path | None, base: Path, *, name: str, dtype: str) -> HeadedPolicy:
     """Return the network of a checkpoint on the model that it was trained on; only its heads and weights are read.
 
-    Raises InputError when the folder holds no checkpoint of that model.
+    folder: the checkpoint's; None: the untouched model, without heads. Raises InputError when the folder holds no
+    checkpoint of that model.
     """
     policy = Policy.load(base, name=name, dtype=dtype)
+    if folder is None:
+        return HeadedPolicy(policy)
     policy.load_tuned(folder)
     saved = load_file(folder / HEADS_FILE) if (folder / HEADS_FILE).exists() else {}
     rows = {key.removesuffix(".weight"): len(tensor) for key, tensor in saved.items() if key.endswith(".weight")}

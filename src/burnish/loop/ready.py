@@ -13,6 +13,7 @@ from burnish import corpora, files
 from burnish.errors import InputError
 from burnish.loop import evidence as evidences
 from burnish.loop.recipe import Recipe
+from burnish.models import decoding
 
 ADAPTER = "adapter_config.json"
 
@@ -33,9 +34,12 @@ def check(recipe: Recipe, task: ModuleType, *, feedback: str | None, mix: bool) 
 
 
 def check_model(model: str) -> None:
-    """Raise InputError for a model that is not there, without downloading it."""
+    """Raise InputError for a model that is not there, without downloading it, and for one that no logits speak for."""
     base = _there("model", model)
-    if base is not None and (base / ADAPTER).exists():
+    if base is None:
+        return
+    decoding.refuse(decoding.decoding_in(base), f"model: {model}")
+    if (base / ADAPTER).exists():
         base_of(base)
 
 

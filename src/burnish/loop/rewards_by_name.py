@@ -45,5 +45,7 @@ def judge_of(model: str) -> Judge:
 
 def _headed(folder: Path, dtype: str) -> Reward:
     lineage = json.loads((folder / "burnish.json").read_text("utf-8"))
+    if lineage.get("kind") != "reward":
+        raise InputError(f"--reward {folder}: a policy of {lineage.get('method')}, whose heads are no reward.")
     base = ready.base_of(folder)
     return headed_in(folder, base, name=str(lineage.get("parent", base.name)), dtype=dtype)

@@ -59,7 +59,7 @@ def speakers(models: Sequence[str], checkpoints: Iterable[Checkpoint], runs: str
     folders = [Path(each.path) for each in checkpoints if each.kind == "adapter"]
     named = [Path(name) for name in models if (Path(name) / PEFT).exists()]
     for folder in (*filter(_is_promoted, folders), *_promoted(Path(runs)), *named):
-        if found := _of_checkpoint(folder):
+        if found := of_checkpoint(folder):
             trained.setdefault(found.name, found)
     given = [name for name in models if Path(name) not in named]
     if not models and _is_fetched(DEFAULT):
@@ -90,7 +90,7 @@ def _is_promoted(folder: Path) -> bool:
     return bool(chosen == folder.name)
 
 
-def _of_checkpoint(folder: Path) -> Speaker | None:
+def of_checkpoint(folder: Path) -> Speaker | None:
     """Return the speaker of a checkpoint's folder; None where it is gone, or is a reward model's."""
     lineage = _read(folder / "burnish.json")
     config = lineage.get("config") or {}

@@ -276,7 +276,7 @@ class _Run:
         run = self.settings.run
         lineage = Checkpoint(
             id=name, path=f"checkpoints/{name}", kind="adapter" if self.needs.policy else "reward", parent=run.model,
-            method=run.method, config={"model": run.model, run.method: asdict(self.settings.method), **self._asked()},
+            method=run.method, config={"model": run.model, run.method: asdict(self.settings.method), **self._speaks()},
             snapshot=snapshot_hash(self.signals) if self.signals else "", code_version=__version__,
             sources=tuple(filter(None, (self.options.data, self.options.reward, self.options.task))),
             seed=run.seed, step=self.course.step, sampling=self.course.sampling,
@@ -285,17 +285,17 @@ class _Run:
             network.save(temporary)
             (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
 
-    def _asked(self) -> dict[str, str]:
-        """Return how the checkpoint wants to be asked, for its lineage: as its method taught it, else as its model was.
-
-        A reward is never asked, it reads.
+    def _speaks(self) -> dict[str, str]:
+        """Return how the checkpoint wants to be asked and is decoded, for its lineage: as its method taught it, else as
+        its model was. A reward does neither, it reads.
         """
         if not self.needs.policy:
             return {}
+        decoded = {"decoded": self.settings.run.method} if hasattr(self.module, "act") else {}
         template = self._policy.asking
         if hasattr(self.module, "ask"):
             template = self.module.ask(Prompt.of(asking.ASKED), self.settings.method).text
-        return {"asked": template} if template else {}
+        return decoded | ({"asked": template} if template else {})
 
     # ------------------------------------------------------------------------------------------------------- going on
 
