@@ -25,9 +25,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.asked.append(body)
-        content = json.dumps(
-            {"choices": [{"message": {"content": self.answer(body)}, "finish_reason": "stop"}]}
-        ).encode()
+        choice = {"message": {"content": self.answer(body)}, "finish_reason": "stop"}
+        if "logprobs" in body and self.server.sure_of:
+            listed = [{"token": token, "logprob": logprob} for token, logprob in self.server.sure_of.items()]
+            choice["logprobs"] = {"content": [{"logprob": -0.1, "top_logprobs": listed}]}
+        content = json.dumps({"choices": [choice]}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -50,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.asked, http.grade, http.daemon_threads = [], '{"reason": "fine", "rating": 7}', True
+    http.sure_of = {}
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield http
@@ -111,11 +114,11 @@ def test_asking_again_asks_nothing_and_adds_nothing(judge, stored, server, tmp_p
     found = json.loads(out)
     assert (status, found["asked"], found["recalled"]) == (0, 0, 12)
     assert found["people"][0]["consistency"]["n"] == 6
-    assert len(server.asked) == asked + 1
     assert by_machines(tmp_path) == records
-    _, out, _ = judge("--form", "comparison", "--replay", "--words", "--json")
-    assert json.loads(out)["judged"] == 6
-    assert len(server.asked) == asked + 1
+    for words in ((), ("--words",)):  # a replay asks in the form in which was asked
+        _, out, _ = judge("--form", "comparison", "--replay", "--json", *words)
+        assert (json.loads(out)["judged"], json.loads(out)["author"]) == (6, found["author"])
+    assert len(server.asked) == asked
 
 
 def test_a_judge_that_never_wavers_is_asked_until_it_is_sure_and_no_more(judge, stored, server):
@@ -174,10 +177,24 @@ def test_personal_data_is_masked_before_it_is_sent(judge, stored, server):
     assert "ana@example.org" not in sent
     assert sent.count("[EMAIL_") == 2
     again = len(server.asked)
-    judge("--form", "rating", "--mask", "always")  # the same key, the same question: nothing is asked but the probe
-    assert len(server.asked) == again + 1
+    judge("--form", "rating", "--mask", "always")  # the same key, the same question: nothing is asked
+    assert len(server.asked) == again
     judge("--form", "rating")  # this machine is not outside
-    assert "ana@example.org" in json.dumps(server.asked[again + 1 :])
+    assert "ana@example.org" in json.dumps(server.asked[again:])
+
+
+def test_the_worst_grade_of_ten_stays_the_worst_where_only_first_tokens_are_shown(judge, stored, server, tmp_path):
+    """A server sure of "1" in each of ten: "1" begins "10", and by log-probs both got the lowest listed."""
+    stored(RATED)
+    server.grade, server.sure_of = '{"reason": "bad", "rating": 1}', {"A": -0.1, "1": -0.01, "5": -6.0, "7": -7.0}
+    assert "8 judged, 0 failed" in judge("--form", "rating")[1]
+    assert {record.value["rating"] for record in by_machines(tmp_path)} == {1.0}
+    assert {record.metadata["by"] for record in by_machines(tmp_path)} == {"words"}
+    judge("--form", "rating", "--scale", "1,9", "--db", "sqlite:///nine.db", stored(RATED))
+    with open_store("sqlite:///nine.db", create=False) as store:
+        (said, *_) = [record for entry in store.entries() for record in entry.feedback]
+    assert said.metadata["by"] == "log-probs"
+    assert said.value["rating"] < 1.1
 
 
 def test_a_dry_run_tells_what_it_would_cost(judge, stored):

@@ -57,3 +57,14 @@ def test_settings_that_make_no_sense_are_refused(asker, pairs):
         Rating(one, repeats=0)
     with pytest.raises(InputError, match="2 completions"):
         Rating(one).judge(*pairs(("q", "a", "b")))
+
+
+def test_a_scale_whose_grades_begin_alike_is_asked_in_words_where_first_tokens_are_all_there_is(asker, pairs):
+    """ "1" begins "10" as well: by log-probs of first tokens a sure 1 became 4.03 of 10."""
+    script = asker(lambda q, s: '{"rating": 1}', prefer=lambda q, o: dict.fromkeys(o, -1.0))
+    script.sampler.by_first_token = True
+    (verdict,) = Rating(script).verdicts(*pairs(("q", "a text")))
+    assert verdict.feedback.metadata["by"] == "words"
+    assert verdict.value == 1.0
+    (verdict,) = Rating(script, scale=(1, 9)).verdicts(*pairs(("q", "a text")))
+    assert verdict.feedback.metadata["by"] == "log-probs"

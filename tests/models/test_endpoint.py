@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from burnish.errors import InputError, UnreachableError
-from burnish.models.answering import Failure
+from burnish.models.answering import Failure, can_choose
 from burnish.models.endpoint import Endpoint, Patience
 from burnish.models.endpoint_address import address_of, key_for
 from burnish.models.spending import MESSAGE_OVERHEAD, Prices, Purse
@@ -291,9 +292,14 @@ def test_an_option_not_listed_gets_the_lowest_listed_and_none_listed_is_a_failur
     assert one.choose([Prompt.of("q")], ("A", "B"))[0].reason == "no log-probs"
 
 
-def test_a_token_that_begins_two_options_counts_for_neither(endpoint):
-    one = endpoint(alternatives(("1", -0.1), ("2", -1.0)))
-    assert one.choose([Prompt.of("q")], ("1", "10", "2"))[0] == {"1": -1.0, "10": -1.0, "2": pytest.approx(-1.0)}
+def test_options_that_one_token_could_begin_are_not_told_apart_and_not_asked(endpoint, server):
+    """ "1" is an answer and the beginning of "10": counted for neither, the worst grade would become a middling one."""
+    one = endpoint(alternatives(("1", -0.01), ("2", -6.0)))
+    one.tells_logprobs = True
+    assert one.choose([Prompt.of("q")] * 2, ("1", "10", "2"))[1].reason == "options alike"
+    assert server.bodies == []
+    assert not can_choose(one, [str(grade) for grade in range(1, 11)])
+    assert can_choose(one, [str(grade) for grade in range(1, 10)])
 
 
 def test_a_server_without_log_probs_is_found_out(endpoint, server):
@@ -324,10 +330,37 @@ def test_money_is_counted_by_price_and_capped():
     asked = [Message("user", "ab")]
     held = purse.reserve(asked, 8)  # at most 18 * 1 + 8 * 10 = 98 millionths
     assert (held.prompt_tokens, held.completion_tokens) == (2 + MESSAGE_OVERHEAD, 8)
-    assert purse.reserve(asked, 8) is None
     purse.book(held, 5, 2)
     assert purse.spent.money == pytest.approx(25 / 1e6)
+    assert purse.reserve(asked, 8) is None
     assert purse.reserve(asked, 5) is not None  # 68 more fit
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_budget_that_suffices_answers_everything_however_many_are_asked_at_once(endpoint, server, concurrency):
+    """20 questions take 13 tokens each; bounds are 26, so 8 at once would hold 208 of the 280."""
+    purse = Purse(tokens=20 * 13 + 20)
+    one = endpoint(said("x"), purse=purse, patience=Patience(concurrency=concurrency))
+    found = ask(one, *[f"q{i}" for i in range(20)])
+    assert not [each for each in found if isinstance(each, Failure)]
+    assert purse.spent.tokens == 20 * 13
+
+
+def test_who_waits_for_the_budget_is_told_when_it_is_used_up():
+    purse = Purse(tokens=60)
+    asked = [Message("user", "ab")]
+    held = [purse.reserve(asked, 8), purse.reserve(asked, 8)]  # 26 each
+    with ThreadPoolExecutor(1) as threads:
+        third = threads.submit(purse.reserve, asked, 8)
+        purse.book(held[0], 30, 10)  # 40 spent, 26 held: it may still fit
+        assert not third.done()
+        purse.book(held[1], None, None)  # 66 spent
+        assert third.result(timeout=10) is None
+
+
+def test_a_cap_below_one_question_is_called_by_its_name(endpoint):
+    with pytest.raises(InputError, match="cap does not allow a single question"):
+        endpoint(said("x"), purse=Purse(tokens=3)).probe()
 
 
 def test_what_a_cut_answer_took_nobody_knows_so_it_is_booked_in_full(endpoint):

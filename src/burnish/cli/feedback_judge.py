@@ -220,11 +220,10 @@ def _sampler(args: argparse.Namespace, cache: Any) -> tuple[Remembered, Endpoint
         raise InputError("--max-cost: says nothing without prices. Add --prices IN,OUT, for a million tokens each.")
     prices = Prices(*_two(args.prices, "--prices", "0.5,2")) if args.prices else Prices()
     endpoint = Endpoint(args.judge, purse=Purse(prices, tokens=args.budget, money=args.max_cost))
-    if args.replay:
-        return Remembered(None, cache, name=endpoint.name), endpoint
+    sampler = Remembered(None if args.replay else endpoint, cache, name=endpoint.name)
     if not args.words:
-        endpoint.probe()
-    return Remembered(endpoint, cache), endpoint
+        sampler.probe()
+    return sampler, endpoint
 
 
 def _cards(entries: Sequence[Entry], author: str) -> list[JudgeCard]:

@@ -62,7 +62,7 @@ class Comparison:
 
     @property
     def by_logprobs(self) -> bool:
-        return self.logprobs == "auto" and self.asker.tells_logprobs and not self.ties
+        return self.logprobs == "auto" and not self.ties and all(self.asker.can_choose(labels) for labels in LABELS)
 
     def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
         """Return a comparison for each pair, or None for a counted failure."""

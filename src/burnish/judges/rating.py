@@ -1,7 +1,9 @@
 """How good one completion is, as a number on a scale.
 
 By words: the mean of `repeats` answers. By log-probs: the expected grade, sum of grade times its probability over the
-grades of the scale (G-Eval, Liu et al. 2023, arXiv 2303.16634, 3.2), which breaks the ties that whole grades make.
+grades of the scale (G-Eval, Liu et al. 2023, arXiv 2303.16634, 3.2), which breaks the ties that whole grades make. An
+endpoint shows first tokens only, and "1" begins both 1 and 10: there such a scale is asked for in words, and one from 1
+to 9 by log-probs.
 A grade without anchors is the weakest question one can ask a machine: prefer yes-or-no criteria (`rubric`) or a
 comparison, and say in `worst` and `best` what the ends of the scale mean.
 """
@@ -53,7 +55,12 @@ class Rating:
 
     @property
     def by_logprobs(self) -> bool:
-        return self.logprobs == "auto" and self.asker.tells_logprobs
+        return self.logprobs == "auto" and self.asker.can_choose(self._grades)
+
+    @property
+    def _grades(self) -> list[str]:
+        low, high = self.scale
+        return [str(grade) for grade in range(low, high + 1)]
 
     def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
         """Return a rating for each prompt's one completion, or None for a counted failure."""
@@ -75,9 +82,9 @@ class Rating:
 
     def _from_logprobs(self, asked: Sequence[Fenced]) -> list[_Grade]:
         low, high = self.scale
-        options = [str(grade) for grade in range(low, high + 1)]
         asks = f"Answer with one whole number from {low} to {high} and nothing else."
-        return [_expected(choice) for choice in self.asker.choose([self._text(one, asks) for one in asked], options)]
+        questions = [self._text(one, asks) for one in asked]
+        return [_expected(choice) for choice in self.asker.choose(questions, self._grades)]
 
     def _from_words(self, asked: Sequence[Fenced], seed: int) -> list[_Grade]:
         low, high = self.scale

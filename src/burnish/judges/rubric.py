@@ -152,9 +152,9 @@ class Checklist:
         self, criterion: Criterion, asked: Sequence[Fenced], completions: Sequence[Sequence[Completion]], seed: int
     ) -> list[Part]:
         """Return one criterion's part for each text."""
-        if self.logprobs == "auto" and self.asker.tells_logprobs and not criterion.evidence:
+        options = (criterion.yes, criterion.no)
+        if self.logprobs == "auto" and not criterion.evidence and self.asker.can_choose(options):
             asks = f"Answer with {criterion.yes} or {criterion.no} and nothing else."
-            options = (criterion.yes, criterion.no)
             choices = self.asker.choose([_text(criterion, one, asks) for one in asked], options)
             return [_from_choice(criterion, choice) for choice in choices]
         shape = criterion.shape

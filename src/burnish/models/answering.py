@@ -54,6 +54,8 @@ class Choosing(Protocol):
     tells_logprobs: bool
     """Whether it really does: a server may, or may not."""
 
+    # `by_first_token: bool`, where it is there and true: only the first token of an answer is looked at (`can_choose`)
+
     def choose(self, prompts: Sequence[Prompt], options: Sequence[str]) -> list[Choice]:
         """Return for each prompt {option: log-prob as the answer}, not normalised over the options."""
         ...
@@ -78,6 +80,22 @@ def attempt(
         return [list(group) for group in sampler.sample(prompts, sampling, n=n, seed=seed)]
     except UnreachableError as error:
         return [[Failure("unreachable", str(error))] * n for _ in prompts]
+
+
+def can_choose(sampler: object, options: Sequence[str]) -> bool:
+    """Return whether a sampler tells how likely each of these options is as the whole answer.
+
+    One that sees only an answer's first token does so where no token begins two options: "1" is an answer of its own
+    and begins "10" as well, and nothing in its probability says which was meant.
+    """
+    if not isinstance(sampler, Choosing) or not sampler.tells_logprobs:
+        return False
+    return not getattr(sampler, "by_first_token", False) or told_apart(options)
+
+
+def told_apart(options: Sequence[str]) -> bool:
+    """Return whether the options' first letters all differ, so that no token begins two of them."""
+    return len({option[:1] for option in options}) == len(options)
 
 
 def whole(text: str) -> str:

@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 
-from burnish.errors import UnreachableError
-from burnish.models.answering import Attempt, Choice, Failure, Schema, whole
+from burnish.errors import InputError, UnreachableError
+from burnish.models.answering import Attempt, Choice, Failure, Schema, told_apart, whole
 from burnish.models.endpoint_address import Address, address_of, key_for
 from burnish.models.spending import Purse
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
@@ -74,6 +74,7 @@ class Endpoint:
         self.name = self.address.name
         self.tells_logprobs = False
         """Set by `probe`: nothing but asking tells whether a server gives log-probs."""
+        self.by_first_token = True
         self.patience = patience or Patience()
         self.purse = purse or Purse()
         self._sleep = sleep
@@ -120,7 +121,11 @@ class Endpoint:
 
     def choose(self, prompts: Sequence[Prompt], options: Sequence[str]) -> list[Choice]:
         """Return for each prompt the log-prob of each option, by its first token; an option the server does not list
-        gets the lowest log-prob listed, which bounds it from above. A failure where no option is listed."""
+        gets the lowest log-prob listed, which bounds it from above. A failure where no option is listed, and where one
+        token could begin two options (`answering.can_choose`): then nothing is asked."""
+        if not told_apart(options):
+            alike = Failure("options alike", f"a first token may begin two of {', '.join(options)[:80]}")
+            return [alike] * len(prompts)
 
         def one(prompt: Prompt) -> Choice:
             sampling = Sampling(max_new_tokens=1)
@@ -136,6 +141,8 @@ class Endpoint:
         Raises `UnreachableError` where the question itself could not be asked.
         """
         found = self.choose([Prompt.of("Answer with A or B and nothing else: A")], ("A", "B"))[0]
+        if isinstance(found, Failure) and found.reason == "budget":
+            raise InputError(f"{self.name}: the spending cap does not allow a single question. Raise it.")
         if isinstance(found, Failure) and found.reason != "no log-probs":
             raise UnreachableError(f"{self.name}: {found}. Check the address, the model's name and the key.")
         self.tells_logprobs = not isinstance(found, Failure)
@@ -297,16 +304,11 @@ def _options(reply: Mapping[str, Any], options: Sequence[str]) -> Choice:
         pairs = [(str(each["token"]).strip(), float(each["logprob"])) for each in listed]
     except (KeyError, IndexError, TypeError, ValueError):
         return Failure("no log-probs", "the endpoint does not give alternatives")
-    mass = {option: sum(math.exp(p) for token, p in pairs if _begins(option, token, options)) for option in options}
+    mass = {option: sum(math.exp(p) for token, p in pairs if token and option.startswith(token)) for option in options}
     if not any(mass.values()):
         return Failure("no log-probs", "no option is among the likeliest tokens")
     floor = min(p for _, p in pairs)
     return {option: math.log(share) if share > 0 else floor for option, share in mass.items()}
-
-
-def _begins(option: str, token: str, options: Sequence[str]) -> bool:
-    """Return whether a token is the beginning of this option and of no other."""
-    return bool(token) and [each for each in options if each.startswith(token)] == [option]
 
 
 def _json(content: bytes) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """What asking another machine may cost: a cap on tokens and on money that is never exceeded, also by many threads.
 
 Before a question is sent its highest possible cost is reserved; when the answer is there, what it really took is
-booked and the rest given back. A question whose reservation would pass a cap is not sent.
+booked and the rest given back. A question that fits only without what others still hold waits for them: most of it
+comes back, because a bound by bytes is several times what is taken. One that does not fit then is not sent.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Purse:
         self.prices = prices or Prices()
         self.tokens = tokens
         self.money = money
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._spent = Spent()
         self._held = 0
         self._held_money = 0.0
@@ -71,17 +72,27 @@ class Purse:
             return self._spent
 
     def reserve(self, messages: Sequence[Message], max_new_tokens: int) -> Reservation | None:
-        """Return a reservation of the most that a question can take; None when that would pass a cap."""
+        """Return a reservation of the most that a question can take; None when that would pass a cap.
+
+        Waits while other reservations stand in the way, which all end: whoever holds one is being answered. A thread
+        must not hold one and reserve another.
+        """
         asked = most_tokens(messages)
-        money = self.prices.of(asked, max_new_tokens)
+        wanted = Reservation(asked, max_new_tokens, self.prices.of(asked, max_new_tokens))
         with self._lock:
-            if self.tokens is not None and self._spent.tokens + self._held + asked + max_new_tokens > self.tokens:
-                return None
-            if self.money is not None and self._spent.money + self._held_money + money > self.money:
-                return None
+            while not self._fits(wanted, self._held, self._held_money):
+                if not self._fits(wanted, 0, 0.0):
+                    return None
+                self._lock.wait()
             self._held += asked + max_new_tokens
-            self._held_money += money
-        return Reservation(asked, max_new_tokens, money)
+            self._held_money += wanted.money
+        return wanted
+
+    def _fits(self, wanted: Reservation, held: int, held_money: float) -> bool:
+        """Whether a question stays within both caps beside what is spent and so much held."""
+        tokens = self._spent.tokens + held + wanted.prompt_tokens + wanted.completion_tokens
+        money = self._spent.money + held_money + wanted.money
+        return (self.tokens is None or tokens <= self.tokens) and (self.money is None or money <= self.money)
 
     def book(self, held: Reservation, prompt_tokens: int | None, completion_tokens: int | None) -> None:
         """Give a reservation back and book what was really taken; where the server does not say, all of it."""
@@ -102,7 +113,9 @@ class Purse:
 
     def _release(self, held: Reservation) -> None:
         self._held -= held.prompt_tokens + held.completion_tokens
-        self._held_money -= held.money
+        # what is left of sums and differences of floats when nobody holds anything must not keep anybody waiting
+        self._held_money = self._held_money - held.money if self._held else 0.0
+        self._lock.notify_all()
 
 
 def most_tokens(messages: Sequence[Message]) -> int:

@@ -7,7 +7,7 @@ from burnish.judges.asking.remembered import Remembered
 from burnish.judges.asking.shape import Field, Shape
 from burnish.models.answering import Failure
 from burnish.models.scripted import Scripted
-from burnish.records import Completion, FinishReason
+from burnish.records import Completion, FinishReason, Prompt
 
 SHAPE = Shape((Field("verdict", "choice", choices=("A", "B")),))
 
@@ -122,3 +122,33 @@ def test_a_replay_needs_no_model_and_fails_on_what_was_never_asked():
     assert json.loads(next(iter(memory.values())))
     with pytest.raises(ValueError, match="name of the model"):
         Remembered(None, memory)
+
+
+class Probed(Scripted):
+    """A server: nothing but asking tells whether it gives log-probs."""
+
+    def probe(self):
+        self.asked.append(Prompt.of("do you?"))
+        return False
+
+
+def test_a_replay_asks_in_the_form_that_was_asked():
+    """A server without log-probs was asked in words; a replay that looked for log-probs found nothing recorded."""
+    server, memory = Probed(lambda q, seed: "A", name="openai:http://localhost/v1#m"), Dict()
+    first = Remembered(server, memory)
+    assert not first.probe()
+    Asker(first).ask(["x"], SHAPE)
+    replay = Remembered(None, memory, name=server.name)
+    assert not replay.probe()
+    assert not Asker(replay).can_choose(("A", "B"))
+    assert Asker(replay).ask(["x"], SHAPE)[0].answers == {"verdict": "A"}
+    assert not Remembered(server, memory).probe()
+    assert len(server.asked) == 2  # one question and one probe
+
+
+def test_a_replay_of_an_older_memory_looks_for_log_probs_that_first_tokens_can_tell():
+    replay = Remembered(None, Dict(), name="openai:http://localhost/v1#m")
+    assert replay.probe()
+    assert Asker(replay).can_choose(("yes", "no"))
+    assert not Asker(replay).can_choose(("1", "10"))
+    assert Asker(Remembered(None, Dict(), name="smollm2-135m@1")).can_choose(("1", "10"))

@@ -16,7 +16,7 @@ from burnish.errors import InputError
 from burnish.judges.asking import ladder
 from burnish.judges.asking.ladder import Rung
 from burnish.judges.asking.shape import Answers, Shape
-from burnish.models.answering import Attempt, Choice, Choosing, Failure, attempt, name_of
+from burnish.models.answering import Attempt, Choice, Choosing, Failure, attempt, can_choose, name_of
 from burnish.records import Completion, FinishReason, Message, Prompt, Sampler, Sampling, content_id
 
 Mask = Callable[[Sequence[str]], Sequence[str]]
@@ -56,9 +56,9 @@ class Asker:
     def name(self) -> str:
         return name_of(self.sampler)
 
-    @property
-    def tells_logprobs(self) -> bool:
-        return isinstance(self.sampler, Choosing) and self.sampler.tells_logprobs
+    def can_choose(self, options: Sequence[str]) -> bool:
+        """Return whether the sampler tells how likely each of these options is; else they are asked for in words."""
+        return can_choose(self.sampler, options)
 
     def masked(self, texts: Sequence[str]) -> list[str]:
         """Return the texts of one record as they may leave this process."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from burnish.errors import UnreachableError
 from burnish.models import answering
 from burnish.models.answering import Attempt, Choice, Choosing, Failure, Schema, name_of
+from burnish.models.endpoint_address import PREFIX
 from burnish.plain import completion_from_plain, to_plain
 from burnish.records import Completion, Prompt, Sampler, Sampling, canonical_json, content_id
 
@@ -26,6 +27,13 @@ class Memory(Protocol):
     def get(self, keys: Collection[str]) -> Mapping[str, str]: ...
     def put(self, answers: Mapping[str, str], asked: Mapping[str, Sequence[str]]) -> None:
         """Keep answers. `asked`: the texts of each question, by which an answer is found again to be forgotten."""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A sampler that has to be asked once whether it gives log-probs (`burnish.models.endpoint`)."""
+
+    def probe(self) -> bool: ...
 
 
 @dataclass
@@ -48,6 +56,23 @@ class Remembered:
         self.name = name or name_of(inner)
         self.tally = Tally()
         self.tells_logprobs = inner is None or (isinstance(inner, Choosing) and inner.tells_logprobs)
+        self.by_first_token = bool(getattr(inner, "by_first_token", self.name.startswith(PREFIX)))
+
+    def probe(self) -> bool:
+        """Return whether the model gives log-probs, as it was found the first time, and go by it from now on.
+
+        What was found is kept with the answers: a replay asks in the form in which was asked, and finds its answers. An
+        older memory that does not say is taken to hold log-probs where there is no model to ask.
+        """
+        key = content_id("q", [self.name, "probe"])
+        known = self.memory.get([key])
+        inner: object = self.inner
+        if key in known:
+            self.tells_logprobs = bool(json.loads(known[key])["tells_logprobs"])
+        elif isinstance(inner, Probing):
+            self.tells_logprobs = inner.probe()
+            self.memory.put({key: canonical_json({"tells_logprobs": self.tells_logprobs})}, {key: ()})
+        return self.tells_logprobs
 
     def sample(
         self, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int = 0, run: str = "", round: int = 0
