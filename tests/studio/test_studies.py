@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.studio import answered
 
 from burnish.store import Store
 from burnish.studio import designer, examples
 from burnish.studio.lint import lint
+from burnish.studio.routes.results import background_of
 from burnish.studio.study import Question, Study
 from burnish.studio.study_file import from_toml, to_toml
 from burnish.studio.wording import say
@@ -224,3 +227,18 @@ def test_after_a_button_one_goes_on_at_its_question(client_as: ClientAs) -> None
     for action, field in (("add", "q2_kind"), ("up:1", "q0_kind"), ("remove:1", "q0_kind")):
         page = owner.post("/studies/new", data={**form, "action": action}).text
         assert re.findall(r'id="(\w+)"[^>]* autofocus', page) == [field]
+
+
+def test_a_great_studys_own_answers_are_read_for_the_planner_while_nobody_waits(
+    client_as: ClientAs, store: Store
+) -> None:
+    answered.fill(store, items=72)  # more than 500 answers
+    question = Question("comparison", "comparison", "Which is better?")
+    store.studies.save("films", to_toml(Study("films", "Films", (question,))), overlap=2, by="olga", now_ms=1)
+    owner = client_as("olga", role="owner")
+    plan = "/studies/films/plan?half_width=0.2&people=50"
+    first = owner.get(plan).text
+    assert "answers are being read" in first
+    assert "<table>" in first
+    background_of(owner.app.state.studio).wait()  # type: ignore[attr-defined]
+    assert "from the spread of this study's own answers" in html.unescape(owner.get(plan).text)

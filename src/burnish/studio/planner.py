@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from burnish.errors import InputError
 from burnish.feedback import kinds
-from burnish.feedback.answers import Answer
+from burnish.feedback.answers import Answer, answers_of, is_opinion
 from burnish.maths.sample_size import Plan, Spreads, plan, plans, spreads_of
+from burnish.store import Store
+from burnish.studio.findings import entries_of
 from burnish.studio.study import Question
 
 MOST_EACH = 6
@@ -49,6 +51,12 @@ def seen(question: Question, answers: Sequence[Answer]) -> Spreads | None:
         return spreads_of(values, items, people) if len(values) > 2 else None
     except InputError:
         return None
+
+
+def measured(store: Store, study: str, question: Question) -> Spreads | None:
+    """Return the spreads that a study's answers show, told from a random part of a great one; None before they do."""
+    entries, _ = entries_of(store, study)
+    return seen(question, [answer for entry in entries for answer in answers_of(entry) if is_opinion(answer)])
 
 
 def options(half_width: float, people: int, spreads: Spreads) -> list[Plan]:

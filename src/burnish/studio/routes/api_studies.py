@@ -154,7 +154,7 @@ def plan(
     asked = next((each for each in text.questions if each.name == question), None)
     if asked is None:
         raise HTTPException(404)
-    spreads = planner.seen(asked, list(exports.answers(studio.store, study))) or planner.usual(asked)
+    spreads = planner.measured(studio.store, study, asked) or planner.usual(asked)
     return [
         Plan(
             items=each.items,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter, File, Form, HTTPException, Query, Request, Respon
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from burnish.errors import InputError
+from burnish.maths.sample_size import Spreads
 from burnish.store import read_objects
 from burnish.store.studies import StudyRow
 from burnish.studio import examples, exports, planner, publishing, sources
@@ -17,6 +19,7 @@ from burnish.studio.answers import moment
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.drawing import drawer_of
+from burnish.studio.routes.results import background_of, counts
 from burnish.studio.session import Owner
 from burnish.studio.study import Question
 from burnish.studio.uploads import NDJSON, pieces
@@ -24,6 +27,7 @@ from burnish.studio.uploads import NDJSON, pieces
 router = APIRouter(prefix="/studies", include_in_schema=False)
 
 _CHUNK = 1 << 20
+_QUICKLY_READ = 500  # answers that a page may read while somebody waits for it
 
 
 @router.get("")
@@ -132,7 +136,7 @@ def plan(
         raise HTTPException(404)
     asked = next((each for each in measured if each.name == question), measured[0])
     wanted = half_width or _usual_width(asked)
-    seen = planner.seen(asked, list(exports.answers(studio.store, study)))
+    seen, is_read = _measured(studio, study, asked)
     found, problem = [], ""
     try:
         found = planner.options(wanted, people, seen or planner.usual(asked))
@@ -148,7 +152,7 @@ def plan(
         people=people,
         plans=found,
         problem=problem,
-        is_seen=seen is not None,
+        rests_on="seen" if seen else "usual" if is_read else "reading",
     )
 
 
@@ -192,6 +196,15 @@ def _download(request: Request, name: str, ending: str, kind: str) -> StreamingR
     lines = exports.jsonl(studio.store, name) if ending == "jsonl" else exports.table(studio.store, name)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
     return StreamingResponse(pieces(lines), media_type=kind, headers=headers)
+
+
+def _measured(studio: Studio, study: str, asked: Question) -> tuple[Spreads | None, bool]:
+    """Return the spreads that the study's answers show, and whether these were read: many are, while nobody waits."""
+    act = partial(planner.measured, studio.store, study, asked)
+    if counts(studio).get(study, (0, 0, ""))[0] <= _QUICKLY_READ:
+        return act(), True
+    found = background_of(studio).latest(f"spreads {study} {asked.name}", studio.store.revision(), act)
+    return (found.value, True) if found else (None, False)
 
 
 def _usual_width(question: Question) -> float:
