@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from tests.studio.browser import material
 from tests.studio.browser.test_work import at_item, press
 
@@ -60,6 +60,21 @@ def test_no_page_has_a_finding_or_is_heavy_or_wider_than_a_phone(
     assert {path: findings for path, findings in found.items() if findings} == {}
     assert {path: kb for path, kb in weights.items() if not 10 < kb <= HEAVIEST_KB} == {}
     assert {path: width for path, width in widths.items() if width > PHONE} == {}
+
+
+def test_the_designer_shows_what_a_kind_takes_and_whatever_is_wrong(open_page: Callable[..., Page]) -> None:
+    page = open_page("olga", "owner")
+    page.goto("/studies/new")
+    takes = {"comparison": "q0_strength", "rating": "q0_anchors", "rubric": "q0_criteria", "comment": "q0_labels"}
+    for kind in takes:
+        page.select_option("#q0_kind", kind)
+        assert [name for name in takes.values() if page.locator(f"[name={name}]").is_visible()] == [takes[kind]]
+    page.select_option("#q0_kind", "rating")
+    page.fill("#q0_anchors", "9 = off the scale")
+    page.select_option("#q0_kind", "comment")
+    page.fill("#name", "hello")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#q0_anchors")).to_be_focused()  # though a comment has no grades
 
 
 def test_no_work_screen_has_a_finding_in_light_or_dark(
