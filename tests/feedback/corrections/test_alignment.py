@@ -1,3 +1,4 @@
+import random
 from itertools import pairwise
 
 import pytest
@@ -89,3 +90,21 @@ def test_no_way_is_cheaper_and_moves_only_save(original, corrected):
 def test_texts_too_large_for_the_table_are_aligned_all_the_same(monkeypatch):
     monkeypatch.setattr(module, "MOST_CELLS", 10)
     assert told("a b c d e f", "a x c d y f") == [("replace", "b", "x"), ("replace", "e", "y")]
+
+
+def test_a_long_text_with_few_changes_is_aligned_as_the_table_would(monkeypatch):
+    draw = random.Random(1)
+    words = [f"w{'abcdefghij'[draw.randrange(10)] * draw.randrange(1, 40)}" for _ in range(900)]
+    corrected = list(words)
+    for at in draw.sample(range(900), 12):
+        corrected[at] = "changed"
+    one, other = " ".join(words), " ".join(corrected)
+    exact = align(one, other)
+    monkeypatch.setattr(module, "MOST_CELLS", 20_000)
+    assert align(one, other) == exact
+    assert exact.distance == 12
+
+
+def test_long_texts_without_a_word_in_common_are_one_replacement():
+    (edit,) = align("w " * 4000, "v " * 4000).changes
+    assert (edit.operation, edit.cost) == (Operation.REPLACE, 4000)

@@ -9,8 +9,9 @@ never cheaper than theirs and never slow.
 
 from __future__ import annotations
 
-import difflib
 import enum
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -24,8 +25,10 @@ from burnish.feedback.corrections.words import Piece, pieces, shared_ends, word_
 Ints: TypeAlias = NDArray[np.int64]
 
 MOST_CELLS = 8_000_000
-"""Largest table, in cells of 8 bytes: 2,800 by 2,800 pieces. Larger differences are aligned by difflib, which is fast
-and not always the cheapest."""
+"""Largest table, in cells of 8 bytes: 2,800 by 2,800 pieces. Larger differences are cut at words that both texts hold
+once, and not always aligned in the cheapest way; where there is no such word nothing is kept."""
+MOST_DEPTH = 20
+"""How often what lies between such words is cut again."""
 
 _KEEP = 1  # what keeping a piece is worth among equally cheap ways
 _SPACE = 1 << 13  # more than all that a table of that size can keep
@@ -95,15 +98,47 @@ def align(original: str, corrected: str) -> Alignment:
 # ----------------------------------------------------------------------------------------------------- the cheapest way
 
 
-def _kept_pairs(old: Sequence[Piece], new: Sequence[Piece]) -> list[tuple[int, int]]:
+def _kept_pairs(old: Sequence[Piece], new: Sequence[Piece], depth: int = 0) -> list[tuple[int, int]]:
     """Numbers of the pieces that are kept, as pairs in ascending order."""
     if not old or not new:
         return []
-    if (len(old) + 1) * (len(new) + 1) > MOST_CELLS:
-        texts = [piece.text for piece in old], [piece.text for piece in new]
-        matches = difflib.SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
-        return [(match.a + i, match.b + i) for match in matches for i in range(match.size)]
-    return _traced(_table(old, new), old, new)
+    if (len(old) + 1) * (len(new) + 1) <= MOST_CELLS:
+        return _traced(_table(old, new), old, new)
+    anchors = _anchors(old, new) if depth < MOST_DEPTH else []
+    kept: list[tuple[int, int]] = []
+    done_old = done_new = 0
+    for at_old, at_new in [*anchors, (len(old), len(new))] if anchors else []:
+        between = _kept_pairs(old[done_old:at_old], new[done_new:at_new], depth + 1)
+        kept += [(done_old + one, done_new + other) for one, other in between]
+        kept.append((at_old, at_new))
+        done_old, done_new = at_old + 1, at_new + 1
+    return kept[:-1]  # the last is the end of both
+
+
+def _anchors(old: Sequence[Piece], new: Sequence[Piece]) -> list[tuple[int, int]]:
+    """Words that either text holds once, as pairs in ascending order, as many as stand in the same order in both.
+
+    The patience diff of Cohen (2003): the longest ascending run of their places in the new text.
+    """
+    counts = [Counter(piece.text for piece in each) for each in (old, new)]
+    place = {piece.text: number for number, piece in enumerate(new)}
+    pairs = [
+        (number, place[piece.text])
+        for number, piece in enumerate(old)
+        if counts[0][piece.text] == 1 == counts[1][piece.text]
+    ]
+    tails: list[int] = []  # smallest place that a run of each length ends at, by number of the pair
+    before = [-1] * len(pairs)
+    for number, (_, at) in enumerate(pairs):
+        length = bisect_left(tails, at, key=lambda each: pairs[each][1])
+        before[number] = tails[length - 1] if length else -1
+        tails[length : length + 1] = [number]
+    run: list[tuple[int, int]] = []
+    last = tails[-1] if tails else -1
+    while last >= 0:
+        run.append(pairs[last])
+        last = before[last]
+    return run[::-1]
 
 
 def _table(old: Sequence[Piece], new: Sequence[Piece]) -> Ints:

@@ -12,7 +12,10 @@ from burnish.feedback.corrections.words import Piece
 LEAST_WORDS = 2
 """A block of fewer words is no move: a "the" deleted here and inserted there tells nothing of each other. (A word
 that is the whole of what was deleted and of what was inserted is one.)"""
-_MOST_BLOCKS = 100  # texts with more changes than this were written anew; looking for moves would be slow and idle
+# texts that changed more than this were written anew; looking for moves would be slow and idle
+_MOST_BLOCKS = 100
+_MOST_CELLS = 400_000
+"""Pieces gone times pieces come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ def moved(blocks: Sequence[Block], old: Sequence[Piece], new: Sequence[Piece]) -
     as long as calling it a move makes fewer changes than calling it none.
     """
     left, moves = list(blocks), list[Block]()
+    gone, come = sum(each.end - each.start for each in left), sum(each.new_end - each.new_start for each in left)
+    if gone * come > _MOST_CELLS:
+        return left, moves
     while 2 <= len(left) <= _MOST_BLOCKS and (found := _longest(left, old, new)):
         source, target, move = found
         moves.append(move)
