@@ -72,9 +72,9 @@ class Asker:
         """Return one reply for each question; all have the same shape."""
         prompts = [self.question(text) for text in questions]
         said = self._attempt(prompts, shape, seed)
-        replies = [_read(each, shape) for each in said]
+        replies = [_read(each, shape, text) for each, text in zip(said, questions, strict=True)]
         if self.repair:
-            self._repair(prompts, said, replies, shape, seed)
+            self._repair(prompts, questions, said, replies, shape, seed)
         return replies
 
     def choose(self, questions: Sequence[str], options: Sequence[str]) -> list[Choice]:
@@ -93,7 +93,13 @@ class Asker:
         return [group[0] for group in attempt(self.sampler, prompts, self.sampling, seed=seed, schema=schema)]
 
     def _repair(
-        self, prompts: Sequence[Prompt], said: Sequence[Attempt], replies: list[Reply], shape: Shape, seed: int
+        self,
+        prompts: Sequence[Prompt],
+        questions: Sequence[str],
+        said: Sequence[Attempt],
+        replies: list[Reply],
+        shape: Shape,
+        seed: int,
     ) -> None:
         """Ask those again, once, whose words fitted no rung: with their words and what was wrong with them."""
         unread = [i for i, reply in enumerate(replies) if reply.answers is None and isinstance(said[i], Completion)]
@@ -103,7 +109,7 @@ class Asker:
             turns = (Message("assistant", replies[i].raw[-1]), Message("user", why))
             again.append(replace(prompts[i], messages=prompts[i].messages + turns))
         for i, answer in zip(unread, self._attempt(again, shape, seed), strict=True):
-            second = _read(answer, shape)
+            second = _read(answer, shape, questions[i])
             raw = replies[i].raw + second.raw
             if second.answers is None:
                 failure = replies[i].failure if isinstance(answer, Completion) else second.failure
@@ -112,11 +118,11 @@ class Asker:
                 replies[i] = Reply(second.answers, "repaired", raw=raw)
 
 
-def _read(said: Attempt, shape: Shape) -> Reply:
+def _read(said: Attempt, shape: Shape, asked: str) -> Reply:
     if isinstance(said, Failure):
         return Reply(None, "failed", str(said))
     try:
-        answers, rung = ladder.read(said.text, shape)
+        answers, rung = ladder.read(said.text, shape, asked)
     except InputError as error:
         cut = "the reply was cut off; " if said.finish_reason is FinishReason.LENGTH else ""
         return Reply(None, "failed", f"unreadable: {cut}{error}", (said.text,))
