@@ -17,6 +17,7 @@ from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
 from burnish.models.tuning import TuningConfig
 from burnish.records import Prompt, Sampling
+from burnish.training.optimiser import Optimiser, OptimiserConfig
 
 ROWS = pack([[5, 9, 12], [30, 31]], [[[20, 21, 22], [33]], [[50, 51], [60, 61, 62]]])
 PROMPTS = [Prompt.of("the good lamp, and the bad"), Prompt.of("hi")]
@@ -348,6 +349,24 @@ def test_one_thing_is_trained_at_a_time(policy):
     policy.adapt(CONFIGS["ia3"])
     with pytest.raises(InputError, match="has its ia3 already"):
         policy.add_lora(rank=2, alpha=4.0, seed=0)
+
+
+@pytest.mark.parametrize(("kind", "decayed"), [
+    ("lora", {"lora_A", "lora_B"}), ("adalora", {"lora_A", "lora_B"}), ("ia3", set()),
+    ("bottleneck", {"down", "up"}), ("norms", set()),
+])  # fmt: skip
+def test_weight_decay_draws_no_factor_norm_or_bias_to_zero(policy, kind, decayed):
+    """Whatever its shape: IA3's factors are (1, n) and (n, 1), AdaLoRA's singular values (r, 1)."""
+    policy.adapt(CONFIGS[kind], seed=1)
+    disturbed(policy)
+    before = {name: parameter.detach().clone() for name, parameter in policy.parameters().items()}
+    optimiser = Optimiser(policy.parameters(), OptimiserConfig(weight_decay=0.5))
+    for parameter in policy.parameters().values():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step(0.1)
+    for name, parameter in policy.parameters().items():
+        shrinks = not name.endswith("bias") and any(part in name.split(".") for part in decayed)
+        assert torch.allclose(parameter, before[name] * (0.95 if shrinks else 1.0)), name
 
 
 def test_dropout_is_on_only_where_it_is_asked_for(policy):

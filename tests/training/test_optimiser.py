@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from burnish.errors import InputError
-from burnish.training.optimiser import Optimiser, OptimiserConfig, rate_at
+from burnish.training.optimiser import Optimiser, OptimiserConfig, decays, rate_at
 
 
 def made() -> dict[str, nn.Parameter]:
@@ -61,6 +61,19 @@ def test_without_a_gradient_a_matrix_decays_and_a_vector_stays():
     optimiser.step(0.1)
     for name, parameter in parameters.items():
         assert torch.allclose(parameter, before[name] * (0.95 if parameter.ndim > 1 else 1.0)), name
+
+
+@pytest.mark.parametrize(("name", "is_for"), [
+    ("model.layers.0.self_attn.q_proj.weight", True), ("model.embed_tokens.weight", True), ("rnn.weight_ih_l0", True),
+    ("heads.value.weight", True), ("q_proj.lora_A.default.weight", True), ("rnn.bias_hh_l0_reverse", False),
+    ("q_proj.bias", False), ("layers.0.input_layernorm.weight", False), ("self_attn.q_norm.weight", False),
+    ("transformer.ln_f.weight", False), ("encoder.LayerNorm.weight", False), ("k_proj.ia3_l.default", False),
+    ("q_proj.lora_E.default", False), ("model.normal_proj.weight", True),
+])  # fmt: skip
+@pytest.mark.parametrize("shape", [(3, 4), (1, 4), (4, 1)])
+def test_what_a_parameter_is_decides_about_its_decay_and_not_its_shape(name, is_for, shape):
+    assert decays(name, torch.ones(shape)) is is_for
+    assert not decays(name, torch.ones(4))
 
 
 def test_rates_multiply_by_the_start_of_the_name():

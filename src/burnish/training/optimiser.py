@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +25,7 @@ class OptimiserConfig:
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     """What happens after the warm-up; cosine and linear end at a tenth of the peak."""
     weight_decay: float = 0.0
-    """Decoupled decay, not applied to norms and biases (anything with one dimension)."""
+    """Decoupled decay of matrices and embeddings; norms, biases and the factors of adapters (IA3's, AdaLoRA's) keep."""
     beta1: float = 0.9
     """Decay of the first moment."""
     beta2: float = 0.98
@@ -68,7 +69,7 @@ class Optimiser:
             {
                 "params": [parameter],
                 "lr": 0.0,
-                "weight_decay": config.weight_decay if parameter.ndim > 1 else 0.0,
+                "weight_decay": config.weight_decay if decays(name, parameter) else 0.0,
                 "rate": self.rates[name],
             }
             for name, parameter in self.parameters.items()
@@ -109,6 +110,25 @@ class Optimiser:
         self.adam.state.clear()
         for name, state in found.items():
             self.adam.state[self.parameters[name]] = state
+
+
+NEVER = re.compile(
+    r"(^|[._])bias([._]|$)"  # of layers, and as torch names those of a GRU (bias_ih_l0)
+    r"|norm(?![a-z])|(^|\.)ln_"  # norm, input_layernorm, q_norm, LayerNorm, ln_f
+    r"|(^|\.)(ia3_l|lora_E|lora_magnitude_vector)(\.|$)",  # peft's IA3 (1 or 16, n), AdaLoRA (r, 1), DoRA
+    re.IGNORECASE,
+)
+"""Names of what is never decayed whatever its shape: a factor drawn to 0 shuts what it multiplies, and so does a norm."""
+
+
+def decays(name: str, parameter: Tensor) -> bool:
+    """Return whether weight decay is for a parameter: a matrix of a linear map, or an embedding.
+
+    Told by what it is, and that by its name: adapters keep vectors of factors in the shape (1, n) or (n, 1), which the
+    matrices of one output or of rank 1 have as well, and those do decay. Source of the rule: AdamW as GPT-2 and Llama
+    were trained with it; by names, transformers' `Trainer.get_decay_parameter_names`.
+    """
+    return parameter.ndim > 1 and NEVER.search(name) is None
 
 
 def _rate(name: str, rates: Mapping[str, float]) -> float:
