@@ -57,7 +57,7 @@ def a_model(tokenizer: Any, **changes: Any) -> Any:
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
-        "attention_dropout": 0.1,  # as a config may have it: it must never be on (trap T20)
+        "attention_dropout": 0.1,  # as a config may have it: on only where a method asks (trap T20)
     }
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -105,6 +105,21 @@ def test_two_passes_are_equal_to_the_bit_though_the_config_asks_for_dropout(trai
     assert not any(module.training for module in trained.model.modules())
 
 
+def test_dropout_that_is_asked_for_drops_and_is_the_same_for_the_same_seed(trained):
+    """Our own decoder drops nothing, so the general path is taken while it is on."""
+    plain = trained.statistics(ROWS, temperature=1.0, reference=False).logprobs
+
+    def noisy(seed: int) -> torch.Tensor:
+        with trained.noisy(seed):
+            return trained.statistics(ROWS, temperature=1.0, reference=False).logprobs
+
+    one, same, other = noisy(1), noisy(1), noisy(2)
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other, atol=1e-3)
+    assert not torch.allclose(one, plain, atol=1e-3)
+    assert torch.equal(trained.statistics(ROWS, temperature=1.0, reference=False).logprobs, plain)
+
+
 # -------------------------------------------------------------------------------------------------- shapes and sums
 
 

@@ -143,6 +143,12 @@ def base_of(model: Any) -> Any:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
+def has_dropout(model: Any) -> bool:
+    """Return whether anything is dropped in training mode: by a layer (an adapter's too), or within attention."""
+    layers = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
+    return layers or (getattr(base_of(model).config, "attention_dropout", 0.0) or 0.0) > 0
+
+
 def prefix_of(model: Any, rows: int) -> Any:
     """Return the learned keys and values that stand before every text, for so many rows, as a cache; None without.
 

@@ -74,6 +74,7 @@ class Policy:
         """Whether training keeps each layer's input only and computes the rest again in the backward pass."""
         self._decoder: tuple[Any, str | None, Decoder | None] | None = None
         self._packed: PackedProducts | None = None
+        self._dropping = False
 
     @property
     def decoder(self) -> Decoder | None:
@@ -194,14 +195,17 @@ class Policy:
     @contextlib.contextmanager
     def noisy(self, seed: int) -> Iterator[None]:
         """Inside, dropout and scheduled sampling are on, drawn from the seed: for imitating given texts alone, since
-        log-probs are then not the sampler's (trap T20). Our own decoder has neither."""
+        log-probs are then not the sampler's (trap T20). Our own decoder has neither, so a model that has dropout takes
+        the general path here."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.model.train()
+            self._dropping = adapters.has_dropout(self.model)
             try:
                 yield
             finally:
                 self.model.eval()
+                self._dropping = False
 
     def encode(self, prompt: Prompt, *, adapter: bool = True) -> list[int]:
         """Return the token ids of the templated prompt, ready for the answer; the template adds every special token.
@@ -313,7 +317,7 @@ class Policy:
 
         shift_NH: what is added to the embeddings of the N tokens laid flat.
         """
-        if self.decoder is None:
+        if self._dropping or self.decoder is None:
             with contextlib.nullcontext() if adapter else self.adapter_off():
                 return general.hidden_states(self.model, rows, self.dtype, shift_NH)
         decoder, name = self.decoder, self.adapter_name
