@@ -111,3 +111,13 @@ def test_a_study_that_ended_says_so(client_as: Clients, store: Store) -> None:
         store.studies.set_state("replies", state)  # type: ignore[arg-type]
         assert said in ana.get("/tasks/replies/work").text
         assert said in ana.get("/tasks/replies/guide").text
+
+
+def test_a_studys_own_words_are_read_aloud_in_its_own_language(client_as: Clients, store: Store) -> None:
+    material.begin(store, material.a_study(material.RATING, language="fr"), material.singles(1))
+    ana = client_as("ana")
+    ana.cookies.set("burnish_language", "zh")
+    page = ana.get("/tasks/replies/work").text
+    assert '<html lang="zh"' in page
+    for own in ('<h1 dir="auto" lang="fr">', '<div class="words body" lang="fr"', '<span lang="fr">How helpful'):
+        assert own in page
