@@ -8,12 +8,15 @@ from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.studio.test_assign import BETTER, begin
 
 from burnish.records import Author, Completion, Feedback, Prompt
 from burnish.store import Entry, Store
 from burnish.store.judge_cache import JudgeCache
+from burnish.store.studies import NewItem
 from burnish.studio import StudioSettings, passwords
 from burnish.studio.context import now_ms
+from burnish.studio.study import Study
 
 ClientAs = Callable[..., TestClient]
 PASSWORD = "four small green boats"
@@ -147,3 +150,26 @@ def test_leaving_takes_the_password_and_everything_else(ana: TestClient, store: 
     assert "Answers erased: 1." in page.text
     assert (store.feedback("f1"), store.accounts.by_name("ana")) == (None, None)
     assert ana.get("/me").status_code == 401
+
+
+def test_what_one_is_asked_and_what_one_takes_along_does_not_tell_which_items_are_gold(
+    ana: TestClient, store: Store
+) -> None:
+    """An item's id is a hash of what everybody sees, and of its role: one guess tells which it is."""
+    known = NewItem(*texts(store, "thing"), role="gold", expected={"better": {"chosen": 0}})
+    begin(store, Study("s", "S", (BETTER,), gold_share=0.9), 0, (known,))
+    task = ana.post("/api/work/s/next").json()
+    sent = {"key": "0123456789", "answers": {"better": {"chosen": 0}}}
+    assert ana.post(f"/api/assignments/{task['assignment']}/answer", json=sent).status_code == 200
+    told = json.dumps(task) + ana.get("/me/answers.jsonl").text
+    assert task["completions"]
+    assert '"study": "s"' in told
+    assert known.id not in told
+    assert "gold" not in told
+
+
+def texts(store: Store, thing: str) -> tuple[str, tuple[str, ...]]:
+    prompt = Prompt.of(f"What is {thing}?")
+    pair = (Completion(prompt.id, f"It is {thing}."), Completion(prompt.id, "No idea."))
+    list(store.submit_many([Entry(prompt, pair)]))
+    return prompt.id, tuple(each.id for each in pair)

@@ -186,12 +186,14 @@ class MessageInfo(Shape):
 
 
 class TaskInfo(Shape):
-    """One item in front of one person; completions stand in the order in which they are to be shown."""
+    """One item in front of one person; completions stand in the order in which they are to be shown.
+
+    The item's own id is not told: it is a hash of the texts, their models and whether the answer is known already.
+    """
 
     assignment: str
     study: str
     version: int
-    item: str
     is_training: bool
     prompt: list[MessageInfo]
     completions: list[str]
@@ -211,7 +213,6 @@ class TaskInfo(Shape):
             assignment=task.assignment,
             study=task.study_id,
             version=task.version,
-            item=task.item,
             is_training=task.is_training,
             prompt=[MessageInfo(role=each.role, content=each.content) for each in task.prompt.messages],
             completions=[each.text for each in task.completions],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
@@ -30,6 +31,7 @@ Text = Annotated[str, Form(max_length=200)]
 ANSWERS_A_PAGE = 50
 LONGEST_TOKEN_DAYS = 365
 _DAY_MS = 24 * 3_600_000
+_SECRET = ("role", "item")  # an item's id is a hash that covers its role
 
 
 @router.get("")
@@ -120,7 +122,7 @@ def own_answers(request: Request, who: Annotator) -> Response:
     def lines() -> Iterator[str]:
         before: int | None = None
         while found := store.history(who.name, before=before, most=500):
-            yield "".join(json.dumps(to_plain(record), ensure_ascii=False) + "\n" for _, record in found)
+            yield "".join(json.dumps(to_plain(_own(record)), ensure_ascii=False) + "\n" for _, record in found)
             before = found[-1][0]
 
     headers = {"Content-Disposition": 'attachment; filename="answers.jsonl"'}
@@ -187,6 +189,11 @@ def _figures(studio: Studio, name: str) -> Figures | None:
     latest = background.latest("people", studio.store.revision(), lambda: everybody_in(studio.store))
     everybody = latest.value.people if latest and latest.value else ()
     return next((each for each in everybody if (each.author.id, each.author.kind) == (name, "human")), None)
+
+
+def _own(record: Feedback) -> Feedback:
+    """Return a record without what tells which items have a known answer: others are still to be asked them."""
+    return replace(record, metadata={name: each for name, each in record.metadata.items() if name not in _SECRET})
 
 
 def _row(studio: Studio, record: Feedback) -> dict[str, str]:
