@@ -51,9 +51,11 @@ class Row:
     margin: float = math.nan
     """How much better the chosen one is, on both rows of a pair."""
     spans: tuple[Span, ...] = ()
-    """Parts that are rewarded or labelled: a token's value is the sum of the `severity` of the spans over it."""
+    """Parts that are labelled: a token's label is the sum of the `severity` of the spans over it. Never paid."""
+    token_rewards: tuple[Span, ...] = ()
+    """Parts of the score that are paid where they stand (`Score.token_rewards`); the rest is paid at the end."""
     token_scores: tuple[float, ...] = ()
-    """One value for each token of the completion, where they are known by token; instead of `spans`."""
+    """One value for each token of the completion, where they are known by token; instead of either."""
     reason: str = ""
     """Why it scored as it did, in words, where the reward says so."""
     teacher: Prompt | None = None
@@ -125,11 +127,13 @@ def from_demonstration(signal: Demonstration) -> Example:
 
 
 def from_score(signal: Score) -> Example | None:
-    """One row with its score; None for what was not scored."""
+    """One row with its score, and what of it is paid by token; None for what was not scored."""
     if signal.value is None:
         return None
     variance = math.nan if signal.variance is None else signal.variance
-    row = Row(signal.prompt, signal.completion, signal.weight, signal.value, variance, spans=signal.spans)
+    row = Row(
+        signal.prompt, signal.completion, signal.weight, signal.value, variance, token_rewards=signal.token_rewards
+    )
     return Example((row,))
 
 
@@ -248,8 +252,9 @@ def _row_from_plain(plain: Mapping[str, Any]) -> Row:
     values["completion"] = completion_from_plain(values["completion"])
     if "teacher" in values:
         values["teacher"] = prompt_from_plain(values["teacher"])
-    if "spans" in values:
-        values["spans"] = tuple(Span(**each) for each in values["spans"])
+    for name in ("spans", "token_rewards"):
+        if name in values:
+            values[name] = tuple(Span(**each) for each in values[name])
     if "token_scores" in values:
         values["token_scores"] = tuple(values["token_scores"])
     return Row(**values)

@@ -97,8 +97,9 @@ def signal_from_plain(plain: Mapping[str, Any]) -> Signal:
         values["completion"] = completion_from_plain(values["completion"])
     if "completions" in values:
         values["completions"] = tuple(completion_from_plain(each) for each in values["completions"])
-    if "spans" in values:
-        values["spans"] = tuple(Span(**each) for each in values["spans"])
+    for name in ("spans", "token_rewards"):
+        if name in values:
+            values[name] = tuple(Span(**each) for each in values[name])
     if "counts" in values:
         values["counts"] = tuple((float(rating), int(count)) for rating, count in values["counts"])
     for name in ("ranks", "members", "feedback_ids"):

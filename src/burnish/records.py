@@ -309,14 +309,19 @@ class Score:
     source: str = ""
     reason: str = ""
     spans: tuple[Span, ...] = ()
+    """Where it looked: they explain `value`, and nothing is paid for them."""
     weight: float = 1.0
     counts: tuple[tuple[float, int], ...] = ()
     """(rating, how many people gave it), where the score came from several people's ratings."""
     feedback_ids: tuple[str, ...] = ()
+    token_rewards: tuple[Span, ...] = ()
+    """Parts of `value` paid where they stand, each `severity` at its span's last token; the rest at the text's end."""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
             raise InputError(f"score.value: {self.value} is not a finite number. Use None for 'not scored'.")
+        if self.value is None and self.token_rewards:
+            raise InputError("score.token_rewards: parts of a value that is None. What is not scored pays nothing.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,16 +83,25 @@ def scores(world: World, policy: TablePolicy) -> list[Score]:
 
 
 def marked(world: World, policy: TablePolicy) -> list[Score]:
-    """Return every completion with each token marked by the true reward of what stands so far, in [0, 1]."""
+    """Return every completion with each token marked by the mean true reward, in [0, 1], of all that begins so."""
     found = []
     for prompt in ASKED:
-        for y in policy.completions():
+        every = list(policy.completions())
+        for y in every:
             each = policy.completion(prompt, y)
-            places = policy.token_places(Row(prompt, each))
-            last = world.value(prompt, y) if world.sign > 0 else 1 - world.value(prompt, y)
-            spans = tuple(Span(start, end, severity=last) for start, end in places[-1:])
+            spans = tuple(
+                Span(start, end, severity=so_far(world, prompt, y[:count], every))
+                for count, (start, end) in enumerate(policy.token_places(Row(prompt, each)), 1)
+            )
             found.append(Score(prompt, each, None, spans=spans))
     return found
+
+
+def so_far(world: World, prompt: Prompt, begun: tuple[int, ...], every: Sequence[tuple[int, ...]]) -> float:
+    """Return the mean true reward of all completions that begin so (turned round in the wrong-sign twin)."""
+    values = [world.value(prompt, y) for y in every if y[: len(begun)] == begun]
+    mean = sum(values) / len(values)
+    return mean if world.sign > 0 else 1 - mean
 
 
 def told(world: World, policy: TablePolicy) -> list[Critique]:

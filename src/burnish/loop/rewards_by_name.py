@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from burnish import rewards
+from burnish import methods, rewards
 from burnish.errors import InputError
 from burnish.judges.asking.asker import Asker
 from burnish.judges.asking.backends import sampler_of
@@ -14,6 +17,7 @@ from burnish.judges.comparison import Comparison
 from burnish.loop import ready
 from burnish.loop.headed_folder import headed_in
 from burnish.models.headed import HEADS_FILE
+from burnish.models.paying import Pay
 from burnish.models.reward_model import RewardModel
 from burnish.records import Judge, Reward
 from burnish.rewards.judged import mask_of
@@ -48,4 +52,14 @@ def _headed(folder: Path, dtype: str) -> Reward:
     if lineage.get("kind") != "reward":
         raise InputError(f"--reward {folder}: a policy of {lineage.get('method')}, whose heads are no reward.")
     base = ready.base_of(folder)
-    return headed_in(folder, base, name=str(lineage.get("parent", base.name)), dtype=dtype)
+    network = headed_in(folder, base, name=str(lineage.get("parent", base.name)), dtype=dtype)
+    network.pay = _pay(lineage)
+    return network
+
+
+def _pay(lineage: Mapping[str, Any]) -> Pay | None:
+    """Return how the method that trained a reward pays single tokens, by its settings; None where it does not."""
+    name = lineage.get("method", "")
+    if name not in methods.names() or not hasattr(module := methods.load(name), "pay"):
+        return None
+    return partial(module.pay, config=module.Config(**lineage.get("config", {}).get(name, {})))

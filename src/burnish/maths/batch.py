@@ -29,7 +29,7 @@ class Batch:
     tokens_BT: Tensor | None = None
     """int64; the completions' token ids, 0 beyond their ends."""
     rewards_B: Tensor | None = None
-    """float32, NaN = unscored."""
+    """float32, NaN = unscored; where tokens are paid themselves, what of the score is left for the end."""
     token_rewards_BT: Tensor | None = None
     """float32: reward or label of single tokens, NaN where nothing was said of a token."""
     advantages_B: Tensor | None = None

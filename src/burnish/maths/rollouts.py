@@ -19,7 +19,7 @@ also answers for where it leads: the gradient is that of the whole completion's 
 is added to the loss: less noise, but no token answers for the divergence of later ones."""
 
 PAID: Mapping[str, str] = {
-    "paid": "Mean of all a completion is paid, its tokens' rewards and its score, before any KL is charged: rises.",
+    "paid": "Mean of all a completion is paid, less the penalty if it was cut off, before any KL is charged: rises.",
 }
 
 METRICS: Mapping[str, str] = {
@@ -46,10 +46,10 @@ def is_scored(batch: Batch) -> Tensor:
 
 
 def paid_rewards(batch: Batch, *, truncation_penalty: float = 0.0) -> Tensor:
-    """Return what each token is paid, (B, T), reward units: its own reward, and at the last trained one the score.
+    """Return what each token is paid, (B, T), reward units: its own reward, and at the last trained one the rest.
 
-    Where both are known both are paid; a span pays its signed severity at every token it touches. What was not scored
-    is paid 0: ask `is_scored` before learning from it. A truncated row pays the penalty with its score.
+    rewards_B: what of the score is left for the end, so that a row's sum is its score. What was not scored is paid 0:
+    ask `is_scored` before learning from it. A truncated row pays the penalty at its end.
     """
     assert batch.rewards_B is not None
     mask_BT = batch.completion_mask_BT
@@ -60,6 +60,14 @@ def paid_rewards(batch: Batch, *, truncation_penalty: float = 0.0) -> Tensor:
     if batch.token_rewards_BT is None:
         return paid_BT
     return paid_BT + masked(torch.nan_to_num(batch.token_rewards_BT, nan=0.0), mask_BT)
+
+
+def whole_rewards(batch: Batch) -> Tensor:
+    """Return each completion's whole score, (B,): what tokens are paid and what is left for the end; NaN unscored."""
+    assert batch.rewards_B is not None
+    if batch.token_rewards_BT is None:
+        return batch.rewards_B
+    return batch.rewards_B + masked_sum(torch.nan_to_num(batch.token_rewards_BT, nan=0.0), batch.completion_mask_BT)
 
 
 def coefficient(batch: Batch, beta: float) -> float:
@@ -124,9 +132,10 @@ def per_row(values_BT: Tensor, mask_BT: Tensor, *, mean: bool = True) -> Tensor:
     return total_B / tokens_B if mean else total_B
 
 
-def paid_metric(batch: Batch) -> dict[str, Tensor]:
+def paid_metric(batch: Batch, *, truncation_penalty: float = 0.0) -> dict[str, Tensor]:
     """Return what `PAID` says, (B,), NaN where nothing of a completion is trained on."""
-    return {"paid": per_row(paid_rewards(batch), batch.completion_mask_BT, mean=False)}
+    paid_BT = paid_rewards(batch, truncation_penalty=truncation_penalty)
+    return {"paid": per_row(paid_BT, batch.completion_mask_BT, mean=False)}
 
 
 def rollout_metrics(batch: Batch, outputs: Outputs) -> dict[str, Tensor]:

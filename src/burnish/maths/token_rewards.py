@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -27,6 +29,17 @@ def label_loss(predicted_BTK: Tensor, label_BT: Tensor, against: Against) -> Ten
     y_BTK = torch.where(known_BTK, label_BTK, 0.0)
     loss_BTK = -y_BTK * F.logsigmoid(logit_BTK) - (1 - y_BTK) * F.logsigmoid(-logit_BTK)
     return torch.where(known_BTK, loss_BTK, 0.0)
+
+
+def last_token(start: int, end: int, places: Sequence[tuple[int, int]]) -> int | None:
+    """Return the last token that holds a character from `start` to before `end`; None where there is none.
+
+    places: characters (start, end) of each token. Where a part of a text is complete, and what it is worth is paid:
+    Wu et al. 2023, arXiv 2306.01693 (`models.spans.spread` with how="end" does the same).
+    """
+    behind = bisect.bisect_left(places, end, key=lambda place: place[0])  # tokens from there on begin later
+    held = (t for t in reversed(range(behind)) if max(start, places[t][0]) < min(end, places[t][1]))
+    return next(held, None)
 
 
 def head_weights(batch: Batch, heads: int) -> Tensor:

@@ -11,6 +11,7 @@ Each holds its frozen `Config` and, of these functions, `needs` and `loss` alway
     choose(examples, config, tools) -> [Example]    fresh, scored groups to what is learned from (best of n, pairs, ...)
     targets(batch, config) -> Batch                 once for a whole window, pure, no gradient: advantages, denominators
     loss(batch, outputs, config) -> (share, metrics)
+    pay(readings_TK, text, places, config) -> paid_TK    of a reward, what it pays single tokens; NaN where nothing
 
 `loss` returns each row's share of the window's loss, (B,): slices of a window add up (trap T26). `metrics` maps a name
 to (B,) values, NaN where it does not apply; the trainer prints their mean. `METRICS` says of each what it means and

@@ -119,7 +119,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     value_BT = clipped_value_loss(values_BT, values_BT, batch.returns_BT, 0.0)
     share_B = rollouts.shares(token_BT + config.value_weight * value_BT, batch, config.normaliser)
     metrics = {
-        **rollouts.paid_metric(batch),
+        **rollouts.paid_metric(batch, truncation_penalty=config.truncation_penalty),
         **rollouts.value_metrics(batch, values_BT),
     }
     return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}

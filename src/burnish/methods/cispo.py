@@ -82,6 +82,9 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     if (kl_BT := kl_of(outputs, logprobs_BT, config.kl)) is not None:
         loss_BT = loss_BT + rollouts.coefficient(batch, config.beta) * kl_BT
     capped_BT = weight_BT >= 1 + config.high
-    metrics = {**rollouts.paid_metric(batch), "capped_share": rollouts.per_row(capped_BT, mask_BT)}
+    metrics = {
+        **rollouts.paid_metric(batch, truncation_penalty=config.truncation_penalty),
+        "capped_share": rollouts.per_row(capped_BT, mask_BT),
+    }
     share_B = masked_sum(loss_BT, mask_BT) / max(batch.scalars["tokens"], 1.0)
     return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}

@@ -5,7 +5,8 @@
 
     rho  = pi / pi_old of the token                                      (ratio="token")
     rho  = (pi / pi_old of the completion)^(1 / its length)              (ratio="sequence": GSPO)
-    A_it = A_i + sum over the steps from t on of (their reward - mean reward of the group's steps)   (credit="process")
+    A_it = A_i + sum over the steps from t on of (their reward - mean reward of the group's steps)   (credit="process":
+           A_i is then of what the steps leave of r_i for the end)
 
 Sources: DeepSeekMath (GRPO), arXiv 2402.03300, section 4.1; Dr. GRPO, arXiv 2503.20783 (no division by the group's std,
 constant normaliser); DAPO, arXiv 2503.14476 (token normaliser, clip higher, truncated completions kept out); GSPO,
@@ -100,7 +101,9 @@ def needs(config: Config) -> Needs:
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with advantages, after the rule for truncated completions. Pure, no gradient."""
     assert batch.rewards_B is not None
-    rewards_B, mask_BT = batch.rewards_B, batch.completion_mask_BT
+    by_token = config.credit == "process" and batch.token_rewards_BT is not None
+    rewards_B = batch.rewards_B if by_token else rollouts.whole_rewards(batch)
+    mask_BT = batch.completion_mask_BT
     if batch.truncated_B is not None and config.truncated == "penalise":
         rewards_B = rewards_B - config.truncation_penalty * batch.truncated_B.to(rewards_B.dtype)
     if batch.truncated_B is not None and config.truncated == "mask":
@@ -109,7 +112,8 @@ def targets(batch: Batch, config: Config) -> Batch:
         mask_BT = mask_BT & ~batch.truncated_B[:, None]
     advantages_B = group_relative(rewards_B, batch.group_B, scale=config.scale)
     batch = replace(batch, rewards_B=rewards_B, completion_mask_BT=mask_BT, advantages_B=advantages_B)
-    if config.credit == "process" and batch.token_rewards_BT is not None:
+    if by_token:
+        assert batch.token_rewards_BT is not None
         steps_BT = later_steps(batch.token_rewards_BT, mask_BT, batch.group_B, scale=config.scale)
         batch = replace(batch, advantages_BT=advantages_B[:, None] + steps_BT)
     return rollouts.with_counts(batch)

@@ -8,9 +8,10 @@
 Sources: ILQL, Snell et al. 2022, arXiv 2206.11871, section 4; implicit Q-learning, arXiv 2110.06169; the
 conservative term, arXiv 2006.04779.
 
-What is unusual: nothing is sampled while it learns. Rewards are the score at the last token and, where tokens or spans
-were rewarded, their own; the language model goes on imitating the data all the while, so that what the values tilt is
-the data's own policy, and one checkpoint holds both. How far they tilt is chosen when sampling; tilt = 0 is imitation.
+What is unusual: nothing is sampled while it learns. The reward is the score, at the last token; what of it is paid by
+token (`Score.token_rewards`) stands where it is paid. The language model goes on imitating the data all the while, so
+that what the values tilt is the data's own policy, and one checkpoint holds both. How far they tilt is chosen when
+sampling; tilt = 0 is imitation.
 
 Use it on logs of scored completions that nobody can draw again. It stitches good halves together where the state after
 a token is one it has seen; for long free text no state comes twice, and it becomes weighted imitation. It fails when

@@ -10,7 +10,7 @@ PPO", arXiv 2403.17031.
 
 What is unusual: advantages are whitened over the window's trained tokens alone, with Bessel's correction; the value's
 clip takes the larger of the two errors; a final score is paid on the last trained token; tokens in between that are not
-trained on (a tool's) are stepped over. Token and span rewards are paid where they stand, beside the final score.
+trained on (a tool's) are stepped over. What a reward pays by token is paid where it stands, the rest at the end.
 
 Use it when rewards come on tokens or parts, when completions are long, or when one completion a prompt is all there is.
 It fails when the value head does (watch `explained_variance`: below 0 its advantages are worse than none) and when it
@@ -125,7 +125,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     value_BT = clipped_value_loss(values_BT, held_BT, batch.returns_BT, config.value_clip)
     share_B = rollouts.shares(token_BT + config.value_weight * value_BT, batch, config.normaliser)
     metrics = {
-        **rollouts.paid_metric(batch),
+        **rollouts.paid_metric(batch, truncation_penalty=config.truncation_penalty),
         "clip_share": rollouts.per_row(clipped_BT, mask_BT),
         **rollouts.value_metrics(batch, values_BT),
     }

@@ -3,9 +3,11 @@
     loss = - y_j log sigma(r_j) - (1 - y_j) log sigma(-r_j)         mean over labelled steps j, heads and completions
     r_j  = the reward after the last token of step j,   y_j = the probability that step j is right
     against="squared":  1/2 (r_j - y_j)^2
+    pay  = sigma(r_j) at the last token of step j, their sum the score      (against="squared": r_j itself)
 
 Sources: Uesato et al. 2022, arXiv 2211.14275; Lightman et al. 2023, arXiv 2305.20050 (labels by people); soft labels,
-the share of continuations that end well: Math-Shepherd, arXiv 2312.08935, section 3.3.
+the share of continuations that end well, and a reward paid at the end of each step: Math-Shepherd, arXiv 2312.08935,
+section 3.3.
 
 A step is a span of a score or critique, and its severity, clipped to [0, 1], is y: 1 or more right, 0 or less wrong,
 between them the probability. What is unusual: only the token that holds the step's last character has a label, so that
@@ -13,14 +15,15 @@ steps need no separator token, and a step that nobody judged costs nothing. Two 
 it (their labels are added, and clipped).
 
 Use it when the way to an answer can be judged, as in sums and arguments: its reward then says where a completion went
-wrong, and may be paid token by token. It fails when steps after the first mistake are labelled too (right steps from
-wrong premises: label up to the first mistake), and when wrong steps are rare: `step_accuracy` is then high from the
-start, watch `wrong_found`.
+wrong, and each step of a new text (`separator` says where one ends) is paid for itself. It fails when steps after the
+first mistake are labelled too (right steps from wrong premises: label up to the first mistake), and when wrong steps
+are rare: `step_accuracy` is then high from the start, watch `wrong_found`. Paid to a policy, more steps are more pay:
+`grpo` with credit="process" holds each step against the group's mean step; with the others watch `length`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -50,8 +53,12 @@ class Config:
     """How far a reward is from its label: cross_entropy (r is a logit), squared (r is the probability itself)."""
     normaliser: Literal["step", "completion"] = "step"
     """What is averaged: step (every step weighs the same), completion (every completion does)."""
+    separator: str = "\n"
+    """What stands between two steps of a text that is paid; learning asks the spans alone."""
 
     def __post_init__(self) -> None:
+        if not self.separator:
+            raise InputError("separator: an empty text stands between no two steps. Use a line's end.")
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
 
@@ -97,6 +104,26 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     middle = 0.0 if config.against == "cross_entropy" else 0.5
     called_BT = outputs.token_rewards_BTK.detach().mean(-1) > middle
     return share_B, _metrics(called_BT, label_BT)
+
+
+def pay(readings_TK: Tensor, text: str, places: Sequence[tuple[int, int]], config: Config) -> Tensor:
+    """Return how likely each step of a text is right, at its last token, (T, K); NaN at all others."""
+    chances_TK = torch.sigmoid(readings_TK) if config.against == "cross_entropy" else readings_TK
+    paid_TK = torch.full_like(readings_TK, torch.nan)
+    for start, end in _steps(text, config.separator):
+        token = token_rewards.last_token(start, end, places)
+        if token is not None:
+            paid_TK[token] = chances_TK[token]
+    return paid_TK
+
+
+def _steps(text: str, separator: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each part between separators that holds more than blanks, to its last other character."""
+    start = 0
+    for part in text.split(separator):
+        if part.strip():
+            yield start, start + len(part.rstrip())
+        start += len(part) + len(separator)
 
 
 def _metrics(called_BT: Tensor, label_BT: Tensor) -> dict[str, Tensor]:

@@ -36,6 +36,7 @@ from burnish.methods import Needs, within
 
 METRICS: Mapping[str, str] = {
     **rollouts.PAID,
+    "return": "Mean of G_0: what is paid, discounted, less the KL charged in it; baseline = running only: rises.",
     "value_error": "Mean distance of the value head from the return, reward units: falls; baseline = value only.",
     **rollouts.METRICS,
 }
@@ -46,7 +47,7 @@ class Config:
     """Settings of REINFORCE."""
 
     baseline: Literal["none", "running", "batch", "value"] = "batch"
-    """What a return is compared with: none, running (mean so far, scalars["baseline"]), batch (the others), value."""
+    """What a return is compared with: none, running (mean G_0, scalars["baseline"]), batch (the others), value."""
     normaliser: Normaliser = "constant"
     """What token losses are divided by: constant (length limit), token, completion; the last two favour short ones."""
     discount: float = 1.0
@@ -104,15 +105,17 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     """
     assert outputs.logprobs_BT is not None
     assert batch.advantages_BT is not None
+    assert batch.returns_BT is not None
     mask_BT = batch.completion_mask_BT
     logprobs_BT = masked(outputs.logprobs_BT, mask_BT)
     token_BT = -batch.advantages_BT * logprobs_BT
-    metrics = rollouts.paid_metric(batch)
+    metrics = rollouts.paid_metric(batch, truncation_penalty=config.truncation_penalty)
     if config.kl_in == "loss" and (kl_BT := kl_of(outputs, logprobs_BT, config.kl)) is not None:
         token_BT = token_BT + rollouts.coefficient(batch, config.beta) * kl_BT
+    if config.baseline == "running":
+        metrics["return"] = batch.returns_BT[:, 0].masked_fill(~mask_BT.any(-1), math.nan)
     if config.baseline == "value":
         assert outputs.values_BT is not None
-        assert batch.returns_BT is not None
         values_BT = masked(outputs.values_BT, mask_BT)
         token_BT = token_BT + config.value_weight * clipped_value_loss(values_BT, values_BT, batch.returns_BT, 0.0)
         metrics["value_error"] = rollouts.per_row((values_BT - batch.returns_BT).abs(), mask_BT)

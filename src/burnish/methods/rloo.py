@@ -105,6 +105,9 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         loss_B = masked_sum(loss_BT, mask_BT)
     if config.kl_in == "loss" and (kl_BT := kl_of(outputs, logprobs_BT, config.kl)) is not None:
         loss_B = loss_B + rollouts.coefficient(batch, config.beta) * masked_sum(kl_BT, mask_BT)
-    metrics = {**rollouts.paid_metric(batch), "clip_share": rollouts.per_row(clipped_BT, mask_BT)}
+    metrics = {
+        **rollouts.paid_metric(batch, truncation_penalty=config.truncation_penalty),
+        "clip_share": rollouts.per_row(clipped_BT, mask_BT),
+    }
     share_B = loss_B / max(batch.scalars["completions"], 1.0)
     return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}

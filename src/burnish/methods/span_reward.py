@@ -3,6 +3,7 @@
     label="severity":  loss = 1/2 (r_t - s_t)^2                                  s_t: sum of the severities of t's marks
     label="fault":     loss = - y_t log sigma(r_t) - (1 - y_t) log sigma(-r_t)    y_t = 0 where s_t < 0, else 1
     both the mean over tokens, heads and completions; a token that nobody marked has s_t = 0 and weight `unmarked`
+    pay  = r_t at every token, their sum the score                    (label="fault": -sigma(-r_t), less where likelier)
 
 Sources: fine-grained human feedback, Wu et al. 2023, arXiv 2306.01693, section 2 (faults of spans); token-level
 regression on annotated spans is the multidimensional quality metric's use: Freitag et al. 2021, arXiv 2104.14478.
@@ -12,9 +13,9 @@ within a marked text, silence is taken for an opinion (nothing to remark) of wei
 is left out, since nobody may have read it.
 
 Use it when people (or edits) say where a completion is good or wrong: it teaches faster than one number for the whole,
-and the reward may be paid token by token. It fails when marks are ragged (two people seldom mark the same characters:
-`marked_error` then stays near the spread of the severities), and when they are so few that 0 everywhere is nearly
-right: lower `unmarked`.
+and each token of a new text is paid its own reward (`pay`). It fails when marks are ragged (two people seldom mark the
+same characters: `marked_error` then stays near the spread of the severities), and when they are so few that 0
+everywhere is nearly right: lower `unmarked`.
 """
 
 from __future__ import annotations
@@ -104,6 +105,11 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         "marked_error": torch.where(marked_BT, error_BT, torch.nan).nanmean(-1),
         "unmarked_error": torch.where(marked_BT, torch.nan, error_BT).nanmean(-1),
     }
+
+
+def pay(readings_TK: Tensor, text: str, places: Sequence[tuple[int, int]], config: Config) -> Tensor:
+    """Return what each token of a text is paid, (T, K): its severity, or less the more likely it is a fault."""
+    return readings_TK if config.label == "severity" else -torch.sigmoid(-readings_TK)
 
 
 def _marked(batch: Batch) -> Tensor:

@@ -25,6 +25,7 @@ from burnish.examples import Row
 from burnish.maths.batch import Outputs, Says
 from burnish.models.averaging import Average
 from burnish.models.packing import Packed, pack
+from burnish.models.paying import Pay, not_rated, paid_by_token, paid_whole
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
 from burnish.models.spans import token_spans, token_spans_of_ids
@@ -85,6 +86,8 @@ class HeadedPolicy:
         self.vocabulary, self.hidden = int(weight.shape[0]), int(weight.shape[1])
         self.teacher: Average | None = None
         """Whose weights the teacher has; None: the policy's own."""
+        self.pay: Pay | None = None
+        """What single tokens are paid, where the reward heads pay so; None: the reading after the last, at the end."""
         self.heads = nn.ModuleDict()
         generator = torch.Generator().manual_seed(seed)
         for name, count in sorted((heads or {}).items()):
@@ -287,7 +290,10 @@ class HeadedPolicy:
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
-        """Return the reward heads' scores, as a `Reward`: mean and members; an empty completion is not scored."""
+        """Return the reward heads' scores, as a `Reward`: mean and members, and where each part of it is paid.
+
+        An empty completion is not scored.
+        """
         found: list[Score] = []
         for start in range(0, len(prompts), ROWS):
             rows = [
@@ -295,17 +301,20 @@ class HeadedPolicy:
             ]
             spoken = [row for row in rows if self.tokens(row)]
             rated = iter(self._rated(spoken)) if spoken else iter(())
-            for row in rows:
-                members = next(rated) if self.tokens(row) else ()
-                value = sum(members) / len(members) if members else None
-                reason = "" if members else "the completion is empty"
-                found.append(Score(row.prompt, row.completion, value, _variance(members), members, reason=reason))
+            found += [next(rated) if self.tokens(row) else not_rated(row) for row in rows]
         return found
 
-    def _rated(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+    def _rated(self, rows: Sequence[Row]) -> list[Score]:
         outputs = self.outputs(self.inputs(rows, max(len(self.tokens(row)) for row in rows)))
         assert outputs.rewards_BK is not None
-        return [tuple(float(value) for value in row) for row in outputs.rewards_BK]
+        assert outputs.token_rewards_BTK is not None
+        if self.pay is None:
+            return [paid_whole(row, members) for row, members in zip(rows, outputs.rewards_BK.tolist(), strict=True)]
+        places = [self.token_places(row) for row in rows]
+        return [
+            paid_by_token(row, readings_TK[: len(where)], where, self.pay)
+            for row, readings_TK, where in zip(rows, outputs.token_rewards_BTK, places, strict=True)
+        ]
 
     # ------------------------------------------------------------------------------------------------------ to a folder
 
@@ -326,13 +335,6 @@ class HeadedPolicy:
         if {n: t.shape for n, t in saved.items()} != {n: t.shape for n, t in mine.items()}:
             raise InputError(f"{path}: holds {sorted(saved)}; wanted {sorted(mine)} of the same shapes. Same method?")
         self.heads.load_state_dict(saved)
-
-
-def _variance(members: Sequence[float]) -> float | None:
-    if len(members) < 2:
-        return None
-    mean = sum(members) / len(members)
-    return sum((each - mean) ** 2 for each in members) / (len(members) - 1)
 
 
 def _rows(values_N: Tensor | None, inputs: HeadedInputs) -> Tensor | None:

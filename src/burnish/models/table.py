@@ -21,6 +21,7 @@ from burnish.maths.batch import Outputs, Says, length_mask
 from burnish.maths.kl import kl_exact
 from burnish.models.averaging import Average
 from burnish.models.draw import inverse_cdf
+from burnish.models.paying import Pay, paid_by_token
 from burnish.records import Completion, FinishReason, Prompt, Sampling, Score, seed_of
 
 END = 0
@@ -74,6 +75,8 @@ class TablePolicy:
         self.vocabulary, self.longest = vocabulary, longest
         self.teacher: Average | None = None
         """Whose table the teacher reads; None: the policy's own."""
+        self.pay: Pay | None = None
+        """What single tokens are paid, where the reward tables pay so; None: the last one's reading, at the end."""
         begun = [
             beginning
             for length in range(longest)
@@ -172,13 +175,19 @@ class TablePolicy:
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
-        """Return the mean of the reward heads, as a `Reward`."""
+        """Return the mean of the reward heads, as a `Reward`, and where each part of it is paid."""
         rows = [Row(prompt, completion) for prompt, completion in zip(prompts, completions, strict=True)]
-        rewards_BK = self.outputs(self.inputs(rows, self.longest)).rewards_BK if rows else None
-        if rewards_BK is None:
+        found = self.outputs(self.inputs(rows, self.longest)) if rows else Outputs()
+        if found.rewards_BK is None or found.token_rewards_BTK is None:
             return []
-        means = rewards_BK.mean(-1).tolist()
-        return [Score(row.prompt, row.completion, mean) for row, mean in zip(rows, means, strict=True)]
+        if self.pay is None:
+            means = found.rewards_BK.mean(-1).tolist()
+            return [Score(row.prompt, row.completion, mean) for row, mean in zip(rows, means, strict=True)]
+        places = [self.token_places(row) for row in rows]
+        return [
+            paid_by_token(row, readings_TK[: len(where)], where, self.pay)
+            for row, readings_TK, where in zip(rows, found.token_rewards_BTK, places, strict=True)
+        ]
 
     @torch.no_grad()
     def become(self, prompt: Prompt, chances: Tensor) -> None:

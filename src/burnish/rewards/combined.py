@@ -5,6 +5,8 @@ beside a reward model in [-4, 4] is noise. *Normalise, then sum* gives each rewa
 `scale` brings each part to mean 0 and spread 1 first, by numbers fitted once ("fixed") or within each prompt's group of
 the call ("group": GDPO, arXiv 2601.05242, equation 4).
 
+What parts pay by token is divided and weighed as they are, and stays where it was paid.
+
 A part that abstains (None) is not 0. `missing="abstain"` passes the whole over; "reweigh" takes the others' weighted
 mean, as long as they hold `enough` of the weight, and says so in the reason.
 """
@@ -22,6 +24,7 @@ import numpy as np
 from burnish.errors import InputError
 from burnish.maths.linear import Fitted, fit_linear
 from burnish.records import Completion, Prompt, Reward, Score
+from burnish.rewards.parts.token_rewards import scaled_by
 from burnish.rewards.parts.units import unit_of
 
 
@@ -104,7 +107,7 @@ class Combined:
         for score in scores:
             mean, std = places.get(score.prompt.id, usual)
             value = None if score.value is None else (score.value - mean) / std
-            found.append(_Value(value, (score.variance or 0.0) / std**2, score))
+            found.append(_Value(value, (score.variance or 0.0) / std**2, score, std))
         return found
 
     def _one(self, prompt: Prompt, completion: Completion, weights: Sequence[float], values: Sequence[_Value]) -> Score:
@@ -133,6 +136,9 @@ class Combined:
             source="combined",
             reason="; ".join(said + unknown),
             spans=tuple(span for _, each in known for span in each.score.spans),
+            token_rewards=tuple(
+                scaled for weight, each in known for scaled in scaled_by(factor * weight / each.std, each.score)
+            ),
         )
 
 
@@ -141,6 +147,8 @@ class _Value:
     value: float | None
     variance: float
     score: Score
+    std: float
+    """What the value, and each part of it that is paid by token, was divided by."""
 
 
 def _by_group(scores: Sequence[Score]) -> dict[str, tuple[float, float]]:

@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 
 from burnish.errors import InputError
 from burnish.records import Completion, Prompt, Reward, Score
+from burnish.rewards.parts.token_rewards import scaled_by
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Normalised:
             value=kept,
             variance=None if score.variance is None else score.variance / self.std**2,
             members=tuple((member - self.mean) / self.std for member in score.members),
+            token_rewards=scaled_by(1 / self.std, score),  # the mean, and what is clipped, are taken off the end
             reason="; ".join(filter(None, (score.reason, clipped))),
         )
 

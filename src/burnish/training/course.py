@@ -31,7 +31,7 @@ from burnish.training.steps import StepConfig, Steps
 from burnish.training.window import Learner
 
 REMEMBERED = 0.1
-"""Share of the way that the running mean of rewards moves towards a window's mean."""
+"""Share of the way that the running mean of returns moves towards a window's mean."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,15 @@ class Course:
             told |= self.steps.learn(window, beta=beta, baseline=self.baseline)
         told["examples"] = float(len(window))
         self.kl = self.kl.after(told.get("kl_nats", math.nan), sum(len(example.rows) for example in window))
-        self._remember(told.get("paid", math.nan))
+        self._remember(told.get("return", math.nan))
         self.step += 1
         return {"step": self.step, **told, **({} if beta is None else {"beta": beta})}
 
-    def _remember(self, paid: float) -> None:
-        """Move the running mean of what completions were paid: the baseline of the next window."""
-        if math.isfinite(paid):
-            self.baseline = paid if math.isnan(self.baseline) else self.baseline + REMEMBERED * (paid - self.baseline)
+    def _remember(self, gained: float) -> None:
+        """Move the running mean of completions' returns: the baseline of the next window, where a method has one."""
+        if math.isfinite(gained):
+            before = gained if math.isnan(self.baseline) else self.baseline
+            self.baseline = before + REMEMBERED * (gained - before)
 
     def next_window(self) -> tuple[list[Example], dict[str, float]]:
         """Return the examples of the next window, and what is known of the completions drawn for it."""
@@ -204,7 +205,7 @@ class Course:
                     row,
                     score=math.nan if score.value is None else score.value,
                     variance=math.nan if score.variance is None else score.variance,
-                    spans=score.spans,
+                    token_rewards=score.token_rewards,
                     reason=score.reason,
                 )
                 for row, score in zip(rows, scores, strict=True)
