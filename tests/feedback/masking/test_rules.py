@@ -41,18 +41,38 @@ def some(rng, letters, n):
     return "".join(rng.choice(letters) for _ in range(n))
 
 
-STILL_MISSED = ["copperkettle88"]
-"""What no rule finds, because a sentence stands between the value and the word that says what it is."""
+STILL_MISSED = {
+    "seventh hidden": {"copperkettle88"},  # a sentence stands between it and the word that says what it is
+    # the eighth was read and the rules left as they were, so that its reading is the rules' own
+    "eighth plain": {"95550", "高新路71号创业大厦8层"},
+    "eighth hidden": {
+        "moss-and-fern (snail) hey.com",
+        "k.t.halvorsen@havn_DOT_no",
+        "desk at harbourpost.ca",
+        "aqua_lin艾特一六三点com",
+        "+four four 161 496 0883",
+        "6_4_6_5_5_5_0_1_8_2",
+        "1 8 8 \u2013 0 0 5 5 \u2013 0 4 4 7",
+        "5168*4471*8203*3399",
+        "428 dash 71 dash 8203",
+        "H-K-4-4-7-1-8-2-D",
+        "mulberry2231",
+        "Meihua#1203",
+        "xiaoxiong66",
+    },
+}
 
 
 @pytest.mark.parametrize("part", [name for name in parts() if not name.endswith(", clean")])
-def test_every_value_of_the_hand_written_texts_is_taken_out_whole(part):
+def test_every_value_of_the_hand_written_texts_is_taken_out_whole_or_known_to_be_missed(part):
+    missed = set()
     for marked in parts()[part]:
         text, planted = unmarked(marked)
         found = find(text)
-        for start, end, type_ in planted:
-            whole = any(each.start <= start and end <= each.end for each in found)
-            assert whole != (text[start:end] in STILL_MISSED), (type_, text)
+        for start, end, _ in planted:
+            if not any(each.start <= start and end <= each.end for each in found):
+                missed.add(text[start:end])
+    assert missed == STILL_MISSED.get(part, set())
 
 
 @pytest.mark.parametrize("part", [name for name in parts() if name.endswith(", clean")])
