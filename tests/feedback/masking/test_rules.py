@@ -163,6 +163,19 @@ def test_engines_of_other_packages_are_asked_beside_the_rules():
     assert [each.type for each in find("Ana: ana@example.com", also=[engine], types=["NAME"])] == ["NAME"]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("nino T K 4 7 1 8 2 0 C, mine", "T K 4 7 1 8 2 0 C"),  # letter by letter
+        ("地址 文 华 路 5 6 号", "文 华 路 5 6 号"),
+        ("call O7700 9OO 238 now", "O7700 9OO 238"),  # letters that look like digits
+        ("IBAN BR16 3999 1640 4009 2526 3983 083O 8 ok", "BR16 3999 1640 4009 2526 3983 083O 8"),  # and are letters
+    ],
+)
+def test_every_reading_of_a_text_leads_back_to_its_places(text, value):
+    assert value in [text[each.start : each.end] for each in find(text)]
+
+
 def test_wide_and_invisible_characters_lead_back_to_their_places():
     address = "\uff41\u200b\uff42@example.com"
     text = f"我是{address}。"
