@@ -1,4 +1,4 @@
-"""`burnish feedback stats`: how much feedback there is, how far people agree, and who answers how."""
+"""`burnish feedback stats`: how much feedback there is, what it says, how far people agree, and who answers how."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from burnish import progress
 from burnish.progress import counted
 
 if TYPE_CHECKING:
+    from burnish.feedback.contents import Contents
     from burnish.feedback.overview import Overview
     from burnish.feedback.people import People
     from burnish.feedback.person import Estimate, Person, Share
     from burnish.store import Entry
 
-HELP = "how much there is, how far people agree, and who answers how"
+HELP = "how much there is, what it says, how far people agree, and who answers how"
 DESCRIPTION = """\
-Counts answers and people; says for each kind how far people agree: Krippendorff's alpha (1 they
+Counts answers and people; says how often each answer was given, what comments are about, on which
+items people differ (in the page), and for each kind how far they agree: Krippendorff's alpha (1 they
 always do, 0 as if they had guessed) with its 95% interval; and for every named person or judge how
 closely they follow what others see (slope: 1 careful, 0 guesses, below 0 the opposite), whether
 they pick a side, and what gold, repeated questions, pace and copies show."""
@@ -27,7 +29,7 @@ examples
   burnish feedback stats
   burnish feedback stats --out report.html        a page to show: tables, pictures, no network
   burnish feedback stats --db postgresql://user@host/name --json"""
-SHOWN_PEOPLE = 30
+SHOWN_PEOPLE, SHOWN_ANSWERS = 30, 11
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print counts, agreement and people; write the report where one is asked for."""
+    from burnish.feedback.contents import contents
     from burnish.feedback.overview import overview
     from burnish.feedback.people import people
     from burnish.store import open_store
@@ -46,17 +49,23 @@ def run(args: argparse.Namespace) -> int:
         stored = store.stats()
         with progress.bar(stored["records"], "reading", "records") as bar:
             entries = list(counted_entries(store.entries(), bar))
-    found, answering = overview(entries), people(entries)
+    found, answering, said = overview(entries), people(entries), contents(entries)
     kept = {
         name: stored[name] for name in ("prompts", "completions", "superseded", "erased", "snapshots", "checkpoints")
     }
     if args.out:
-        _write(args.out, found, answering, kept)
+        _write(args.out, found, answering, said, kept)
     if args.json:
-        plain = {**found.to_plain(), **kept, "authors": [person.to_plain() for person in answering.people]}
+        plain = {
+            **found.to_plain(),
+            "contents": said.to_plain(),
+            **kept,
+            "authors": [person.to_plain() for person in answering.people],
+        }
         print(json.dumps({**plain, "notes": list(answering.notes)}, ensure_ascii=False, indent=2))
         return 0
     _print_counts(found, kept)
+    _print_contents(said)
     _print_people(answering, None if args.all else SHOWN_PEOPLE)
     return 0
 
@@ -79,11 +88,11 @@ def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:
         yield "  " + "  ".join(cells).rstrip()
 
 
-def _write(path: str, found: Overview, answering: People, kept: dict[str, int]) -> None:
+def _write(path: str, found: Overview, answering: People, said: Contents, kept: dict[str, int]) -> None:
     from burnish.evaluation.people_page import page
     from burnish.files import write_atomic
 
-    write_atomic(path, page(found, answering, kept))
+    write_atomic(path, page(found, answering, said, kept))
     progress.say(f"Report written to {path}.")
 
 
@@ -93,6 +102,20 @@ def _print_counts(found: Overview, kept: dict[str, int]) -> None:
     print(", ".join(_counted_as(name, count) for name, count in kept.items()))
     for kind, count in found.by_kind.items():
         print(f"  {kind:<11} {count:>9,}   {_agreement_in_words(found.agreement.get(kind))}".rstrip())
+
+
+def _print_contents(said: Contents) -> None:
+    for kind, counts in said.answers.items():
+        whole = sum(counts.values())
+        shares = [f"{answer}: {count / whole:.0%}" for answer, count in list(counts.items())[:SHOWN_ANSWERS]]
+        print(f"  {kind:<11} {', '.join(shares)}")
+    if said.disputed is not None:
+        print(
+            f"people differ on {said.disputed.low:.0%} to {said.disputed.high:.0%} of the items that several answered"
+        )
+    if said.aspects:
+        spoken = [f"{each.aspect} {each.comments} ({each.value:+.1f})" for each in said.aspects]
+        print(f"comments speak of {', '.join(spoken)}")
 
 
 def _counted_as(name: str, count: int) -> str:

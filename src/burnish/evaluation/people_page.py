@@ -1,4 +1,4 @@
-"""The page of `burnish feedback stats --out`: who answered how much, how far people agree, and who answers how.
+"""The page of `burnish feedback stats --out`: what was said, how far people agree, where they differ, who answers how.
 
 One HTML file without a program or a request in it. Names and remarks pass through the template's escaping.
 """
@@ -14,10 +14,16 @@ from burnish.evaluation.people_pictures import agreement_bars, manner_map, slope
 from burnish.evaluation.pictures import COLOURS, style
 from burnish.evaluation.side_by_side import visible
 from burnish.evaluation.svg import picture
+from burnish.feedback.contents import Contents
+from burnish.feedback.disagreements import Item
 from burnish.feedback.overview import Overview
 from burnish.feedback.people import People
 from burnish.feedback.person import HURRIED, Estimate, Manner, Person, Share
+from burnish.feedback.signals import said as told
+from burnish.records import Interval
 
+ANSWERS, QUOTED = 12, 160
+"""Different answers of a kind that are listed, and characters of a text that is quoted."""
 SHOWN = 60
 """People in pictures and in the table: those with most answers."""
 WORDS: Mapping[Manner, str] = {
@@ -32,8 +38,8 @@ WORDS: Mapping[Manner, str] = {
 }
 
 
-def page(found: Overview, answering: People, kept: Mapping[str, int]) -> str:
-    """Return the page for the counts, the people, and what the store holds."""
+def page(found: Overview, answering: People, said: Contents, kept: Mapping[str, int]) -> str:
+    """Return the page for the counts, the people, what they said, and what the store holds."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -51,6 +57,12 @@ def page(found: Overview, answering: People, kept: Mapping[str, int]) -> str:
         kept=[(name, f"{number:,}") for name, number in kept.items()],
         anonymous=f"{found.anonymous:,}",
         kinds=list(_kinds(found)),
+        answers=[(kind, list(_shares(counts))) for kind, counts in said.answers.items()],
+        disputed=None if said.disputed is None else _between(said.disputed),
+        hardest=[_hard(item) for item in said.hardest],
+        comments=f"{said.comments:,}",
+        aspects=[(each.aspect, f"{each.comments:,}", _value(each.value)) for each in said.aspects],
+        topics=[(", ".join(each.words), formats.percent(each.share, 0), _value(each.value)) for each in said.topics],
         manners=[(manner.value, f"{n:,}", WORDS[manner]) for manner, n in _by_size(answering)],
         rows=[_row(person) for person in shown],
         remarks=[(name, remark) for person in shown for name, remark in _remarks(person)],
@@ -72,6 +84,29 @@ def _pictures(found: Overview, shown: tuple[Person, ...]) -> dict[str, Any]:
             alt = "Slope against the liking for the first side, a dot a person"
             drawn["map"] = picture("map", manner_map(sided), alt, COLOURS)
     return drawn
+
+
+def _shares(counts: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
+    """The most frequent labels of a kind that has many; all answers of a scale."""
+    whole = sum(counts.values())
+    for answer, number in list(counts.items())[:ANSWERS]:
+        yield answer, f"{number:,}", formats.percent(number / whole, 0)
+
+
+def _between(found: Interval) -> str:
+    return f"{formats.percent(found.low, 0)} to {formats.percent(found.high, 0)}"
+
+
+def _hard(item: Item) -> tuple[str, str, str, str]:
+    question = max(item.questions, key=lambda each: each.apart or 0.0)
+    heard = "; ".join(
+        f"{answer.feedback.author.id or 'anonymous'}: {told(answer.feedback)}" for answer in question.people
+    )
+    return item.prompt.text[:QUOTED], question.kind, formats.number(item.apart, 2), heard[: 2 * QUOTED]
+
+
+def _value(value: float | None) -> str:
+    return formats.NONE if value is None else formats.number(value, 1, signed=True)
 
 
 def _by_size(answering: People) -> Iterator[tuple[Manner, int]]:
