@@ -95,3 +95,14 @@ def test_kappa_by_hand():
     # agreed 3 of 4; by chance 0.5 * 0.75 + 0.5 * 0.25 = 0.5
     assert kappa([1, 1, 0, 0], [1, 1, 1, 0]) == pytest.approx((0.75 - 0.5) / 0.5)
     assert np.isnan(kappa([1, 1], [1, 1]))
+
+
+def test_recalibration_finds_the_top_also_where_a_full_step_jumps_past_it():
+    """A judge of 99% and 1% that is right in about four of five: full Newton steps swing and never settle."""
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        told = np.where(draw.random(150) < 0.5, 0.99, 0.01)
+        people = (draw.random(150) < np.where(told > 0.5, 0.8, 0.2)).astype(float)
+        found = recalibrate(told, people)
+        for level in (0.01, 0.99):  # two levels, two parameters: the fit goes through both shares
+            assert float(found([level])[0]) == pytest.approx(people[told == level].mean(), abs=0.001)

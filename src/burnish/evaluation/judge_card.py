@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from burnish.errors import InputError
+from burnish.evaluation.judge_reliability import Reliability, reliability
 from burnish.evaluation.resampling import Floats, multiplicities, percentile_interval
 from burnish.evaluation.reward_card import pair_accuracy
 from burnish.evaluation.text import words
@@ -78,6 +79,9 @@ class JudgeCard:
     """People's mean on all judged items, by prediction-powered inference."""
     corrected_rate: Corrected | None = None
     """Share of texts that people would call good, by Rogan-Gladen."""
+    reliability: Reliability | None = None
+    """What its probabilities are worth: of a pair that the first shown is better, of a text its place as that of being
+    good. People's answer is their majority."""
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -109,6 +113,8 @@ class _Gathered:
     alone: list[float] = field(default_factory=list)
     """The judge's answers on items that no person answered."""
     orders: list[tuple[float, float]] = field(default_factory=list)
+    first_shown: list[tuple[str, float, float]] = field(default_factory=list)
+    """Of pairs that people decided: prompt, the judge's probability of the first shown, whether people prefer it."""
 
 
 def _gather(entry: Entry, judge: str, pairs: _Gathered, texts: _Gathered) -> None:
@@ -120,9 +126,12 @@ def _gather(entry: Entry, judge: str, pairs: _Gathered, texts: _Gathered) -> Non
     completions = {completion.id: completion for completion in entry.completions}
     people_texts = _text_opinions(said)
     people_pairs = _pair_opinions(said)
+    said_by_judge = dict(newest((_pair_of(a), a) for a in by_judge if a.feedback.kind == "comparison"))
     for pair, opinion in _pair_opinions(by_judge).items():
         own = people_pairs.get(pair) or _from_texts(pair, people_texts)
         _add(pairs, entry.prompt.id, opinion[0], own, _length(*(completions[name] for name in pair)))
+        if own and (people := float(np.sign(sum(own)))):
+            pairs.first_shown.append((entry.prompt.id, *_of_first_shown(said_by_judge[pair], pair, people)))
     for name, opinion in _text_opinions(by_judge).items():
         _add(texts, entry.prompt.id, opinion[0], people_texts.get(name, []), _length(completions[name]))
     for answer in by_judge:
@@ -151,6 +160,18 @@ def _pair_opinions(answers: Sequence[Answer]) -> dict[tuple[str, str], list[floa
             0.0 if chosen is None else 1.0 if answer.feedback.completion_ids[chosen] == pair[0] else -1.0
         )
     return dict(found)
+
+
+def _of_first_shown(answer: Answer, pair: tuple[str, str], people: float) -> tuple[float, float]:
+    """Return the judge's probability of the completion it was shown first, and 1 where people prefer that one, else 0.
+
+    `people`: 1 for the pair's smaller id, -1 for the other.
+    """
+    said = answer.feedback
+    told = said.metadata.get("probability")
+    if not isinstance(told, int | float):
+        told = 0.5 if "chosen" not in said.value else float(said.value["chosen"] == 0)
+    return float(told), float((people > 0) == (said.completion_ids[0] == pair[0]))
 
 
 def _text_opinions(answers: Sequence[Answer]) -> dict[str, list[float]]:
@@ -215,8 +236,16 @@ def _pairs_card(judge: str, gathered: _Gathered, seed: int) -> JudgeCard:
         consistency=wilson(sum(agreed), len(agreed)) if agreed else None,
         first_place=wilson(sum(firsts), len(firsts)) if firsts else None,
         length_bias=_mean(decided, (judge_N - people_N) * longer_N / 2, seed),
+        reliability=_pairs_reliability(gathered, seed),
         notes=notes,
     )
+
+
+def _pairs_reliability(gathered: _Gathered, seed: int) -> Reliability | None:
+    if not gathered.first_shown:
+        return None
+    prompts, told, people = zip(*gathered.first_shown, strict=True)
+    return reliability(told, people, prompts, seed=seed)
 
 
 def _one_person_pairs(items: Sequence[Item], seed: int) -> Interval | None:
@@ -255,6 +284,7 @@ def _texts_card(judge: str, gathered: _Gathered, seed: int) -> JudgeCard:
         length_bias=_length_bias(judge_N, people_N, length_N, weights_RN) if several else None,
         corrected=_tried(lambda: prediction_powered(gathered.alone, judge_N, people_N), "corrected", gathered, notes),
         corrected_rate=_tried(lambda: _rate(gathered.alone, judge_N, people_N), "corrected_rate", gathered, notes),
+        reliability=reliability(judge_N, people_N > MIDDLE, _units(items), gathered.alone, seed=seed),
         notes=notes,
     )
 
