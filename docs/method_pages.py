@@ -74,6 +74,7 @@ OF_DRAWN = {
     "reward": "Mean reward of what was drawn in this step: rises, with noise.",
     "length": "Mean tokens of what was drawn: a steady climb or fall is often the reward being pleased by length.",
     "zero_spread": "Share of prompts whose completions all got the same reward, which compare nothing: below 0.5.",
+    "left_out": "Of what was drawn, how much was not learned from; why is told at the end and in `report.json`.",
     "unscored": "Completions that the reward could not score; they are left out: 0, or rare.",
 }
 """Told of every method that draws completions, by the loop rather than the method."""
@@ -84,6 +85,7 @@ VIEWS = {
     "slow": "a slowly moving copy of its own heads",
     "teacher": "the policy's log-probs when it has read the feedback as well",
 }
+COMPARED = {"group": "prompt (`course.group`)", "window": "window"}
 HEADS = {
     "reward": "a reward after every completion",
     "value": "what is to be expected after every token",
@@ -132,6 +134,7 @@ def method_page(name: str, results: Mapping[str, Any] | None = None) -> str:
         *_command(name),
         "## Settings",
         _settings(module.Config),
+        *_of_partner_settings(module),
         "## What the logged numbers mean, and what is healthy",
         _metrics(module),
         *([] if measured is None else ["## Measured where the optimum is known", *_measured(name, measured)]),
@@ -156,9 +159,16 @@ def _settings(cls: type[Any]) -> str:
     return "| setting | default | takes | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
+def _of_partner_settings(module: Any) -> Iterator[str]:
+    if partner := module.needs(module.Config()).partner:
+        yield f"Those of its partner, [`{partner}`]({partner}.md#settings), are set as `--set partner.NAME=VALUE`."
+
+
 def _metrics(module: Any) -> str:
     needs = module.needs(module.Config())
     every = {**module.METRICS, **(OF_DRAWN if needs.fresh and needs.policy else {})}
+    if not hasattr(module, "choose"):
+        every.pop("left_out", None)
     rows = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in every.items()]
     return "| in `metrics.jsonl` | meaning; what is healthy |\n|---|---|\n" + "\n".join(rows)
 
@@ -230,6 +240,8 @@ def _wants(needs: methods.Needs) -> list[str]:
     return [
         *(f"**signals**: {GIVEN[each][1]}" for each in needs.eats),
         *([f"**prompts**, for which the policy draws completions{group}"] if needs.fresh else []),
+        *([f"**at least two completions** a {COMPARED[needs.compares]}, to compare"] if needs.compares else []),
+        *(["**one step a window** (`walk.passes` and `walk.parts` 1): it has no ratio"] if needs.once else []),
         *(["**a reward** that scores what is drawn"] if needs.scored and not needs.partner else []),
         *([f"**a partner**: [`{needs.partner}`]({needs.partner}.md), trained in turn"] if needs.partner else []),
         *(f"**a view**, `{view}`: {VIEWS[view]}" for view in needs.views),

@@ -167,11 +167,14 @@ def test_the_scale_reaches_the_advantages():
     assert found == {"none": 1.0, "std": pytest.approx(0.7071, abs=1e-3), "batch_std": pytest.approx(0.2970, abs=1e-3)}
 
 
-def test_an_unscored_completion_teaches_nothing_but_keeps_its_divergence():
-    config = grpo.Config(beta=1.0)
-    made = grpo.targets(batch([1.0, 3.0, NAN], [1, 1, 1], groups=[0, 0, 0]), config)
+@pytest.mark.parametrize("credit", ["completion", "process"])
+def test_an_unscored_completion_is_left_out_of_every_sum(credit):
+    config = grpo.Config(beta=1.0, credit=credit)
+    made = grpo.targets(batch([1.0, 3.0, NAN], [1, 1, 4], groups=[0, 0, 0]), config)
     assert made.advantages_B.tolist() == [-1.0, 1.0, 0.0]
-    assert share(made, config, kl_BT=torch.full((3, 1), 6.0))[2].item() == pytest.approx(6 / 30)
+    assert (made.scalars["tokens"], made.scalars["completions"]) == (2.0, 2.0)
+    # by hand: (1 + 6) and (-1 + 6), over 2 completions of at most 10 tokens
+    assert share(made, config, kl_BT=torch.full((3, 4), 6.0)).tolist() == pytest.approx([7 / 20, 5 / 20, 0.0])
 
 
 def test_no_coefficient_asks_for_no_reference():

@@ -35,6 +35,7 @@ def test_a_threshold_rejects_and_says_so(world):
 
 def test_the_same_text_is_imitated_once(world):
     assert kept(world, [3.0, 3.0, 1.0], raft.Config(keep=2), numbers=[4, 4, 5]) == ([4, 5], {})
+    assert kept(world, [3.0, 3.0, 3.0], raft.Config(), numbers=[4, 5, 4]) == ([4], {})  # said first, and again last
 
 
 def test_the_loss_by_hand():

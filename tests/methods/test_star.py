@@ -83,6 +83,17 @@ def test_the_loss_is_that_of_imitation_and_the_share_of_hints_is_told():
     assert metrics["hinted"].tolist() == [0.0, 1.0]
 
 
+def test_a_divergence_is_charged_as_raft_charges_it():
+    made = Batch(length_mask([2, 1]), torch.arange(2), fresh_B=torch.tensor([True, False]))
+    says = Outputs(logprobs_BT=torch.tensor([[-1.0, -2.0], [-6.0, 0.0]]), kl_BT=torch.tensor([[1.0, 1.0], [4.0, 0.0]]))
+    config = star.Config(beta=0.5)
+    found, metrics = star.loss(star.targets(made, config), says, config)
+    assert found.tolist() == pytest.approx([(3 + 1) / 3, (6 + 2) / 3])
+    assert metrics["kl_nats"].tolist() == [2.0, 4.0]
+    assert star.needs(config).views == ("reference",)
+    assert star.needs(star.Config()).views == ()
+
+
 def test_what_is_never_drawn_is_learned_from_the_hint_and_its_twin_does_not(world, twin):
     """The only right completion has a chance of one in a million; the hint says it."""
 

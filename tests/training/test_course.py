@@ -107,6 +107,20 @@ def test_the_running_mean_of_rewards_is_the_next_window_s_baseline():
     assert made.baseline == pytest.approx(told["paid"] + 0.1 * (after["paid"] - told["paid"]))
 
 
+def test_what_is_drawn_and_not_learned_from_is_told_and_counted_and_saved():
+    made = course("raft", threshold=0.9, keep=9)
+    told = made.advance()
+    assert told["left_out"] > 0
+    assert made.not_chosen == {"below the threshold": told["left_out"]}
+    after = made.advance()
+    assert made.not_chosen == {"below the threshold": told["left_out"] + after["left_out"]}
+    assert not made.left_out
+    again = course("raft", threshold=0.9, keep=9)
+    again.load_state(*made.state())
+    assert again.not_chosen == made.not_chosen
+    assert "left_out" not in course("grpo").advance()
+
+
 def test_a_window_nothing_is_chosen_of_teaches_nothing():
     made = course("raft", threshold=2.0)  # rewards end at 1
     before = made.steps.state()

@@ -167,7 +167,7 @@ class Reinforcement:
         sampled = time.monotonic() - began
         batch = grpo.targets(window.batch, self.config)
         metrics = self._update(batch, window)
-        lengths = batch.completion_mask_BT.sum(-1).float() if self.config.truncated != "mask" else _lengths(window)
+        lengths = _lengths(window)  # of all that was drawn: what is not trained on is masked in the batch
         count = len(batch)
         self.state.kl = self.state.kl.after(metrics.get("kl_nats", float("nan")), count)
         self.state.length = self.state.length.after(float(lengths.mean()))

@@ -17,22 +17,23 @@ from torch import Tensor
 from burnish import __version__, files, memory, methods, progress
 from burnish.config import parse_toml
 from burnish.errors import InputError
-from burnish.examples import Example
 from burnish.feedback.words import still
 from burnish.judges.asking.backends import sampler_of
 from burnish.loop import material as materials
 from burnish.loop import ready, savepoint
 from burnish.loop.folder import RunFolder
 from burnish.loop.headed_folder import headed_in
+from burnish.loop.held_out import HeldOut, apart
 from burnish.loop.log import TrainingLog
 from burnish.loop.rewards_by_name import judge_of, reward_of
+from burnish.loop.told import headline, left_out
 from burnish.loop.train_settings import PARTNER, Settings, finite
 from burnish.models import asking
 from burnish.models.averaging import in_place_of, mean_of
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
 from burnish.plain import snapshot_hash, to_plain
-from burnish.records import Checkpoint, Prompt, Sampling, Signal, seed_of, share_of
+from burnish.records import Checkpoint, Prompt, Sampling, Signal, seed_of
 from burnish.training.course import Course, Material
 from burnish.training.partners import Partnership, partnership
 
@@ -130,9 +131,9 @@ class _Run:
             progress.bar(steps, self.settings.run.method, "steps", start=self.course.step) as bar,
         ):
             while self.course.step < steps and not self._is_over():
-                told = self._advance()
-                log.add({"round": 0, **told})
-                bar.advance(1, _headline(told))
+                numbers = self._advance()
+                log.add({"round": 0, **numbers})
+                bar.advance(1, headline(numbers))
                 step = self.course.step
                 if step == steps or (self.settings.run.look.every and step % self.settings.run.look.every == 0):
                     self._look()
@@ -147,14 +148,14 @@ class _Run:
 
     # ----------------------------------------------------------------------------------------------------- setting up
 
-    def _set_up(self) -> tuple[Course, Partnership | None, _HeldOut]:
+    def _set_up(self) -> tuple[Course, Partnership | None, HeldOut]:
         run = self.settings.run
         sampling = Sampling(temperature=run.sampling.temperature, max_new_tokens=run.sampling.max_new_tokens)
         prompts: list[Prompt] = []
         if self.needs.fresh:
             prompts = list(self.options.asked) or materials.prompts_of(self.options.prompts, self.signals)
-        held_prompts, prompts = _apart(prompts, [p.id for p in prompts], run.look.share)
-        held_signals, signals = _apart(self.signals, [s.prompt.id for s in self.signals], run.look.share)
+        held_prompts, prompts = apart(prompts, [p.id for p in prompts], run.look.share)
+        held_signals, signals = apart(self.signals, [s.prompt.id for s in self.signals], run.look.share)
         given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
         if self.options.reward:
             given = replace(given, reward=reward_of(self.options.reward, run.dtype))
@@ -171,11 +172,11 @@ class _Run:
             )  # fmt: skip
             given = partner.given
         course = self._course(network, given)
-        if reasons := ", ".join(f"{reason} ({n:,})" for reason, n in course.left_out.items() if n):
-            progress.say(f"{run.method}: not used: {reasons}")
+        if reasons := left_out(run.method, "not used", course.left_out):
+            progress.say(reasons)
         if partner:
             partner.meet(course)
-        held = _HeldOut(held_prompts[: run.look.most], [])
+        held = HeldOut(held_prompts[: run.look.most], [])
         if self.needs.eats and held_signals and not self.needs.fresh:
             try:
                 looked = self._course(network, replace(given, signals=held_signals))
@@ -206,6 +207,11 @@ class _Run:
             max_tokens=run.max_tokens, speaks=wanted.policy or "reference" in wanted.views, sampling=sampling,
             seed=seed_of(run.seed, "heads"),
         )  # fmt: skip
+
+    def _courses(self) -> dict[str, Course]:
+        """Return what is trained, by its method's name."""
+        both = {self.settings.run.method: self.course}
+        return both | ({self.needs.partner: self.partner.course} if self.partner else {})
 
     @property
     def _network_of_course(self) -> HeadedPolicy:
@@ -276,7 +282,7 @@ class _Run:
         run = self.settings.run
         lineage = Checkpoint(
             id=name, path=f"checkpoints/{name}", kind="adapter" if self.needs.policy else "reward", parent=run.model,
-            method=run.method, config={"model": run.model, run.method: asdict(self.settings.method), **self._speaks()},
+            method=run.method, config={"model": run.model, **self._settings_of_both(), **self._speaks()},
             snapshot=snapshot_hash(self.signals) if self.signals else "", code_version=__version__,
             sources=tuple(filter(None, (self.options.data, self.options.reward, self.options.task))),
             seed=run.seed, step=self.course.step, sampling=self.course.sampling,
@@ -284,6 +290,13 @@ class _Run:
         with files.publish(target) as temporary:
             network.save(temporary)
             (temporary / "burnish.json").write_text(json.dumps(to_plain(lineage), indent=1), "utf-8")
+
+    def _settings_of_both(self) -> dict[str, Any]:
+        """Return the method's settings and, where one is trained in turn, its partner's, for a lineage."""
+        both = {self.settings.run.method: self.settings.method}
+        if self.partner and self.settings.partner:
+            both[PARTNER] = self.settings.partner
+        return {name: asdict(each) for name, each in both.items()}
 
     def _speaks(self) -> dict[str, str]:
         """Return how the checkpoint wants to be asked and is decoded, for its lineage: as its method taught it, else as
@@ -343,37 +356,14 @@ class _Run:
             ],
             "held_out": len(self.held.prompts) or len(self.held.examples),
             "learned_from": {"examples": len(self.course.examples), "prompts": len(self.course.material.prompts)},
+            "left_out": {name: dict(course.not_chosen) for name, course in self._courses().items()},
         }  # fmt: skip
         files.write_atomic(self.path / REPORT, json.dumps(said, indent=1))
+        for name, course in self._courses().items():
+            if reasons := left_out(name, "drawn and not learned from", course.not_chosen):
+                progress.say(reasons)
         where = f"the mean of {best.averaged} looks is best" if best.averaged else f"best at step {best.step}"
         progress.say(f"{where}: {self.path / 'checkpoints' / best.checkpoint}")
-
-
-@dataclass(frozen=True)
-class _HeldOut:
-    """What training never sees."""
-
-    prompts: Sequence[Prompt]
-    examples: Sequence[Example]
-
-    def loss(self, course: Course) -> float:
-        """Return the held-out loss, or the negative mean reward of the held-out prompts; NaN with nothing held out."""
-        if self.examples:
-            return float(course.steps.measure(self.examples)["loss"])
-        if self.prompts and (course.material.reward or course.material.partner):
-            return -course.mean_reward(self.prompts)
-        return math.nan
-
-
-def _apart(items: Sequence[Any], keys: Sequence[str], share: float) -> tuple[list[Any], list[Any]]:
-    """Return what is set aside, by the hash of its prompt, and the rest; nothing is set aside of fewer than 10."""
-    if len(set(keys)) < 10:
-        return [], list(items)
-    aside = [share_of(key, "look") < share for key in keys]
-    return (
-        [item for item, is_aside in zip(items, aside, strict=True) if is_aside],
-        [item for item, is_aside in zip(items, aside, strict=True) if not is_aside],
-    )
 
 
 def _fingerprint(network: HeadedPolicy) -> str:
@@ -381,12 +371,3 @@ def _fingerprint(network: HeadedPolicy) -> str:
     for name, tensor in sorted(network.heads.state_dict().items()):
         digest.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
     return f"k_{digest.hexdigest()[:20]}" if len(network.heads) else network.policy.fingerprint()
-
-
-def _headline(told: dict[str, float]) -> str:
-    names = [
-        name
-        for name in ("reward", "loss", "kl_nats", "pair_accuracy", "nll")
-        if math.isfinite(told.get(name, math.nan))
-    ]
-    return ", ".join(f"{name} {told[name]:.3g}" for name in names[:3])

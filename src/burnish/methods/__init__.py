@@ -60,6 +60,11 @@ class Needs:
     """Control tokens that rows begin with; a tokenizer that has no such token spells them with the pieces it has."""
     together: bool = False
     """Rows of an example stay in one slice."""
+    compares: str = ""
+    """What a fresh completion is compared with, so that one alone would teach nothing: "group" (others of its prompt),
+    "window"; empty: it is learned from by itself."""
+    once: bool = False
+    """One optimiser step a window: nothing in the loss corrects for a policy that moved on since it drew (no ratio)."""
     replay: int = 0
     """Windows kept and drawn again beside the fresh one."""
     slow_rate: float = 0.0
@@ -96,6 +101,13 @@ def within(config: object, **ranges: tuple[float, float]) -> None:
         if not (math.isfinite(value) and low <= value <= high):
             wanted = f"from {low:g} up" if high == math.inf else f"in [{low:g}, {high:g}]"
             raise InputError(f"{name}: {value} is not a number {wanted}. Use {getattr(type(config), name)}.")
+
+
+def smooths(config: object) -> None:
+    """Raise InputError for a label_smoothing not in [0, 0.5): at a half labels say nothing, above it the reverse."""
+    value = getattr(config, "label_smoothing")  # noqa: B009  # a field that not every config has
+    if not 0 <= value < 0.5:
+        raise InputError(f"label_smoothing: {value} is not in [0, 0.5). Use 0 for the labels as they are.")
 
 
 def above(config: object, **bounds: float) -> None:

@@ -78,7 +78,7 @@ class Config:
 def needs(config: Config) -> Needs:
     """Fresh, scored completions, a value head, and what policy, values and reference say before the step."""
     views = ("old", "reference") if config.beta > 0 else ("old",)
-    return Needs(eats=(), fresh=True, scored=True, views=views, heads={"value": 1})
+    return Needs(eats=(), fresh=True, scored=True, views=views, heads={"value": 1}, once=True)
 
 
 def targets(batch: Batch, config: Config) -> Batch:

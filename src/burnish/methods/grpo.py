@@ -95,15 +95,17 @@ class Config:
 def needs(config: Config) -> Needs:
     """Fresh, scored completions in whole groups; the reference unless beta is 0."""
     views = ("reference",) if config.beta > 0 else ()
-    return Needs(eats=(), fresh=True, scored=True, views=views, together=True)
+    return Needs(eats=(), fresh=True, scored=True, views=views, together=True, compares="group")
 
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with advantages, after the rule for truncated completions. Pure, no gradient."""
     assert batch.rewards_B is not None
+    scored_B = rollouts.is_scored(batch) if config.credit == "process" else torch.isfinite(batch.rewards_B)
+    # what was not scored is in no mean and no count, nor does its KL pull
     by_token = config.credit == "process" and batch.token_rewards_BT is not None
     rewards_B = batch.rewards_B if by_token else rollouts.whole_rewards(batch)
-    mask_BT = batch.completion_mask_BT
+    mask_BT = batch.completion_mask_BT & scored_B[:, None]
     if batch.truncated_B is not None and config.truncated == "penalise":
         rewards_B = rewards_B - config.truncation_penalty * batch.truncated_B.to(rewards_B.dtype)
     if batch.truncated_B is not None and config.truncated == "mask":

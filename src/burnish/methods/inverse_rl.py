@@ -1,7 +1,8 @@
 """Maximum-entropy inverse reinforcement learning: the reward under which the demonstrations are the likeliest.
 
     P(y | x) = base(y | x) exp(r(x, y)) / Z(x)
-    loss     = - mean over demonstrations of r  +  mean over prompts of log Z(x)  +  penalty / 2 * mean r^2
+    loss     = - mean over demonstrations of r  +  mean over prompts of log Z(x)
+               + penalty / 2 * (mean r^2 of demonstrations + mean r^2 of drawn completions)
     log Z(x) ~ log 1/M sum_j base(y_j) exp(r(x, y_j)) / q(y_j)      y_j drawn by the policy with probability q(y_j)
     base     = 1 for every completion ("uniform"), or the untouched model ("reference")
 
@@ -54,7 +55,8 @@ class Config:
     base: Literal["uniform", "reference"] = "uniform"
     """What exp(r) tilts: uniform (every completion alike), reference (the untouched model)."""
     penalty: float = 0.01
-    """Weight of the squared reward, from 0 up; 1 over the variance that rewards are thought to have."""
+    """Weight of the squared reward on each of the two sides, from 0 up; 1 over the variance rewards are thought to
+    have."""
     partner: str = "grpo"
     """Method that trains the policy on this reward in turn."""
 

@@ -65,9 +65,12 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Opponents drawn from `behaviour`, the reference, a reward or a judge; `choose` needs the sampler as well."""
-    views = reinforce.needs(_learner(config)).views
+    learner = reinforce.needs(_learner(config))
+    views = learner.views
     views = views if "reference" in views else (*views, "reference")  # `behaviour` mixes with it even when beta is 0
-    return Needs(eats=(), fresh=True, scored=config.preference == "reward", views=views)
+    return Needs(
+        eats=(), fresh=True, scored=config.preference == "reward", views=views, compares=learner.compares, once=True
+    )
 
 
 def behaviour(says: Says, config: Config) -> Tensor:

@@ -58,7 +58,9 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Fresh completions, at least two a prompt, a reward or a judge, and the reference's view."""
-    return Needs(eats=(), fresh=True, scored=config.preference == "reward", views=("reference",), together=True)
+    return Needs(
+        eats=(), fresh=True, scored=config.preference == "reward", views=("reference",), together=True, compares="group"
+    )
 
 
 def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Example]:

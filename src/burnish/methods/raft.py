@@ -28,7 +28,7 @@ from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools
 from burnish.maths import rollouts
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, sft, within
+from burnish.methods import Needs, sft, smooths, within
 
 METRICS: Mapping[str, str] = {
     "kept_reward": "Mean reward of what was kept: rises, and stays above `reward`, that of all that were drawn.",
@@ -47,10 +47,13 @@ class Config:
     """Least reward of what is kept, reward units; "none" keeps the best however bad they are."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
+    label_smoothing: float = 0.0
+    """Share of a token's target that goes to the other tokens, in [0, 0.5); 0 is plain likelihood, 0.1 is usual."""
     beta: float = 0.0
     """Weight of the KL to the untouched model beside the likelihood, both a token; 0 asks for no reference at all."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if self.keep < 1:
             raise InputError(f"keep: {self.keep} is not a whole number from 1 up. Use 1.")
         if self.threshold is not None and not math.isfinite(self.threshold):
@@ -60,7 +63,8 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Fresh, scored completions, and the reference's view unless beta is 0."""
-    return Needs(eats=(), fresh=True, scored=True, views=("reference",) if config.beta > 0 else ())
+    views = ("reference",) if config.beta > 0 else ()
+    return Needs(eats=(), fresh=True, scored=True, views=views, compares="group" if config.threshold is None else "")
 
 
 def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Example]:
@@ -78,21 +82,33 @@ def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Ex
 
 def distinct(rows: Sequence[Row]) -> list[Row]:
     """Return the first row of each text, in their order."""
-    return list({row.completion.text: row for row in reversed(rows)}.values())[::-1]
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.completion.text, row)
+    return list(first.values())
 
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]. Pure, no gradient."""
-    return sft.targets(batch, sft.Config(config.normaliser))
+    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """Return each completion's share of the window's loss, (B,), in nats, and its metrics."""
-    share_B, metrics = sft.loss(batch, outputs, sft.Config(config.normaliser))
-    if config.beta > 0 and outputs.kl_BT is not None:
-        # a token's divergence weighs as its negative log-likelihood does
-        charged_B, _ = sft.loss(batch, replace(outputs, logprobs_BT=-outputs.kl_BT), sft.Config(config.normaliser))
-        share_B = share_B + rollouts.coefficient(batch, config.beta) * charged_B
+    share_B, metrics = imitated(batch, outputs, sft.Config(config.normaliser, config.label_smoothing), config.beta)
     if batch.rewards_B is not None:
         metrics = {**metrics, "kept_reward": batch.rewards_B}
+    return share_B, metrics
+
+
+def imitated(batch: Batch, outputs: Outputs, config: sft.Config, beta: float) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return each completion's share of the loss of imitation with beta * KL beside it, (B,), in nats, and its metrics.
+
+    batch.scalars: "weight" (`sft.targets`), and "beta" when a controller moves it.
+    """
+    share_B, metrics = sft.loss(batch, outputs, config)
+    if beta > 0 and outputs.kl_BT is not None:
+        # a token's divergence weighs as its negative log-likelihood does
+        charged_B, _ = sft.loss(batch, replace(outputs, logprobs_BT=-outputs.kl_BT), sft.Config(config.normaliser))
+        share_B = share_B + rollouts.coefficient(batch, beta) * charged_B
     return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}

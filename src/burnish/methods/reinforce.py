@@ -72,7 +72,10 @@ def needs(config: Config) -> Needs:
     charges, predicts = config.beta > 0, config.baseline == "value"
     before = predicts or (charges and config.kl_in == "reward")
     views = (("old",) if before else ()) + (("reference",) if charges else ())
-    return Needs(eats=(), fresh=True, scored=True, views=views, heads={"value": 1} if predicts else {})
+    return Needs(
+        eats=(), fresh=True, scored=True, views=views, heads={"value": 1} if predicts else {},
+        compares="window" if config.baseline == "batch" else "", once=True,
+    )  # fmt: skip
 
 
 def targets(batch: Batch, config: Config) -> Batch:

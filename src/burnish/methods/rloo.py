@@ -66,9 +66,8 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Fresh, scored completions in whole groups, what the policy says of them at the start, and the reference."""
-    return Needs(
-        eats=(), fresh=True, scored=True, views=("old", "reference") if config.beta > 0 else ("old",), together=True
-    )
+    views = ("old", "reference") if config.beta > 0 else ("old",)
+    return Needs(eats=(), fresh=True, scored=True, views=views, together=True, compares="group")
 
 
 def targets(batch: Batch, config: Config) -> Batch:

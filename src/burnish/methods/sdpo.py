@@ -94,6 +94,7 @@ def needs(config: Config) -> Needs:
         scored=fresh,
         views=("teacher", "reference") if config.beta > 0 and config.grpo > 0 else ("teacher",),
         together=fresh,
+        compares="group" if config.grpo > 0 else "",
         teacher_rate=config.teacher_rate,
     )
 

@@ -63,7 +63,8 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Fresh completions, and a discriminator trained in turn; `choose` needs continuations as well."""
-    return Needs(eats=(), fresh=True, partner="discriminator")
+    compares = "window" if config.baseline == "others" else ""
+    return Needs(eats=(), fresh=True, partner="discriminator", compares=compares, once=True)
 
 
 def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Example]:

@@ -2,7 +2,7 @@
 
     right = completions whose score is at least `right`: imitated as they are
     else  = drawn again with the reference answer in the prompt (the hint); the right ones are imitated without it
-    loss  = SFT on both
+    loss  = SFT on both  +  beta * KL(policy || reference), the mean over tokens
 
 Sources: STaR, Zelikman et al. 2022, arXiv 2203.14465, algorithm 1 ("rationalisation" is the hint).
 
@@ -28,7 +28,7 @@ from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, needed, with_words
 from burnish.maths import rollouts
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, raft, sft, within
+from burnish.methods import Needs, raft, sft, smooths, within
 from burnish.records import Prompt, seed_of
 
 METRICS: Mapping[str, str] = {
@@ -52,9 +52,14 @@ class Config:
     """What is asked when the policy was wrong; {asked} is the prompt's last words, {reference} its known answer."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
+    label_smoothing: float = 0.0
+    """Share of a token's target that goes to the other tokens, in [0, 0.5); 0 is plain likelihood, 0.1 is usual."""
+    beta: float = 0.0
+    """Weight of the KL to the untouched model beside the likelihood, both a token; 0 asks for no reference at all."""
 
     def __post_init__(self) -> None:
-        within(self, right=(0, math.inf))
+        smooths(self)
+        within(self, right=(0, math.inf), beta=(0, math.inf))
         for name in ("keep", "tries"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up. Use 1.")
@@ -67,8 +72,11 @@ class Config:
 
 
 def needs(config: Config) -> Needs:
-    """Fresh, scored completions; `choose` also needs the sampler and the reward, for what is drawn under the hint."""
-    return Needs(eats=(), fresh=True, scored=True)
+    """Fresh, scored completions, and the reference's view unless beta is 0.
+
+    `choose` also needs the sampler and the reward, for what is drawn under the hint.
+    """
+    return Needs(eats=(), fresh=True, scored=True, views=("reference",) if config.beta > 0 else ())
 
 
 def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Example]:
@@ -115,12 +123,13 @@ def _rationalised(prompts: Sequence[Prompt], config: Config, tools: Tools) -> li
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]. Pure, no gradient."""
-    return sft.targets(batch, sft.Config(config.normaliser))
+    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """Return each completion's share of the window's loss, (B,), in nats, and its metrics."""
-    share_B, metrics = sft.loss(batch, outputs, sft.Config(config.normaliser))
+    own = sft.Config(config.normaliser, config.label_smoothing)
+    share_B, metrics = raft.imitated(batch, outputs, own, config.beta)
     if batch.fresh_B is not None:
         metrics = {**metrics, "hinted": (~batch.fresh_B).float()}
-    return share_B, {**metrics, **rollouts.rollout_metrics(batch, outputs)}
+    return share_B, metrics

@@ -25,6 +25,7 @@ from burnish.errors import InputError
 from burnish.examples import Claims, Example, Row, Tools, example_from_plain, example_to_plain, prepared
 from burnish.maths.kl import KLController
 from burnish.records import Completion, Judge, Prompt, Reward, Sampler, Sampling, Signal, seed_of
+from burnish.training import checks
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.rehearsal import drawn_longest, heaviest, rehearse
 from burnish.training.steps import StepConfig, Steps
@@ -102,8 +103,13 @@ class Course:
         self.kept: list[list[Example]] = []
         self.baseline = math.nan
         self.left_out: Counter[str] = Counter()
-        self.kl = KLController(getattr(config, "beta", 0.0), settings.kl_target_nats, settings.kl_horizon)
+        """What of the data was made no example, by its reason."""
+        self.not_chosen: Counter[str] = Counter()
+        """What was drawn and not learned from, by its reason: since the course began."""
         self._check()
+        self.steers = settings.kl_target_nats > 0 and checks.steers(method, config)
+        target = settings.kl_target_nats if self.steers else 0.0
+        self.kl = KLController(getattr(config, "beta", 0.0), target, settings.kl_horizon)
         speaks = self._bound("act")
         self.voice = network.sampler(speaks)
         """Draws as the trained policy speaks: what is looked at, and what its checkpoints do."""
@@ -130,7 +136,7 @@ class Course:
     def advance(self) -> dict[str, float]:
         """Take the next window's steps; return what is to be logged."""
         window, told = self.next_window()
-        beta = self.kl.beta if self.settings.kl_target_nats else None
+        beta = self.kl.beta if self.steers else None
         if window:  # of a group in which all is equally good, some methods choose nothing
             told |= self.steps.learn(window, beta=beta, baseline=self.baseline)
         told["examples"] = float(len(window))
@@ -152,7 +158,11 @@ class Course:
         if self.needs.fresh:
             groups = self.draw(self.step)
             told = _of_groups(groups)
-            window += self._chosen(groups)
+            chosen, left_out = self._chosen(groups)
+            window += chosen
+            self.not_chosen += left_out
+            if hasattr(self.method, "choose"):
+                told["left_out"] = float(left_out.total())
             window += self._replayed(window)
         window += self.given(self.step)
         return window, told
@@ -216,11 +226,13 @@ class Course:
             start += len(group)
         return found
 
-    def _chosen(self, groups: list[Example]) -> list[Example]:
+    def _chosen(self, groups: list[Example]) -> tuple[list[Example], Counter[str]]:
+        """Return what of the groups is learned from, and what is not, counted by its reason."""
+        left_out: Counter[str] = Counter()
         if not hasattr(self.method, "choose"):
-            return groups
-        chosen: list[Example] = self.method.choose(groups, self.config, self._tools(seed_of(self.seed, self.step)))
-        return chosen
+            return groups, left_out
+        tools = replace(self._tools(seed_of(self.seed, self.step)), left_out=left_out)
+        return list(self.method.choose(groups, self.config, tools)), left_out
 
     # ------------------------------------------------------------------------------------------------ what it is given
 
@@ -235,6 +247,11 @@ class Course:
             wanted = " or ".join(f"{each.__name__.lower()}s" for each in needs.eats)
             brought = ", ".join(sorted({type(signal).__name__.lower() + "s" for signal in material.signals})) or "none"
             raise InputError(f"{name} learns from {wanted}; the data holds {brought}. Bring some with --data.")
+        checks.check(
+            self.method, self.config, self.steps.settings, group=self.group, prompts=self.settings.prompts_per_step,
+            examples=self.settings.examples_per_step, kl_target_nats=self.settings.kl_target_nats,
+            pays=not needs.policy and material.partner is not None,
+        )  # fmt: skip
 
     def _prepared(self) -> list[Example]:
         if not self.needs.eats:
@@ -284,6 +301,7 @@ class Course:
             "trainer_step": self.steps.trainer.step,
             "beta": self.kl.beta,
             "baseline": None if math.isnan(self.baseline) else self.baseline,
+            "not_chosen": dict(self.not_chosen),
             "kept": [[example_to_plain(example) for example in window] for window in self.kept],
         }
         return self.steps.state(), numbers
@@ -294,6 +312,7 @@ class Course:
         self.step = int(numbers["step"])
         self.kl = replace(self.kl, beta=float(numbers["beta"]))
         self.baseline = math.nan if numbers["baseline"] is None else float(numbers["baseline"])
+        self.not_chosen = Counter(numbers.get("not_chosen", {}))
         self.kept = [[example_from_plain(example) for example in window] for window in numbers["kept"]]
 
 

@@ -118,7 +118,7 @@ NEVER = re.compile(
     r"|(^|\.)(ia3_l|lora_E|lora_magnitude_vector)(\.|$)",  # peft's IA3 (1 or 16, n), AdaLoRA (r, 1), DoRA
     re.IGNORECASE,
 )
-"""Names of what is never decayed whatever its shape: a factor drawn to 0 shuts what it multiplies, and so does a norm."""
+"""Names of what is never decayed, whatever its shape: a factor drawn to 0 shuts what it multiplies, as a norm does."""
 
 
 def decays(name: str, parameter: Tensor) -> bool:
