@@ -27,6 +27,12 @@ def probability(batch: Batch) -> Tensor:
     return batch.probability_B[0::2]
 
 
+def smoothed(batch: Batch, flipped: float) -> Tensor:
+    """Return the same when a share of the labels is taken to be wrong, p (1 - e) + (1 - p) e, (N,); see `dpo`."""
+    stated_N = probability(batch)
+    return stated_N * (1 - flipped) + (1 - stated_N) * flipped if flipped else stated_N
+
+
 def weights(batch: Batch) -> Tensor:
     """Return the weight of each pair, (N,), float64: the first column of weights_BK, 1 without it."""
     if batch.weights_BK is None:

@@ -27,7 +27,7 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, moved, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, sft
+from burnish.methods import Needs, sft, smooths
 from burnish.records import Prompt, Score, Signal, share_of
 
 GOOD, BAD = "<|good|>", "<|bad|>"
@@ -45,8 +45,11 @@ class Config:
     """Share of texts that are learned without a token, in [0, 1)."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
+    label_smoothing: float = 0.0
+    """Share of a token's target that goes to the other tokens, in [0, 0.5); 0 is plain likelihood, 0.1 is usual."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if not 0 < self.quantile < 1:
             raise InputError(f"quantile: {self.quantile} is not in (0, 1). Use 0.5 for the better half.")
         if not 0 <= self.without_token < 1:
@@ -86,12 +89,12 @@ def ask(prompt: Prompt, config: Config) -> Prompt:
 
 def targets(batch: Batch, config: Config) -> Batch:
     """As `sft.targets`."""
-    return sft.targets(batch, sft.Config(config.normaliser))
+    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """As `sft.loss`, of the texts behind their tokens."""
-    return sft.loss(batch, outputs, sft.Config(config.normaliser))
+    return sft.loss(batch, outputs, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def thresholds(scores: Sequence[Score], quantile: float) -> dict[str, float]:

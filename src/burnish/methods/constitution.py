@@ -29,7 +29,7 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, given, needed, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, above, dpo, sft, within
+from burnish.methods import Needs, above, dpo, sft, smooths, within
 from burnish.records import (
     Critique,
     Demonstration,
@@ -91,8 +91,12 @@ class Config:
     """With pairs: how dear distance from the reference is, logits per nat. Above 0."""
     normaliser: Literal["token", "completion"] = "token"
     """With revisions: what is averaged, token or completion."""
+    label_smoothing: float = 0.0
+    """With revisions, the share of a token's target that goes to the other tokens; with pairs, the share of them taken
+    to be wrong. In [0, 0.5)."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if not self.principles or not all(each.strip() for each in self.principles):
             raise InputError("principles: the list is empty, or one of it is. Write at least one sentence.")
         if self.rounds < 1:
@@ -136,14 +140,14 @@ def targets(batch: Batch, config: Config) -> Batch:
     """As `dpo.targets` or `sft.targets`."""
     if config.learns == "pairs":
         return dpo.targets(batch, dpo.Config(beta=config.beta))
-    return sft.targets(batch, sft.Config(config.normaliser))
+    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """As `dpo.loss` or `sft.loss`."""
     if config.learns == "pairs":
-        return dpo.loss(batch, outputs, dpo.Config(beta=config.beta))
-    return sft.loss(batch, outputs, sft.Config(config.normaliser))
+        return dpo.loss(batch, outputs, dpo.Config(beta=config.beta, label_smoothing=config.label_smoothing))
+    return sft.loss(batch, outputs, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def _revised(

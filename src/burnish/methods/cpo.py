@@ -31,7 +31,7 @@ from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import mean_nll, token_mean
 from burnish.maths.policy_loss import masked_sum
 from burnish.maths.preference_loss import soft_bradley_terry
-from burnish.methods import Needs, above, within
+from burnish.methods import Needs, above, smooths, within
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -51,8 +51,11 @@ class Config:
     """Logits for a nat of a whole completion's log-probability. Above 0."""
     alpha: float = 1.0
     """Weight of the imitation of the chosen one, from 0 up; 1 in the paper."""
+    label_smoothing: float = 0.0
+    """Share of the labels taken to be wrong, in [0, 0.5): p becomes p (1 - e) + (1 - p) e; 0 takes them as they are."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         above(self, beta=0)
         within(self, alpha=(0, math.inf))
 
@@ -84,7 +87,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     mask_BT = batch.completion_mask_BT
     reward_B = config.beta * masked_sum(outputs.logprobs_BT, mask_BT)
     chosen_N, rejected_N = pairs.sides(reward_B)
-    probability_N = pairs.probability(batch)
+    probability_N = pairs.smoothed(batch, config.label_smoothing)
     compared_N = soft_bradley_terry(chosen_N, rejected_N, probability_N)
     nll_B = -token_mean(outputs.logprobs_BT, mask_BT)
     loss_N = compared_N + config.alpha * pairs.expected(*pairs.sides(nll_B), probability_N)

@@ -25,7 +25,7 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, given, moved, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, sft
+from burnish.methods import Needs, sft, smooths
 from burnish.records import Critique, Prompt, Signal
 
 CONDITION = """{asked}
@@ -47,8 +47,11 @@ class Config:
     """A revision beside a comment: wish (learned as what earns the wish), leave_out (not used)."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
+    label_smoothing: float = 0.0
+    """Share of a token's target that goes to the other tokens, in [0, 0.5); 0 is plain likelihood, 0.1 is usual."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if not self.wish.strip():
             raise InputError("wish: it is empty. Write the comment that a good answer should earn.")
 
@@ -85,9 +88,9 @@ def ask(prompt: Prompt, config: Config) -> Prompt:
 
 def targets(batch: Batch, config: Config) -> Batch:
     """As `sft.targets`."""
-    return sft.targets(batch, sft.Config(config.normaliser))
+    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """As `sft.loss`, of the commented answers under their comments."""
-    return sft.loss(batch, outputs, sft.Config(config.normaliser))
+    return sft.loss(batch, outputs, sft.Config(config.normaliser, config.label_smoothing))

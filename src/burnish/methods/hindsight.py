@@ -27,7 +27,7 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, given, moved, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, sft
+from burnish.methods import Needs, sft, smooths
 from burnish.records import Completion, Critique, Message, Preference, Prompt, Signal, share_of
 
 BETTER = "{asked}\n\nGive a good answer."
@@ -50,6 +50,11 @@ class Config:
     Only a worsening chain begins with what `ask` asks for."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
+    label_smoothing: float = 0.0
+    """Share of a token's target that goes to the other tokens, in [0, 0.5); 0 is plain likelihood, 0.1 is usual."""
+
+    def __post_init__(self) -> None:
+        smooths(self)
 
 
 def needs(config: Config) -> Needs:
@@ -81,12 +86,12 @@ def ask(prompt: Prompt, config: Config) -> Prompt:
 
 def targets(batch: Batch, config: Config) -> Batch:
     """As `sft.targets`."""
-    return sft.targets(batch, sft.Config(config.normaliser))
+    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """As `sft.loss`, of every answer of the chains."""
-    return sft.loss(batch, outputs, sft.Config(config.normaliser))
+    return sft.loss(batch, outputs, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def _of_preference(signal: Preference, config: Config, tools: Tools) -> list[Example]:

@@ -31,7 +31,7 @@ from torch import Tensor
 from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools, given, needed, with_words
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs, sft, within
+from burnish.methods import Needs, sft, smooths, within
 from burnish.records import Completion, Critique, FinishReason, Signal
 
 REFINE = """{asked}
@@ -58,8 +58,11 @@ class Config:
     """At which they are drawn, in [0, 100]: below 1 a small model rambles less, at 0 all refinements are the same."""
     normaliser: Literal["token", "completion"] = "token"
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
+    label_smoothing: float = 0.0
+    """Share of a token's target that goes to the other tokens, in [0, 0.5); 0 is plain likelihood, 0.1 is usual."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if self.refinements < 1:
             raise InputError(f"refinements: {self.refinements} is not a whole number from 1 up. Use 4.")
         within(self, temperature=(0, 100))
@@ -96,12 +99,12 @@ def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Exa
 
 def targets(batch: Batch, config: Config) -> Batch:
     """As `sft.targets`."""
-    return sft.targets(batch, sft.Config(config.normaliser))
+    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """As `sft.loss`, of the chosen refinements."""
-    return sft.loss(batch, outputs, sft.Config(config.normaliser))
+    return sft.loss(batch, outputs, sft.Config(config.normaliser, config.label_smoothing))
 
 
 def overlap(comment: str, answer: str, refinement: str) -> float:

@@ -28,7 +28,7 @@ from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import mean_nll, token_mean
 from burnish.maths.preference_loss import log_odds, soft_bradley_terry
-from burnish.methods import Needs, above
+from burnish.methods import Needs, above, smooths
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -46,8 +46,11 @@ class Config:
 
     beta: float = 0.1
     """Weight of the odds' part beside the imitation's 1. Above 0."""
+    label_smoothing: float = 0.0
+    """Share of the labels taken to be wrong, in [0, 0.5): p becomes p (1 - e) + (1 - p) e; 0 takes them as they are."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         above(self, beta=0)
 
 
@@ -79,7 +82,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     logprob_B = token_mean(outputs.logprobs_BT, mask_BT)
     odds_B = log_odds(logprob_B)
     chosen_N, rejected_N = pairs.sides(odds_B)
-    probability_N = pairs.probability(batch)
+    probability_N = pairs.smoothed(batch, config.label_smoothing)
     compared_N = soft_bradley_terry(chosen_N, rejected_N, probability_N)
     loss_N = config.beta * compared_N - pairs.expected(*pairs.sides(logprob_B), probability_N)
     nll_N = mean_nll(outputs.logprobs_BT, mask_BT)[0::2]

@@ -29,7 +29,7 @@ from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.preference_loss import soft_bradley_terry
 from burnish.maths.token_rewards import head_weights
-from burnish.methods import Needs, above, within
+from burnish.methods import Needs, above, smooths, within
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -49,8 +49,11 @@ class Config:
     margin: float = 0.0
     """How many times the lead that people stated the chosen one should have; 0 leaves stated leads unused, 1 asks for
     all of it. From 0 up."""
+    label_smoothing: float = 0.0
+    """Share of the labels taken to be wrong, in [0, 0.5): p becomes p (1 - e) + (1 - p) e; 0 takes them as they are."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
         above(self, units_per_logit=0)
@@ -86,7 +89,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     assert outputs.rewards_BK is not None
     rewards_BK = outputs.rewards_BK / config.units_per_logit
     chosen_NK, rejected_NK = rewards_BK[0::2], rewards_BK[1::2]
-    probability_N = pairs.probability(batch)
+    probability_N = pairs.smoothed(batch, config.label_smoothing)
     weights_NK = head_weights(batch, config.heads)[0::2]
     loss_NK = soft_bradley_terry(chosen_NK, rejected_NK, probability_N, _lead(batch, config)) * weights_NK
     share_N = loss_NK.sum(-1) / (batch.scalars["weight"] or 1.0)

@@ -28,7 +28,7 @@ from burnish.maths import pairs
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import token_mean
 from burnish.maths.preference_loss import soft_bradley_terry
-from burnish.methods import Needs, above, within
+from burnish.methods import Needs, above, smooths, within
 from burnish.records import Preference, Signal
 
 METRICS: Mapping[str, str] = {
@@ -47,8 +47,11 @@ class Config:
     """Logits for a nat of mean log-probability. Above 0; 2 to 10 in the paper."""
     gamma: float = 1.0
     """Lead that the preferred one should have, logits; from 0 up, about half of beta."""
+    label_smoothing: float = 0.0
+    """Share of the labels taken to be wrong, in [0, 0.5): p becomes p (1 - e) + (1 - p) e; 0 takes them as they are."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         above(self, beta=0)
         within(self, gamma=(0, math.inf))
 
@@ -79,6 +82,6 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     assert outputs.logprobs_BT is not None
     reward_B = config.beta * token_mean(outputs.logprobs_BT, batch.completion_mask_BT)
     chosen_N, rejected_N = pairs.sides(reward_B)
-    probability_N = pairs.probability(batch)
+    probability_N = pairs.smoothed(batch, config.label_smoothing)
     loss_N = soft_bradley_terry(chosen_N, rejected_N, probability_N, config.gamma)
     return pairs.shares(loss_N, batch), pairs.metrics(chosen_N, rejected_N, probability_N)
