@@ -1,11 +1,19 @@
 """DQN: the three backups by hand, the soft fixed point on a tree, epsilon-greedy, and its wrong twin."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
 from burnish.errors import InputError
 from burnish.maths.batch import Batch, Outputs, Says, length_mask
 from burnish.methods import dqn
+from burnish.models.table import TablePolicy
+from burnish.records import Prompt, Score
+from burnish.training.course import Course, CourseConfig, Material
+from burnish.training.optimiser import OptimiserConfig
+from burnish.training.steps import StepConfig
 
 DOUBLE = torch.float64
 NAN = float("nan")
@@ -43,7 +51,7 @@ def test_what_was_not_scored_is_not_learned_from():
     made = dqn.targets(made, config)
     share_B, metrics = dqn.loss(made, Outputs(q_BTKV=torch.zeros(2, 2, 1, 2, dtype=DOUBLE)), config)
     assert share_B.tolist() == [4.5, 0.0]
-    assert made.scalars["tokens"] == 1
+    assert made.scalars["weight"] == 1
     assert metrics["paid"].tolist() == pytest.approx([3.0, NAN], nan_ok=True)
 
 
@@ -83,6 +91,42 @@ def test_the_hard_fixed_point_says_the_best(world, backup):
     assert dqn.loss(dqn.targets(made, config), outputs, config)[0].abs().max() < 1e-24
     found = here.policy.probabilities(here.prompt, act=lambda says: dqn.act(says, config))
     assert float(found[here.rewards.argmax()]) == pytest.approx(1.0)
+
+
+def test_what_was_never_said_is_pushed_down_and_rows_weigh_what_they_weigh():
+    made = replace(batch([3.0, 1.0], [1, 1], [[1], [0]], [[[0.0, 0.0]]] * 2), weights_BK=torch.tensor([[3.0], [1.0]]))
+    config = dqn.Config(conservative=0.5)
+    made = dqn.targets(made, config)
+    now = torch.tensor([[[1.0, 2.0]], [[0.0, 0.0]]], dtype=DOUBLE)[:, :, None]
+    pushed = [float(torch.tensor([1.0, 2.0]).logsumexp(0)) - 2.0, math.log(2.0)]
+    by_hand = [3 * (0.5 * 1.0**2 + 0.5 * pushed[0]) / 4, (0.5 * 1.0**2 + 0.5 * pushed[1]) / 4]
+    assert dqn.loss(made, Outputs(q_BTKV=now), config)[0].tolist() == pytest.approx(by_hand)
+
+
+def from_data(sign: float = 1.0, steps: int = 100) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what is said after soft Q-learning on scores of all completions alone, and exp(reward / temperature)."""
+    asked, config = Prompt.of("a"), dqn.Config(learns_from="data", backup="soft", temperature=0.4, slow=0.4)
+    table = TablePolicy([asked], vocabulary=3, longest=2, heads={"q": 1})
+    every = list(table.completions())
+    rewards = torch.randn(len(every), dtype=DOUBLE, generator=torch.Generator().manual_seed(1))
+    scored = [Score(asked, table.completion(asked, y), sign * float(r)) for y, r in zip(every, rewards, strict=True)]
+    course = Course(
+        table, dqn, config, Material(signals=scored), CourseConfig(steps=100, examples_per_step=len(every)),
+        optimiser=OptimiserConfig(learning_rate=0.3, warmup_steps=1), walk=StepConfig(), seed=0,
+    )  # fmt: skip
+    for _ in range(steps):
+        course.advance()
+    wanted = torch.exp(rewards / config.temperature)
+    return table.probabilities(asked, act=lambda says: dqn.act(says, config)), wanted / wanted.sum()
+
+
+def test_soft_q_learning_on_fixed_data_ends_in_proportion_to_the_exponential_reward():
+    """Nothing is drawn. By rewards of the other sign it ends elsewhere."""
+    needs = dqn.needs(dqn.Config(learns_from="data"))
+    assert (needs.eats, needs.fresh, needs.replay) == ((Score,), False, 0)
+    found, wanted = from_data()
+    assert torch.allclose(found, wanted, atol=0.01)
+    assert not torch.allclose(from_data(-1.0, steps=20)[0], wanted, atol=0.2)
 
 
 def test_epsilon_is_the_share_drawn_from_all():

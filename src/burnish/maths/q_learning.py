@@ -6,8 +6,12 @@ action decides the next state, so that V(s_{t+1}) = V after the token at t: what
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
+
+from burnish.maths.batch import Batch
 
 
 def of_tokens(q_BTKV: Tensor, tokens_BT: Tensor) -> Tensor:
@@ -59,3 +63,16 @@ def explored(q_BV: Tensor, epsilon: float) -> Tensor:
     chance_BV = torch.full_like(q_BV, epsilon / q_BV.shape[-1])
     best_B1 = q_BV.argmax(-1, keepdim=True)
     return chance_BV.scatter(-1, best_B1, 1 - epsilon + epsilon / q_BV.shape[-1]).log()
+
+
+def weights(batch: Batch) -> Tensor:
+    """Return each row's weight, (B,) float64; 1 where nobody gave one."""
+    if batch.weights_BK is None:
+        return torch.ones(len(batch), dtype=torch.float64)
+    return batch.weights_BK[:, 0].double()
+
+
+def with_weight(batch: Batch) -> Batch:
+    """Return the batch with scalars["weight"]: its trained tokens, each times its row's weight. Pure, no gradient."""
+    weight = float((weights(batch) * batch.completion_mask_BT.sum(-1)).sum())
+    return replace(batch, scalars={**batch.scalars, "weight": weight})

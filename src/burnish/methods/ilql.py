@@ -25,7 +25,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from burnish.errors import InputError
@@ -95,12 +94,8 @@ def targets(batch: Batch, config: Config) -> Batch:
     assert batch.slow_q_BTKV is not None
     assert batch.tokens_BT is not None
     least_BT = q_learning.of_tokens(batch.slow_q_BTKV, batch.tokens_BT).amin(-1)
-    batch = rollouts.without_unscored(batch)
-    mask_BT = batch.completion_mask_BT
-    weight = float((_weights(batch) * mask_BT.sum(-1)).sum())
-    return replace(
-        batch, slow_q_BTKV=None, returns_BT=masked(least_BT, mask_BT), scalars={**batch.scalars, "weight": weight}
-    )
+    batch = q_learning.with_weight(rollouts.without_unscored(batch))
+    return replace(batch, slow_q_BTKV=None, returns_BT=masked(least_BT, batch.completion_mask_BT))
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
@@ -123,7 +118,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     q_loss_BTK = q_loss_BTK + config.conservative * q_learning.conservative_penalty(q_BTKV, said_BTK)
     value_loss_BT = q_learning.expectile_loss(batch.returns_BT - values_BT, config.expectile)
     loss_BT = q_loss_BTK.sum(-1) + value_loss_BT - config.imitation * logprobs_BT
-    scale_B = _weights(batch) / (batch.scalars["weight"] or 1.0)
+    scale_B = q_learning.weights(batch) / (batch.scalars["weight"] or 1.0)
     share_B = masked_sum(loss_BT, mask_BT) * scale_B.to(loss_BT.dtype)
     read = {
         "td_error": (goal_BT[..., None] - said_BTK).abs().mean(-1),
@@ -132,9 +127,3 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         "nll": -logprobs_BT,
     }
     return share_B, {name: rollouts.per_row(values, mask_BT) for name, values in read.items()}
-
-
-def _weights(batch: Batch) -> Tensor:
-    if batch.weights_BK is None:
-        return torch.ones(len(batch), dtype=torch.float64)
-    return batch.weights_BK[:, 0].double()
