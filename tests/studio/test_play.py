@@ -14,9 +14,8 @@ from burnish.errors import BusyError
 from burnish.feedback.signals import signals_from
 from burnish.records import Completion, FinishReason, Message, Prompt, Sampling
 from burnish.store import Store
-from burnish.studio import StudioSettings, create_app
+from burnish.studio import StudioSettings, create_app, talk
 from burnish.studio.context import now_ms
-from burnish.studio.talk import MOST_OWN
 
 
 class Script:
@@ -207,8 +206,9 @@ def test_another_persons_conversation_looks_like_none(playing, client_as):
         assert theirs.status_code == 404
 
 
-def test_old_conversations_give_way(playing):
-    talks = [begin(playing) for _ in range(MOST_OWN + 1)]
+def test_old_conversations_give_way(playing, monkeypatch):
+    monkeypatch.setattr(talk, "MOST_OWN", 3)
+    talks = [begin(playing) for _ in range(4)]
     assert playing.post(f"/api/talks/{talks[0]}/say", json={"text": "x"}).status_code == 404
     assert playing.post(f"/api/talks/{talks[1]}/say", json={"text": "x"}).status_code == 200
 
