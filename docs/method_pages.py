@@ -28,7 +28,7 @@ BESIDE = DOCS / "beside"
 """What a method was measured beside: a JSON file and perhaps a picture, each written by a script of benchmarks/."""
 MEASURE = "python benchmarks/toys.py --json docs/toys.json"
 
-COMPUTES = ("loss", "targets", "act", "behaviour")
+COMPUTES = ("loss", "targets", "act", "behaviour", "pay")
 """Functions whose statements stand beside the formula."""
 DOES = ("prepare", "ask", "sampling", "choose")
 """Functions that move texts rather than compute."""

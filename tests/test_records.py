@@ -45,6 +45,7 @@ SPANS = st.lists(st.builds(Span, st.integers(0, 9), st.integers(9, 20), TEXTS), 
 SIGNALS = st.one_of(
     st.builds(Demonstration, PROMPTS, COMPLETIONS, weight=FINITE),
     st.builds(Score, PROMPTS, COMPLETIONS, st.none() | FINITE, counts=st.just(((1.0, 2), (4.0, 1))), spans=SPANS),
+    st.builds(Score, PROMPTS, COMPLETIONS, FINITE, token_rewards=SPANS),
     st.builds(Critique, PROMPTS, COMPLETIONS, TEXTS, spans=SPANS, revision=st.none() | TEXTS),
     st.tuples(PROMPTS, COMPLETIONS, COMPLETIONS).map(lambda t: Preference(t[0], (t[1], t[2]), (0, None), 0.7)),
 )

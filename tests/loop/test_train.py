@@ -10,7 +10,7 @@ from burnish import methods
 from burnish.errors import InputError, StoppedOnRequest
 from burnish.loop import material, train
 from burnish.loop.train_settings import settings_of
-from burnish.models.headed import HEADS_FILE
+from burnish.models.headed import HEADS_FILE, HeadedPolicy
 from burnish.models.policy import Policy
 from burnish.records import Demonstration, Preference, Prompt
 
@@ -140,6 +140,28 @@ def test_a_reward_that_was_trained_scores_the_next_training(tiny_folder, pairs, 
     asked.write_text("Say one.\nSay two.\n")
     found = go("grpo", tiny_folder, tmp_path / "policy", prompts=str(asked), reward=str(judge))
     assert found["steps"] == 4
+
+
+def test_a_reward_that_was_trained_on_steps_pays_steps(tiny_folder, tmp_path, monkeypatch):
+    marked, asked = tmp_path / "marked.jsonl", tmp_path / "asked.txt"
+    span = {"start": 0, "end": 3, "label": "wrong"}
+    rows = [{"prompt": f"Say {n}.", "completion": "the good", "spans": [span], "author": "ana"} for n in range(12)]
+    marked.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked.write_text("Say one.\nSay two.\n")
+    report = go("process_reward", tiny_folder, tmp_path / "steps", data=str(marked))
+    reward = tmp_path / "steps" / "checkpoints" / report["checkpoint"]
+    paid = []
+
+    def seen(self, prompts, completions):
+        paid.extend(found := score(self, prompts, completions))
+        return found
+
+    score = HeadedPolicy.score
+    monkeypatch.setattr(HeadedPolicy, "score", seen)
+    go("grpo", tiny_folder, tmp_path / "policy", prompts=str(asked), reward=str(reward), sets=['credit="process"'])
+    known = [each for each in paid if each.value is not None]
+    assert known
+    assert all(each.token_rewards for each in known)
 
 
 # ----------------------------------------------------------------------------------------------------- what is wrong

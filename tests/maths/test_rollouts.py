@@ -22,6 +22,9 @@ def test_tokens_are_paid_where_they_stand_and_the_score_at_the_end():
     found = rollouts.paid_rewards(BATCH, truncation_penalty=1.0)
     assert found.tolist() == [[0.0, 1.0, 3.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]]
     assert rollouts.paid_metric(BATCH)["paid"].tolist() == [5.0, 0.5, 0.0]
+    assert rollouts.paid_metric(BATCH, truncation_penalty=3.0)["paid"].tolist() == [2.0, 0.5, 0.0]
+    assert rollouts.whole_rewards(BATCH).tolist() == pytest.approx([5.0, NAN, NAN], nan_ok=True)
+    assert rollouts.whole_rewards(replace(BATCH, token_rewards_BT=None)) is BATCH.rewards_B
 
 
 def test_a_row_is_scored_by_its_score_or_by_one_of_its_own_tokens():

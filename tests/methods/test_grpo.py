@@ -244,6 +244,7 @@ def test_process_rewards_are_paid_to_the_tokens_before_them():
     assert found.tolist() == pytest.approx([5 / 20, -6 / 20])
     unasked = grpo.targets(batch([2.0, 4.0], [3, 2], token_rewards_BT=steps), grpo.Config(beta=0.0))
     assert unasked.advantages_BT is None
+    assert unasked.advantages_B.tolist() == [-1.5, 1.5]  # of 2 + 4 and 4 + 5: what tokens are paid is part of the score
 
 
 def test_a_whole_completions_ratio_leaves_each_token_its_own_credit():

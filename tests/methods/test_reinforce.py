@@ -65,6 +65,21 @@ def test_the_reward_is_paid_at_the_last_token_and_a_truncated_one_pays():
     assert found.returns_BT.tolist() == [[2.0, 4.0, 0.0], [0.75, 1.5, 3.0]]
 
 
+def test_what_is_remembered_for_the_running_mean_is_the_return_of_the_whole():
+    """Discounted, less the KL and the penalty: what the next window's returns are compared with."""
+    config = replace(PLAIN, baseline="running", beta=0.5, discount=0.5, truncation_penalty=1.0)
+    made = replace(
+        batch([4.0, 4.0], [2, 2]),
+        truncated_B=torch.tensor([False, True]),
+        old_logprobs_BT=torch.full((2, 2), -1.0, dtype=DOUBLE),
+        reference_logprobs_BT=torch.full((2, 2), -2.0, dtype=DOUBLE),
+    )
+    made = reinforce.targets(made, config)
+    _, metrics = reinforce.loss(made, Outputs(logprobs_BT=torch.full((2, 2), -1.0, dtype=DOUBLE)), config)
+    assert metrics["return"].tolist() == [-0.5 + 0.5 * 3.5, -0.5 + 0.5 * 2.5]
+    assert metrics["paid"].tolist() == [4.0, 3.0]
+
+
 def test_what_was_not_scored_is_in_no_mean_and_no_count():
     config = reinforce.Config(baseline="batch", beta=0.0)
     assert share(batch([4.0, NAN, -2.0], [2, 3, 1]), config) == pytest.approx([2 * 6 / 20, 0.0, -6 / 20])

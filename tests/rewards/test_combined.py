@@ -68,6 +68,41 @@ def test_fixed_scales_and_weights_with_the_reasons():
     assert Combined(sure).score(*asked("a"))[0].variance == pytest.approx(0.09 + 4 * 0.09)
 
 
+class PaidByToken:
+    """Pays each letter of a text by its place, 1, 2, ..., and 10 at the end; "?" is not scored."""
+
+    def score(self, prompts, completions):
+        return [self._one(*each) for each in zip(prompts, completions, strict=True)]
+
+    def _one(self, prompt, completion):
+        if completion.text == "?":
+            return Score(prompt, completion, None, reason="asked back")
+        parts = tuple(Span(i, i + 1, severity=i + 1.0) for i in range(len(completion.text)))
+        return Score(prompt, completion, 10 + sum(part.severity for part in parts), token_rewards=parts)
+
+
+def test_what_is_paid_by_token_is_weighed_and_divided_where_it_stands():
+    parts = (Part("by token", PaidByToken(), 0.5, mean=3.0, std=2.0), Part("wide", Table({"ab": 1.0}), 4.0))
+    (score,) = Combined(parts).score(*asked(["ab"]))
+    assert [part.severity for part in score.token_rewards] == [0.25, 0.5]
+    assert score.value == pytest.approx(
+        0.5 * (13 - 3) / 2 + 4
+    )  # the rest, 4.25 + 2 less what the mean takes, at the end
+    more = (*parts, Part("none", Table({}), 1.5))
+    (score,) = Combined(more, missing="reweigh").score(*asked(["ab"]))
+    assert [part.severity for part in score.token_rewards] == pytest.approx([0.25 * 6 / 4.5, 0.5 * 6 / 4.5])
+    (score,) = Combined(more).score(*asked(["ab"]))
+    assert (score.value, score.token_rewards) == (None, ())
+    (score,) = Combined(parts, missing="reweigh", enough=0.1).score(*asked("?"))
+    assert score.token_rewards == ()
+
+
+def test_a_scale_of_its_own_divides_what_is_paid_by_token():
+    known, unknown = Normalised(PaidByToken(), mean=3.0, std=2.0, clip=4.0).score(*asked(["ab", "?"]))
+    assert (known.value, [part.severity for part in known.token_rewards]) == (4.0, [0.5, 1.0])
+    assert (unknown.value, unknown.token_rewards) == (None, ())
+
+
 def test_abstaining_is_not_nought():
     parts = (Part("wide", WIDE, 1.0), Part("none", Table({}), 1.0), Part("narrow", NARROW, 2.0))
     (score,) = Combined(parts, scale="none").score(*asked("a"))

@@ -102,9 +102,9 @@ def test_the_running_mean_of_rewards_is_the_next_window_s_baseline():
     made = course("reinforce", beta=0.0, baseline="running")
     assert math.isnan(made.baseline)
     told = made.advance()
-    assert made.baseline == pytest.approx(told["paid"])
+    assert made.baseline == pytest.approx(told["return"]) == pytest.approx(told["paid"])
     after = made.advance()
-    assert made.baseline == pytest.approx(told["paid"] + 0.1 * (after["paid"] - told["paid"]))
+    assert made.baseline == pytest.approx(told["return"] + 0.1 * (after["return"] - told["return"]))
 
 
 def test_what_is_drawn_and_not_learned_from_is_told_and_counted_and_saved():

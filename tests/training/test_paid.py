@@ -261,7 +261,24 @@ def test_a_language_model_s_heads_pay_its_own_tokens():
     assert score.members == pytest.approx(readings.sum(0).tolist(), abs=1e-5)
 
 
-def test_what_has_no_step_is_not_scored(steps_head):
+def test_a_reward_reads_what_another_tokenizer_drew():
+    """Ids of the policy's vocabulary mean nothing in the reward's: its text is read, and characters are paid."""
+    network = a_network(heads={"reward": 1}, speaks=False)
+    network.pay = partial(span_reward.pay, config=span_reward.Config(heads=1))
+    text = "the good 4"
+    foreign = Completion(ASKS.id, text, (3, 1, 2), (-1.0, -1.0, -1.0))
+    own = Completion(ASKS.id, text, tuple(network.tokens(Row(ASKS, Completion(ASKS.id, text)))))
+    scores = network.score([ASKS] * 3, [foreign, own, Completion(ASKS.id, text)])
+    assert scores[0].completion is foreign
+    for score in scores:
+        assert score.value == pytest.approx(scores[2].value, abs=1e-6)
+        told = [part.severity for part in score.token_rewards]
+        assert told == pytest.approx([part.severity for part in scores[2].token_rewards], abs=1e-6)
+    beyond = Completion(ASKS.id, text, (10**6,))
+    assert network.score([ASKS], [beyond])[0].value == pytest.approx(scores[0].value)
+
+
+def test_what_has_no_step_is_not_scored():
     network = a_network(heads={"reward": 1}, speaks=False)
     network.pay = partial(process_reward.pay, config=process_reward.Config(heads=1))
     (score,) = network.score([ASKS], [Completion(ASKS.id, " \n")])

@@ -97,7 +97,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     """Return each completion's share of the window's loss, (B,), in nats, and its metrics."""
     share_B, metrics = imitated(batch, outputs, sft.Config(config.normaliser, config.label_smoothing), config.beta)
     if batch.rewards_B is not None:
-        metrics = {**metrics, "kept_reward": batch.rewards_B}
+        metrics = {**metrics, "kept_reward": rollouts.whole_rewards(batch)}
     return share_B, metrics
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -292,17 +292,26 @@ class HeadedPolicy:
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Score]:
         """Return the reward heads' scores, as a `Reward`: mean and members, and where each part of it is paid.
 
-        An empty completion is not scored.
+        An empty completion is not scored. One that another model's tokenizer drew is read by this one's.
         """
         found: list[Score] = []
         for start in range(0, len(prompts), ROWS):
-            rows = [
-                Row(p, c) for p, c in zip(prompts[start : start + ROWS], completions[start : start + ROWS], strict=True)
-            ]
+            part = completions[start : start + ROWS]
+            rows = [Row(p, self._read(c)) for p, c in zip(prompts[start : start + ROWS], part, strict=True)]
             spoken = [row for row in rows if self.tokens(row)]
             rated = iter(self._rated(spoken)) if spoken else iter(())
-            found += [next(rated) if self.tokens(row) else not_rated(row) for row in rows]
+            scores = [next(rated) if self.tokens(row) else not_rated(row) for row in rows]
+            found += [replace(score, completion=c) for score, c in zip(scores, part, strict=True)]
         return found
+
+    def _read(self, completion: Completion) -> Completion:
+        """Return the completion without its token ids where they do not spell it here: ids of another vocabulary."""
+        ids = completion.token_ids
+        if ids is None or (
+            max(ids, default=0) < self.vocabulary and self.policy.decode(ids).startswith(completion.text)
+        ):
+            return completion
+        return replace(completion, token_ids=None, logprobs=None)
 
     def _rated(self, rows: Sequence[Row]) -> list[Score]:
         outputs = self.outputs(self.inputs(rows, max(len(self.tokens(row)) for row in rows)))
