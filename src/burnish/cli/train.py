@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FILE|URL|SNAPSHOT", help="what people said or showed")
     parser.add_argument("--task", metavar="T", help="draw completions for this task's prompts")
     parser.add_argument("--prompts", metavar="FILE", help="draw completions for these prompts")
-    parser.add_argument("--reward", metavar="R", help="what scores them: a checkpoint of a reward, or a name (chrf)")
+    parser.add_argument(
+        "--reward", metavar="R", help="what scores them: a reward's checkpoint, a name (chrf), a TOML file of several"
+    )
     parser.add_argument("--judge", metavar="J", help="a model that says which of two completions is better")
     parser.add_argument("--refiner", metavar="M", help="a model that writes refinements (default: the model itself)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="the run folder (default: runs/METHOD-SEED)")

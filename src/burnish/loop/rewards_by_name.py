@@ -16,6 +16,7 @@ from burnish.judges.asking.remembered import Remembered
 from burnish.judges.comparison import Comparison
 from burnish.loop import ready
 from burnish.loop.headed_folder import headed_in
+from burnish.loop.reward_file import combined_of
 from burnish.models.headed import HEADS_FILE
 from burnish.models.paying import Pay
 from burnish.models.reward_model import RewardModel
@@ -26,11 +27,14 @@ from burnish.store.judge_cache import JudgeCache
 
 
 def reward_of(name: str, dtype: str) -> Reward:
-    """Return the reward of a folder (what `burnish run` or `burnish train reward` saved), or of a name such as `chrf`.
+    """Return the reward of a folder (what `burnish run` or `burnish train reward` saved), of a name such as `chrf`, or
+    of several together, from a TOML file (`burnish.loop.reward_file`).
 
     Raises InputError with what would be known instead.
     """
     folder = Path(name)
+    if folder.suffix == ".toml":
+        return combined_of(folder, partial(_part_of, dtype=dtype))
     if (folder / "reward_model.json").exists():
         return LearnedRating(RewardModel.load(folder, dtype=dtype), source=folder.name)
     if (folder / HEADS_FILE).exists():
@@ -40,6 +44,12 @@ def reward_of(name: str, dtype: str) -> Reward:
             f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE})."
         )
     return rewards.make(name)
+
+
+def _part_of(name: str, dtype: str) -> Reward:
+    if name.endswith(".toml"):
+        raise InputError(f"--reward {name}: a file of parts inside a file of parts. Put its parts into the one above.")
+    return reward_of(name, dtype)
 
 
 def judge_of(model: str) -> Judge:

@@ -72,9 +72,12 @@ class Combined:
             if isinstance(part.weight, tuple) and [s for s, _ in part.weight] != sorted({s for s, _ in part.weight}):
                 raise InputError(f"reward combined: part {part.name!r}: steps {part.weight} do not ascend.")
 
-    def at(self, step: int) -> Combined:
-        """Return the same reward at a step of training."""
-        return replace(self, step=step)
+    def at(self, step: int, *, alone: bool = False) -> Combined:
+        """Return the same reward at a step of training; alone: for completions that stand in no group, unscaled.
+
+        A mean of what was brought to mean 0 within each group would be 0, however good the completions are.
+        """
+        return replace(self, step=step, scale="none" if alone and self.scale == "group" else self.scale)
 
     def vector(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[tuple[Score, ...]]:
         """Return each completion's scores, one a part and in their order, each with its part's aspect: unweighed."""

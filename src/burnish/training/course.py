@@ -14,7 +14,7 @@ import functools
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -187,7 +187,7 @@ class Course:
         asked = _turn(self.material.prompts, step, count, seed_of(self.seed, "prompts"))
         seed = seed_of(self.seed, "rollout", step)
         groups = self.sampler.sample(asked, self.sampling, n=self.group, seed=seed)
-        return self._scored(asked, groups)
+        return self._scored(asked, groups, self._reward(step))
 
     def mean_reward(self, prompts: Sequence[Prompt]) -> float:
         """Return the mean reward of one fresh completion to each prompt, the same draws every time; NaN unscored.
@@ -195,7 +195,8 @@ class Course:
         The trained policy itself speaks, not what a method explores with or plays against.
         """
         groups = self.voice.sample(prompts, self.sampling, n=1, seed=seed_of(self.seed, "look"))
-        scores = [row.score for example in self._scored(prompts, groups) for row in example.rows]
+        reward = self._reward(self.settings.steps, alone=True)  # the same at every look
+        scores = [row.score for example in self._scored(prompts, groups, reward) for row in example.rows]
         known = [score for score in scores if math.isfinite(score)]
         return sum(known) / len(known) if known else math.nan
 
@@ -204,11 +205,19 @@ class Course:
         """Completions drawn for each prompt."""
         return self.needs.group or self.settings.group
 
-    def _scored(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[Completion]]) -> list[Example]:
+    def _reward(self, step: int, *, alone: bool = False) -> Reward | None:
+        """Return what pays at a step: a reward of several parts may weigh them by it (`burnish.rewards.combined`)."""
+        reward = self.material.reward or self.material.partner
+        at: Callable[..., Reward] | None = getattr(reward, "at", None)
+        return at(step, alone=alone) if at else reward
+
+    def _scored(
+        self, prompts: Sequence[Prompt], groups: Sequence[Sequence[Completion]], reward: Reward | None
+    ) -> list[Example]:
         flat = [completion for group in groups for completion in group]
         asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
         rows = [Row(prompt, completion, fresh=True) for prompt, completion in zip(asked, flat, strict=True)]
-        if reward := self.material.reward or self.material.partner:
+        if reward:
             scores = reward.score(asked, flat)
             rows = [
                 replace(
