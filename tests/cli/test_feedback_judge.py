@@ -66,9 +66,10 @@ def judge(server, tmp_path, monkeypatch, capsys):
     """Run the verb in a folder of its own; returns (status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*words):
-        name = f"openai:http://127.0.0.1:{server.server_port}/v1#tiny"
-        status = main(["feedback", "judge", "--judge", name, "--quiet", *map(str, words)])
+    def call(*words, models=("tiny",)):
+        names = [f"openai:http://127.0.0.1:{server.server_port}/v1#{model}" for model in models]
+        judges = [word for name in names for word in ("--judge", name)]
+        status = main(["feedback", "judge", *judges, "--quiet", *map(str, words)])
         out, err = capsys.readouterr()
         return status, out, err
 
@@ -148,8 +149,8 @@ def test_a_rubric_from_a_file(judge, stored, tmp_path):
 def test_what_fails_is_counted_and_stores_nothing(judge, stored, server, tmp_path):
     stored(RATED)
     server.grade = "I would rather not."
-    status, out, _ = judge("--form", "rating", "--compare-with-people")
-    assert status == 0
+    status, out, err = judge("--form", "rating", "--compare-with-people")
+    assert (status, "nothing was judged" in err) == (2, True)
     assert "0 judged, 8 failed" in out
     assert "failed 8: unreadable" in out
     assert by_machines(tmp_path) == []
@@ -213,6 +214,23 @@ SLIPS = [
     (["--form", "rating", "--max-cost", "1"], "Add --prices"),
     (["nothere.jsonl", "--form", "rating"], "there is no such file"),
     (["--form", "comparison"], "nothing to judge"),
+    (["--form", "rubric", "--rubric", "r.toml", "--repeats", "5", "--temperature", "1"], "--repeats: says nothing"),
+    (["--form", "rubric", "--rubric", "r.toml", "--criterion", "wit"], "--criterion: says nothing to --form rubric"),
+    (["--form", "constitution", "--criterion", "wit"], "--criterion: says nothing to --form constitution"),
+    (["--form", "rating", "--rubric", "r.toml"], "--rubric: says nothing to --form rating"),
+    (["--form", "rating", "--constitution", "c.toml"], "--constitution: says nothing"),
+    (["--form", "comparison", "--scale", "1,5"], "--scale: says nothing to --form comparison"),
+    (["--form", "rating", "--scale", "1.5,3.7"], "no whole numbers"),
+    (["--form", "rating", "--scale", "nan,3"], "no finite numbers"),
+    (["--form", "rating", "--scale", "3,inf"], "no finite numbers"),
+    (["--form", "rating", "--scale", "5,1"], "not a worst and a best"),
+    (["--form", "rating", "--limit", "-3"], "--limit: -3 is not positive"),
+    (["--form", "rating", "--repeats", "0"], "--repeats: 0 is not positive"),
+    (["--form", "rating", "--budget", "0"], "--budget: 0 is not positive"),
+    (["--form", "rating", "--temperature", "nan"], "--temperature"),
+    (["--form", "rating", "--max-cost", "nan", "--prices", "1,1"], "--max-cost"),
+    (["--form", "rating", "--prices", "nan,1"], "no finite numbers"),
+    (["--form", "rating", "--picture", "p.svg"], "Add --compare-with-people"),
 ]
 
 
@@ -221,3 +239,54 @@ def test_slips_are_told(judge, stored):
     for words, complaint in SLIPS:
         status, _, err = judge(*words)
         assert (status, complaint in err) == (2, True), words
+
+
+def test_draws_are_refused_where_log_probs_are_read(judge, stored, server):
+    stored(PAIRS)
+    server.sure_of = {"A": -0.1, "B": -2.0, "1": -0.1, "2": -2.0}
+    for words in (["--temperature", "1"], ["--temperature", "1", "--repeats", "3"]):
+        status, _, err = judge("--form", "comparison", *words)
+        assert (status, "nothing is drawn. Add --words" in err) == (2, True)
+        assert judge("--form", "comparison", *words, "--words")[0] == 0
+
+
+def test_a_constitution_in_words_is_repeated(judge, stored, server):
+    stored(PAIRS)
+    words = ("--form", "constitution", "--temperature", 1, "--words", "--limit", 1, "--json")
+    once = json.loads(judge(*words)[1])["asked"]
+    again = json.loads(judge(*words, "--repeats", 3)[1])
+    # the two orders of each principle are asked three times, the first as before; whether it applies, once
+    assert again["asked"] + again["recalled"] > 2 * once
+
+
+def test_several_judges_are_a_panel_whose_agreement_is_told(judge, stored, server, tmp_path):
+    stored(PAIRS)
+    models = ("one", "two", "three")
+    status, out, _ = judge("--form", "comparison", "--compare-with-people", models=models)
+    assert status == 0
+    assert out.count("6 judged, 0 failed") == 4  # each, and together
+    assert "the panel: 3 judges, 6 items answered by two or more" in out
+    assert re.search(r"all say the same +\+1\.000", out)
+    assert out.count("beside people, pairs: 6 of 6") == 4
+    authors = {record.author.id for record in by_machines(tmp_path)}
+    assert len(by_machines(tmp_path)) == 18  # each one's own answers; the panel's would count them twice
+    assert not any(author.startswith("panel/") for author in authors)
+    found = json.loads(judge("--form", "comparison", "--json", models=models)[1])
+    assert [each["judged"] for each in found["judges"]] == [6, 6, 6]
+    assert found["panel"]["agreement"]["same"]["mean"] == 1.0
+    assert len(found["panel"]["agreement"]["two"]) == 3
+    assert judge("--form", "comparison", models=("one", "one"))[0] == 2
+
+
+def test_what_its_probabilities_are_worth_beside_people_with_a_picture(judge, stored, tmp_path):
+    rows = [
+        {"prompt": f"q{i}", "chosen": f"a long good answer {i}", "rejected": "short", "author": name}
+        for i in range(24)
+        for name in ("ana", "bo")
+    ]
+    stored(rows)
+    status, out, _ = judge("--form", "comparison", "--compare-with-people", "--picture", "r.svg")
+    assert status == 0
+    for line in ("Brier score", "names it where people do", "and not where they do not", "it says that the first is"):
+        assert line in out
+    assert (tmp_path / "r.svg").read_text("utf-8").startswith("<?xml")

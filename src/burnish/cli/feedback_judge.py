@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish import progress
+from burnish.cli.feedback_judge_told import Told, ToldPanel, plain, print_json, save_picture, tell
 from burnish.errors import InputError
 from burnish.progress import counted
 
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from burnish.evaluation.judge_card import JudgeCard
     from burnish.judges.asking.asker import Mask
     from burnish.judges.asking.remembered import Remembered
-    from burnish.judges.asking.verdict import Count
-    from burnish.loop.judging import Asked, Item
-    from burnish.models.endpoint import Endpoint
-    from burnish.records import Interval
+    from burnish.judges.asking.verdict import Verdict
+    from burnish.loop.judging import Asked, Item, Judging
+    from burnish.models.spending import Purse
     from burnish.store import Entry
 
 FORMS = ("comparison", "rating", "rubric", "constitution")
@@ -31,6 +30,7 @@ DESCRIPTION = """\
 Asks a model about stored completions, or those of files, and stores its answers as feedback by
 an author of kind ai. A judgement that fails is counted with its reason, and never a 0.
 Comparisons are asked in both orders. Nothing is asked twice: answers are kept in --cache.
+Several --judge are a panel: each one's answers are stored, and their agreement is told.
 Personal data is masked in all that leaves the local network (--mask)."""
 EXAMPLES = """\
 M is a name of `burnish fetch`, a folder, or openai:URL#MODEL (any server that speaks OpenAI's
@@ -40,18 +40,21 @@ examples
   burnish feedback judge --judge smollm2-135m --form comparison --limit 200
   burnish feedback judge --judge openai:http://localhost:8000/v1#qwen3 --form rating --dry-run
   burnish feedback judge answers.jsonl --judge smollm2-135m --form rubric --rubric good.toml
-  burnish feedback judge --judge smollm2-135m --form rating --compare-with-people"""
+  burnish feedback judge --judge smollm2-135m --form rating --compare-with-people
+  burnish feedback judge --judge smollm2-135m --judge openai:http://localhost:8000/v1#qwen3 --form comparison"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback judge` (but for --db, --json and --quiet)."""
     parser.add_argument("files", nargs="*", metavar="FILE", help="JSONL to judge instead of what --db holds")
-    parser.add_argument("--judge", required=True, metavar="M", help="the model that is asked")
+    parser.add_argument(
+        "--judge", required=True, action="append", metavar="M", help="the model that is asked; several are a panel"
+    )
     parser.add_argument("--form", required=True, choices=FORMS, help="what it is asked")
     parser.add_argument("--criterion", default="", metavar="TEXT", help="what counts (comparison, rating)")
     parser.add_argument("--rubric", type=Path, metavar="FILE", help="TOML with [[criteria]] (rubric)")
     parser.add_argument("--constitution", type=Path, metavar="FILE", help="TOML with [[principles]]; we bring one")
-    parser.add_argument("--scale", default="1,10", metavar="LOW,HIGH", help="of a rating (default 1,10)")
+    parser.add_argument("--scale", metavar="LOW,HIGH", help="of a rating, whole numbers (default 1,10)")
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="times each question is asked in words")
     parser.add_argument(
         "--adaptive", action="store_true", help="repeat a comparison until it is sure, --repeats times at most"
@@ -78,49 +81,94 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed draws other answers")
     parser.add_argument("--dry-run", action="store_true", help="tell what would be asked, and ask nothing")
     parser.add_argument("--compare-with-people", action="store_true", help="report how far it agrees with people")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="SVG of what its probabilities are worth; with --compare-with-people",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge, store, report; returns the exit status."""
     from burnish.loop import judging
 
-    asked = _asked(args)
+    _refuse_slips(args)
+    asked = [_asked(args, name) for name in args.judge]
     entries = _entries(args)
     items = judging.items_of(entries, args.form, limit=args.limit)
     if not items:
         raise InputError(f"judge: nothing to judge by {args.form}. A comparison needs two completions of one prompt.")
     if args.dry_run:
-        return _tell_estimate(args, asked, items)
+        return _tell_estimates(args, asked, items)
     return _judge(args, asked, items, entries)
 
 
-def _asked(args: argparse.Namespace) -> Asked:
-    from burnish.loop.judging import Asked
+ONLY_OF = {
+    "--criterion": ("criterion", ("comparison", "rating")),
+    "--scale": ("scale", ("rating",)),
+    "--rubric": ("rubric", ("rubric",)),
+    "--constitution": ("constitution", ("constitution",)),
+    "--repeats": ("repeats", ("comparison", "rating", "constitution")),
+}
+"""Flags that only some forms heed: name in the arguments, forms."""
 
-    low, high = _two(args.scale, "--scale", "1,10")
+
+def _refuse_slips(args: argparse.Namespace) -> None:
+    """Raise InputError for a flag that would be dropped or has no meaning: whoever gave it thinks it counts."""
+    for flag, (name, forms) in ONLY_OF.items():
+        if args.form not in forms and getattr(args, name) not in (None, "", 1):
+            raise InputError(
+                f"{flag}: says nothing to --form {args.form}. Leave it out, or ask by {' or '.join(forms)}."
+            )
+    for flag in ("repeats", "limit", "budget"):
+        if (number := getattr(args, flag)) is not None and number < 1:
+            raise InputError(f"--{flag}: {number} is not positive. Use at least 1.")
+    if not 0 <= args.temperature < math.inf:
+        raise InputError(f"--temperature: {args.temperature} is not 0 or above. Use 1 for draws as the model would.")
+    if args.max_cost is not None and not 0 < args.max_cost < math.inf:
+        raise InputError(f"--max-cost: {args.max_cost} is no amount above 0. Name the most that may be spent.")
+    if len(set(args.judge)) < len(args.judge):
+        raise InputError("--judge: one model is named twice. A panel is of different models.")
     if args.repeats > 1 and args.temperature == 0:
         raise InputError("--repeats: at temperature 0 every answer is the same. Add --temperature 1.")
     if args.adaptive and (args.form != "comparison" or args.repeats < 2):
         raise InputError("--adaptive: repeats a comparison. Add --form comparison --repeats 6 --temperature 1.")
+    if args.picture and not args.compare_with_people:
+        raise InputError("--picture: shows a judge beside people. Add --compare-with-people.")
+    if args.picture and not args.picture.absolute().parent.is_dir():
+        raise InputError(f"--picture: {args.picture.parent} is no folder. Make it first.")
+
+
+def _asked(args: argparse.Namespace, judge: str) -> Asked:
+    from burnish.loop.judging import Asked
+
     file = {"rubric": args.rubric, "constitution": args.constitution}.get(args.form)
     return Asked(
         args.form,
         criterion=args.criterion,
-        scale=(int(low), int(high)),
+        scale=_whole_scale(args.scale or "1,10"),
         file=file,
         repeats=args.repeats,
         temperature=args.temperature,
         adaptive=args.adaptive,
         use_logprobs=not args.words,
-        mask=_mask(args),
+        mask=_mask(args, judge),
     )
 
 
-def _mask(args: argparse.Namespace) -> Mask | None:
+def _whole_scale(text: str) -> tuple[int, int]:
+    low, high = _two(text, "--scale", "1,10")
+    if not (low.is_integer() and high.is_integer()):
+        raise InputError(f"--scale: {text!r} are no whole numbers. Write 1,10.")
+    return int(low), int(high)
+
+
+def _mask(args: argparse.Namespace, judge: str) -> Mask | None:
     """Return what every question's texts pass through; the key is kept, so that the same text is the same question."""
     from burnish.models.endpoint_address import PREFIX, address_of
 
-    leaves = args.judge.startswith(PREFIX) and not address_of(args.judge).is_local
+    leaves = judge.startswith(PREFIX) and not address_of(judge).is_local
     if args.dry_run or args.mask == "never" or (args.mask == "outside" and not leaves):
         return None
     from burnish.feedback.masking import Masker, read_key
@@ -146,84 +194,153 @@ def _two(text: str, flag: str, example: str) -> tuple[float, float]:
         first, second = (float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"{flag}: {text!r} is not two numbers. Write {example}.") from None
+    if not (math.isfinite(first) and math.isfinite(second)):
+        raise InputError(f"{flag}: {text!r} are no finite numbers. Write {example}.")
     return first, second
 
 
 # ------------------------------------------------------------------------------------------------------------- estimate
 
 
-def _tell_estimate(args: argparse.Namespace, asked: Asked, items: Sequence[Item]) -> int:
-    from burnish.loop.judging import estimate
-
-    is_local = not args.judge.startswith("openai:")
-    found = estimate(asked, items, tells_logprobs=is_local)
-    money = None
-    if args.prices:
-        from burnish.models.spending import Prices
-
-        money = Prices(*_two(args.prices, "--prices", "0.5,2")).of(found.prompt_tokens, found.completion_tokens)
+def _tell_estimates(args: argparse.Namespace, asked: Sequence[Asked], items: Sequence[Item]) -> int:
+    found = [_estimate(args, judge, one, items) for judge, one in zip(args.judge, asked, strict=True)]
     if args.json:
-        _print_json({**{name: getattr(found, name) for name in found.__slots__}, "money": money})
+        print_json(found[0] if len(found) == 1 else {"judges": found})
         return 0
-    print(f"{counted(found.items, 'item')} by {args.form}: {counted(found.questions, 'question')}")
-    print(f"about {found.prompt_tokens:,} tokens of prompts, at most {found.completion_tokens:,} of answers")
-    if money is not None:
-        print(f"about {money:.2f} at these prices")
-    if not is_local:
-        print(f"--budget {found.most_tokens} is sure to suffice; nothing was asked")
+    for judge, each in zip(args.judge, found, strict=True):
+        if len(found) > 1:
+            print(f"{judge}:")
+        print(f"{counted(each['items'], 'item')} by {args.form}: {counted(each['questions'], 'question')}")
+        print(f"about {each['prompt_tokens']:,} tokens of prompts, at most {each['completion_tokens']:,} of answers")
+        if each["money"] is not None:
+            print(f"about {each['money']:.2f} at these prices")
+    if outside := [each["most_tokens"] for judge, each in zip(args.judge, found, strict=True) if _is_endpoint(judge)]:
+        print(f"--budget {sum(outside)} is sure to suffice; nothing was asked")
     return 0
+
+
+def _estimate(args: argparse.Namespace, judge: str, asked: Asked, items: Sequence[Item]) -> dict[str, Any]:
+    from burnish.loop.judging import estimate
+    from burnish.models.spending import Prices
+
+    found = estimate(asked, items, tells_logprobs=not _is_endpoint(judge))
+    money = None
+    if args.prices and _is_endpoint(judge):
+        money = Prices(*_two(args.prices, "--prices", "0.5,2")).of(found.prompt_tokens, found.completion_tokens)
+    return {**{name: getattr(found, name) for name in found.__slots__}, "money": money}
 
 
 # ---------------------------------------------------------------------------------------------------------------- judge
 
 
-def _judge(args: argparse.Namespace, asked: Asked, items: Sequence[Item], entries: Sequence[Entry]) -> int:
-    from burnish.judges.asking.verdict import count
-    from burnish.loop.judging import judge_items, with_verdicts
+def _judge(args: argparse.Namespace, asked: Sequence[Asked], items: Sequence[Item], entries: Sequence[Entry]) -> int:
     from burnish.store import open_store
     from burnish.store.judge_cache import JudgeCache
 
+    purse = _purse(args)
+    judges: list[Judging] = []
+    by_judge: list[list[Verdict]] = []
+    told: list[Told] = []
     with JudgeCache(args.cache) as cache, open_store(args.db) as store:
-        sampler, endpoint = _sampler(args, cache)
-        judge = asked.judge(sampler)
 
         def keep(some: Sequence[Entry]) -> None:
             for _ in store.submit_many(some, on_duplicate="skip"):
                 pass
 
-        verdicts = judge_items(judge, items, keep, seed=args.seed)
-    found = count(verdicts)
-    cards = _cards(with_verdicts(entries, verdicts), judge.author) if args.compare_with_people else []
+        for name, one in zip(args.judge, asked, strict=True):
+            sampler = _sampler(args, name, cache, purse)
+            judge = one.judge(sampler)
+            _refuse_draws_of_logprobs(args, judge)
+            judges.append(judge)
+            by_judge.append(_work(judge, items, keep, args.seed))
+            told.append(_told(args, judge.author, by_judge[-1], entries, sampler))
+    panel = _panel(args, judges, by_judge, entries) if len(judges) > 1 else None
+    spent = purse.spent if any(map(_is_endpoint, args.judge)) else None
+    if args.picture:
+        save_picture(args.picture, [card for each in told for card in each.cards])
     if args.json:
-        _print_json(_plain(judge.author, found, sampler, endpoint, cards))
+        print_json(plain(told, panel, spent))
     else:
-        _tell(judge.author, found, sampler, endpoint, cards)
+        tell(told, panel, spent)
+    if not any(each.count.judged for each in told):
+        raise InputError("judge: nothing was judged: every question failed, for the reasons told.")
     return 0
 
 
-def _sampler(args: argparse.Namespace, cache: Any) -> tuple[Remembered, Endpoint | None]:
-    """Return the judge's model behind its memory, and the endpoint where it is one."""
-    from burnish.judges.asking.remembered import Remembered
+def _work(judge: Judging, items: Sequence[Item], keep: Callable[[Sequence[Entry]], None], seed: int) -> list[Verdict]:
+    from burnish.loop.judging import judge_items
 
-    if not args.judge.startswith("openai:"):
-        if args.budget is not None or args.max_cost is not None:
-            raise InputError("--budget: a model in this process costs no tokens. Use --limit.")
-        from burnish.judges.asking.backends import local_name, local_sampler
+    return judge_items(judge, items, keep, seed=seed)
 
-        if args.replay:
-            return Remembered(None, cache, name=local_name(args.judge)), None
-        return Remembered(local_sampler(args.judge), cache), None
-    from burnish.models.endpoint import Endpoint
+
+def _refuse_draws_of_logprobs(args: argparse.Namespace, judge: Judging) -> None:
+    """Raise InputError where draws were asked for and none would be made: log-probs are the same every time."""
+    if getattr(judge, "by_logprobs", False) and args.temperature > 0:
+        flag = "--repeats" if args.repeats > 1 else "--temperature"
+        raise InputError(
+            f"{flag}: {judge.author.partition('/')[0]} is read by log-probs, so nothing is drawn. Add --words."
+        )
+
+
+def _told(
+    args: argparse.Namespace,
+    author: str,
+    verdicts: Sequence[Verdict],
+    entries: Sequence[Entry],
+    sampler: Remembered | None,
+) -> Told:
+    from burnish.judges.asking.verdict import count
+    from burnish.loop.judging import with_verdicts
+
+    cards = _cards(with_verdicts(entries, verdicts), author) if args.compare_with_people else []
+    return Told(author, count(verdicts), cards, sampler.tally if sampler else None)
+
+
+def _panel(
+    args: argparse.Namespace, judges: Sequence[Judging], by_judge: Sequence[Sequence[Verdict]], entries: Sequence[Entry]
+) -> ToldPanel:
+    """Return what the judges say together. It is told and not stored: their own answers are, and count once."""
+    from burnish.evaluation.judge_panel import panel_card
+    from burnish.judges.panel import Panel
+
+    panel = Panel(tuple(judges))
+    agreement = panel_card({judge.author: said for judge, said in zip(judges, by_judge, strict=True)})
+    return ToldPanel(_told(args, panel.author, panel.together(by_judge), entries, None), agreement)
+
+
+def _is_endpoint(judge: str) -> bool:
+    return judge.startswith("openai:")
+
+
+def _purse(args: argparse.Namespace) -> Purse:
+    """Return the one purse of all endpoints: a cap is for the command."""
     from burnish.models.spending import Prices, Purse
 
+    if (args.budget is not None or args.max_cost is not None) and not any(map(_is_endpoint, args.judge)):
+        raise InputError("--budget: a model in this process costs no tokens. Use --limit.")
     if args.max_cost is not None and not args.prices:
         raise InputError("--max-cost: says nothing without prices. Add --prices IN,OUT, for a million tokens each.")
     prices = Prices(*_two(args.prices, "--prices", "0.5,2")) if args.prices else Prices()
-    endpoint = Endpoint(args.judge, purse=Purse(prices, tokens=args.budget, money=args.max_cost))
+    return Purse(prices, tokens=args.budget, money=args.max_cost)
+
+
+def _sampler(args: argparse.Namespace, judge: str, cache: Any, purse: Purse) -> Remembered:
+    """Return a judge's model behind its memory."""
+    from burnish.judges.asking.remembered import Remembered
+
+    if not _is_endpoint(judge):
+        from burnish.judges.asking.backends import local_name, local_sampler
+
+        return (
+            Remembered(None, cache, name=local_name(judge)) if args.replay else Remembered(local_sampler(judge), cache)
+        )
+    from burnish.models.endpoint import Endpoint
+
+    endpoint = Endpoint(judge, purse=purse)
     sampler = Remembered(None if args.replay else endpoint, cache, name=endpoint.name)
     if not args.words:
         sampler.probe()
-    return sampler, endpoint
+    return sampler
 
 
 def _cards(entries: Sequence[Entry], author: str) -> list[JudgeCard]:
@@ -234,81 +351,3 @@ def _cards(entries: Sequence[Entry], author: str) -> list[JudgeCard]:
     except InputError as error:
         progress.say(str(error))
         return []
-
-
-# ----------------------------------------------------------------------------------------------------------------- tell
-
-
-def _tell(
-    author: str, found: Count, sampler: Remembered, endpoint: Endpoint | None, cards: Sequence[JudgeCard]
-) -> None:
-    print(f"{author}: {found.judged:,} judged, {found.failed:,} failed")
-    for reason, number in found.failures.items():
-        print(f"  failed {number:,}: {reason}")
-    print(f"{counted(sampler.tally.asked, 'question')} asked, {sampler.tally.recalled:,} answered from the cache")
-    if found.consistent or found.inconsistent:
-        both = found.consistent + found.inconsistent
-        print(f"both orders named the same one in {found.consistent:,} of {both:,}")
-    if endpoint is not None:
-        spent = endpoint.purse.spent
-        print(f"{spent.tokens:,} tokens in {counted(spent.calls, 'call')}, {spent.money:.4f} spent")
-    if "budget" in found.failures:
-        print("The budget ended it. The same command with a larger one goes on; what was answered costs nothing again.")
-    for card in cards:
-        _tell_card(card)
-
-
-CARD_LINES = (
-    ("accuracy", "agrees with people's order"),
-    ("one_person", "one person does"),
-    ("correlation", "rank correlation with people"),
-    ("consistency", "both orders name the same"),
-    ("first_place", "else it names the first shown"),
-    ("length_bias", "likes length more than people by"),
-)
-
-
-def _tell_card(card: JudgeCard) -> None:
-    print(f"\nbeside people, {card.form}: {card.n:,} of {card.judged:,} were answered by people too")
-    for name, what in CARD_LINES:
-        value: Interval | None = getattr(card, name)
-        if value is not None:
-            print(f"  {what:34} {value.mean:+.3f} [{value.low:+.3f}, {value.high:+.3f}] (n = {value.n:,})")
-    for name, what in (("kappa", "Cohen's kappa"), ("alpha", "Krippendorff's alpha")):
-        if getattr(card, name) is not None:
-            print(f"  {what:34} {getattr(card, name):+.3f}")
-    for name, what in (("corrected", "mean, corrected by people's"), ("corrected_rate", "share good, corrected")):
-        one = getattr(card, name)
-        if one is not None:
-            each = one.corrected
-            print(
-                f"  {what:34} {each.mean:.3f} [{each.low:.3f}, {each.high:.3f}], the judge alone {one.uncorrected:.3f}"
-            )
-    for name, why in card.notes.items():
-        print(f"  {name.replace('_', ' ')} not known: {why.removeprefix('corrected: ')}")
-
-
-def _plain(
-    author: str, found: Count, sampler: Remembered, endpoint: Endpoint | None, cards: Sequence[JudgeCard]
-) -> dict[str, Any]:
-    from burnish.plain import to_plain
-
-    spent = endpoint.purse.spent if endpoint else None
-    return {
-        "author": author,
-        "judged": found.judged,
-        "failed": found.failed,
-        "failures": dict(found.failures),
-        "consistent": found.consistent,
-        "inconsistent": found.inconsistent,
-        "asked": sampler.tally.asked,
-        "recalled": sampler.tally.recalled,
-        "tokens": spent.tokens if spent else None,
-        "money": spent.money if spent else None,
-        "people": [to_plain(card) for card in cards],
-    }
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    print()

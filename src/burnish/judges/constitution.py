@@ -118,9 +118,13 @@ class Constitutional:
 
     @property
     def author(self) -> str:
-        by = () if self._by(self.constitution.principles[0]).by_logprobs else drawn_by(self.asker, self.repeats)
+        by = () if self.by_logprobs else drawn_by(self.asker, self.repeats)
         words = ("words",) if self.logprobs == "never" else ()
         return author_id(self.asker, FORM, "constitution", self.constitution.id, *words, *by)
+
+    @property
+    def by_logprobs(self) -> bool:
+        return self._by(self.constitution.principles[0]).by_logprobs
 
     def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
         """Return a comparison for each pair, or None for a counted failure."""

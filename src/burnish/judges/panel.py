@@ -60,9 +60,11 @@ class Panel:
         self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]], *, seed: int = 0
     ) -> list[Verdict]:
         """Return the panel's verdict on each item, one part for each member."""
-        return [
-            self._together(each) for each in zip(*self.members_verdicts(prompts, completions, seed=seed), strict=True)
-        ]
+        return self.together(self.members_verdicts(prompts, completions, seed=seed))
+
+    def together(self, by_member: Sequence[Sequence[Verdict]]) -> list[Verdict]:
+        """Return the panel's verdict on each item from what its members, in their order, have said of all of them."""
+        return [self._together(each) for each in zip(*by_member, strict=True)]
 
     def _together(self, said: Sequence[Verdict]) -> Verdict:
         parts = tuple(

@@ -127,7 +127,17 @@ class Checklist:
 
     @property
     def author(self) -> str:
-        return author_id(self.asker, FORM, self.rubric.id, self.logprobs, *drawn_by(self.asker, 1))
+        by = () if self.by_logprobs else drawn_by(self.asker, 1)
+        return author_id(self.asker, FORM, self.rubric.id, self.logprobs, *by)
+
+    @property
+    def by_logprobs(self) -> bool:
+        """Whether every criterion is read by log-probs, and nothing drawn."""
+        return all(self._is_chosen(criterion) for criterion in self.rubric.criteria)
+
+    def _is_chosen(self, criterion: Criterion) -> bool:
+        by_words = self.logprobs == "never" or criterion.evidence
+        return not by_words and self.asker.can_choose((criterion.yes, criterion.no))
 
     def judge(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Feedback | None]:
         """Return the answers to the rubric for each prompt's one completion, or None for a counted failure."""
@@ -152,8 +162,8 @@ class Checklist:
         self, criterion: Criterion, asked: Sequence[Fenced], completions: Sequence[Sequence[Completion]], seed: int
     ) -> list[Part]:
         """Return one criterion's part for each text."""
-        options = (criterion.yes, criterion.no)
-        if self.logprobs == "auto" and not criterion.evidence and self.asker.can_choose(options):
+        if self._is_chosen(criterion):
+            options = (criterion.yes, criterion.no)
             asks = f"Answer with {criterion.yes} or {criterion.no} and nothing else."
             choices = self.asker.choose([_text(criterion, one, asks) for one in asked], options)
             return [_from_choice(criterion, choice) for choice in choices]

@@ -85,7 +85,7 @@ class Asked:
             criterion = self.criterion or rating.QUALITY
             return Rating(asker, criterion, scale=self.scale, repeats=self.repeats, logprobs=logprobs)
         if self.form == "constitution":
-            return Constitutional(asker, Constitution.load(self.file))
+            return Constitutional(asker, Constitution.load(self.file), self.repeats, logprobs)
         if self.file is None:
             raise InputError("--rubric: missing. Name a TOML file with [[criteria]], each with an id and a question.")
         return Checklist(asker, Rubric.load(self.file), logprobs=logprobs)
