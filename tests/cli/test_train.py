@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from burnish import methods
 from burnish.cli.main import main
 
@@ -34,3 +36,19 @@ def test_a_slip_is_answered_in_one_line(capsys):
     assert "Did you mean '--data'" in capsys.readouterr().err
     assert main(["train", "dpo", "--data", "nothing.jsonl", "--model", "nowhere/at/all"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("method", "setting", "said"), [
+    ("grpo", "course.group=1", "course.group: 1, and grpo compares"),
+    ("online_dpo", "course.group=1", "course.group: 1, and online_dpo compares"),
+    ("dpo", "course.kl_target_nats=0.1", "of dpo it has no KL to steer"),
+    ("reinforce", "walk.passes=2", "walk.passes: reinforce takes one step"),
+    ("inverse_rl", "partner.beta=-1", "beta: -1"),
+    ("grpo", "minibatches=2", "minibatches is walk.parts here"),
+])  # fmt: skip
+def test_what_would_be_passed_over_is_refused_and_nothing_is_made(method, setting, said, tiny_folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    asked = ["train", method, "--model", str(tiny_folder), "--out", str(out), "--set", setting]
+    assert main(asked) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()

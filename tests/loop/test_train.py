@@ -54,6 +54,20 @@ def test_it_learns_looks_and_keeps_what_did_best(tiny_folder, pairs, tmp_path):
     assert lineage["snapshot"]
 
 
+def test_a_partner_has_its_own_settings_and_what_was_left_out_is_reported(tiny_folder, tmp_path):
+    shown, asked = tmp_path / "shown.jsonl", tmp_path / "asked.txt"
+    shown.write_text("".join(json.dumps({"prompt": f"Say {n}.", "completion": "good"}) + "\n" for n in range(4)))
+    asked.write_text("Say 1.\nSay 2.\n")
+    out = tmp_path / "run"
+    sets = ["course.steps=1", "look.every=0", "partner=raft", "partner.threshold=1e9"]
+    report = go("discriminator", tiny_folder, out, data=str(shown), prompts=str(asked), sets=sets)
+    lineage = json.loads((out / "checkpoints" / report["checkpoint"] / "burnish.json").read_text())
+    assert lineage["config"]["partner"]["threshold"] == 1e9
+    assert report["left_out"] == {"discriminator": {}, "raft": {"below the threshold": 4}}
+    (line,) = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
+    assert line["partner_left_out"] == 4.0
+
+
 @pytest.mark.parametrize("method", ["dpo", "ppo", "discriminator"])
 def test_it_goes_on_from_a_stop_as_if_there_had_been_none(method, tiny_folder, pairs, tmp_path, monkeypatch):
     shown = tmp_path / "shown.jsonl"

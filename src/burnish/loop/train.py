@@ -34,6 +34,7 @@ from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
 from burnish.plain import snapshot_hash, to_plain
 from burnish.records import Checkpoint, Prompt, Sampling, Signal, seed_of
+from burnish.training import checks
 from burnish.training.course import Course, Material
 from burnish.training.partners import Partnership, partnership
 
@@ -74,6 +75,7 @@ class Look:
 def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict[str, Any]:
     """Train in the folder and return report.json; raises StoppedOnRequest when everything is saved."""
     _check(options, settings)
+    _check_course(options, settings, module)
     options.out.mkdir(parents=True, exist_ok=True)
     with files.run_lock(options.out):
         folder = RunFolder(options.out)
@@ -105,6 +107,21 @@ def _check(options: TrainOptions, settings: Settings) -> None:
         raise InputError(f"[{PARTNER}]: --reward pays in its place, so no partner is trained. Leave one of them out.")
 
 
+def _check_course(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
+    """Raise InputError for settings that the method, or its partner, can do nothing with, before anything is made."""
+    run, needs = settings.run, module.needs(settings.method)
+    both = [(module, settings.method)]
+    beside = needs.partner if not options.reward else ""
+    if beside and settings.partner:
+        both.append((methods.load(beside), settings.partner))
+    for each, its in both:
+        checks.check(
+            each, its, run.walk, group=each.needs(its).group or run.course.group, prompts=run.course.prompts_per_step,
+            examples=run.course.examples_per_step, kl_target_nats=run.course.kl_target_nats,
+            pays=bool(beside) and each is module and not needs.policy,
+        )  # fmt: skip
+
+
 class _Run:
     """One run; `go` is its story."""
 
@@ -112,7 +129,8 @@ class _Run:
         self.folder, self.path = folder, folder.path
         self.options, self.settings, self.module = options, settings, module
         self.needs = module.needs(settings.method)
-        self.signals: list[Signal] = materials.signals_of(options.data, options.db) if options.data else []
+        heard = settings.run.signals.config()
+        self.signals: list[Signal] = materials.signals_of(options.data, options.db, heard) if options.data else []
         self.looks: list[Look] = []
         self.course, self.partner, self.held = self._set_up()
 
