@@ -20,10 +20,11 @@ from burnish.loop.rewards_by_name import reward_of
 from burnish.loop.speakers import speaker, speakers
 from burnish.loop.speaking import sampler_in
 from burnish.loop.train_settings import settings_of
-from burnish.models.headed import HEADS_FILE
+from burnish.models.headed import HEADS_FILE, HeadedPolicy
 from burnish.models.merge import merge_adapter
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
+from burnish.models.tuning import TuningConfig
 from burnish.records import Prompt, Sampling
 
 ASKED = [Prompt.of("Say 3."), Prompt.of("the good")]
@@ -91,6 +92,19 @@ def test_a_checkpoint_says_how_it_is_decoded_and_the_studio_decodes_it_so(name, 
     before = answers.sample(untouched, ASKED, DRAWN, n=2, seed=5)
     assert [c.token_ids for g in before for c in g] == [c.token_ids for g in plain for c in g]
     assert [c.token_ids for g in groups for c in g] != [c.token_ids for g in plain for c in g]
+
+
+def test_weights_that_were_trained_with_heads_speak_on_the_model_that_they_were(runs, tiny_folder, tmp_path):
+    """Whole weights look like a model of their own; named to the studio, they are still a checkpoint."""
+    whole = tmp_path / "k_whole"
+    trained = Policy.load(tiny_folder)
+    trained.adapt(TuningConfig("full"))
+    whole.mkdir()
+    HeadedPolicy(trained, heads={"value": 1, "q": 2}, seed=1).save(whole)
+    shutil.copy(checkpoint_of(runs, "ilql") / "burnish.json", whole)
+    who = speaker("k_whole", speakers([str(whole)], [], tmp_path / "no runs"))
+    assert (who.base, who.checkpoint) == (str(tiny_folder), str(whole))
+    assert Answers(dtype="float32").sample(who, ASKED[:1], DRAWN)[0][0].checkpoint_id == "k_whole"
 
 
 def test_from_python_a_run_s_folder_is_enough_and_the_tilt_is_chosen_there(runs, tiny_folder):

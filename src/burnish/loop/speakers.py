@@ -13,6 +13,7 @@ from typing import Any
 
 from burnish import corpora
 from burnish.errors import InputError, nearest
+from burnish.models.decoding import decoding_in
 from burnish.models.endpoint_address import PREFIX
 from burnish.records import Checkpoint
 
@@ -57,7 +58,7 @@ def speakers(models: Sequence[str], checkpoints: Iterable[Checkpoint], runs: str
     """
     trained: dict[str, Speaker] = {}
     folders = [Path(each.path) for each in checkpoints if each.kind == "adapter"]
-    named = [Path(name) for name in models if (Path(name) / PEFT).exists()]
+    named = [Path(name) for name in models if (Path(name) / PEFT).exists() or decoding_in(Path(name))]
     for folder in (*filter(_is_promoted, folders), *_promoted(Path(runs)), *named):
         if found := of_checkpoint(folder):
             trained.setdefault(found.name, found)
