@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from burnish.errors import DamagedFileError, InputError
+from burnish.feedback.answers import SignalConfig
 from burnish.feedback.evidence import Evidence
 from burnish.feedback.signals import signals_from
 from burnish.loop import evidence as evidences
@@ -59,7 +60,7 @@ def test_a_fifth_of_the_prompts_is_set_aside_and_no_two_parts_share_one(rated):
 
 
 def test_people_may_be_weighed_by_what_they_prove_to_see(rated):
-    plain, weighed = bring(rated).evidence, bring(rated, people="annotators").evidence
+    plain, weighed = bring(rated).evidence, bring(rated, heard=SignalConfig(people="annotators")).evidence
     assert [score.completion for score in plain.fit] == [score.completion for score in weighed.fit]
     assert [score.value for score in plain.fit] != [score.value for score in weighed.fit]
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from burnish import files, progress
 from burnish.errors import InputError
-from burnish.feedback.answers import People, SignalConfig
+from burnish.feedback.answers import SignalConfig
 from burnish.feedback.evidence import Evidence
 from burnish.feedback.intake import Problem, read_entries
 from burnish.feedback.overview import Overview, overview
@@ -48,13 +48,13 @@ class Brought:
     """URL of the store it came from; empty for a file."""
 
 
-def bring(feedback: str, db: str | None = None, *, aspect: str = "", people: People = "plain") -> Brought:
+def bring(feedback: str, db: str | None = None, *, aspect: str = "", heard: SignalConfig | None = None) -> Brought:
     """Return the user's feedback: a JSONL file, a store's URL, or the hash of a snapshot in the store `db`.
 
     Split by the hash of the prompt, where there is enough of it: a fifth for gold, a tenth each for test and
     calibration. A bad line is named and left out. Only one aspect is kept: the one asked for, else what speaks of the
-    whole, else the only one there is. `people` says how several people's answers are put together; in a snapshot they
-    are already. Raises InputError when there is nothing to learn from, or several aspects.
+    whole, else the only one there is. `heard` says how answers become signals; in a snapshot they are already.
+    Raises InputError when there is nothing to learn from, or several aspects.
     """
     if _SNAPSHOT.fullmatch(feedback):
         found = _snapshot(feedback, db or DEFAULT_STORE, aspect)
@@ -62,7 +62,7 @@ def bring(feedback: str, db: str | None = None, *, aspect: str = "", people: Peo
         url = feedback if "://" in feedback else ""
         entries = list(_stored(url) if url else _lines(feedback))
         seen = overview(entries)
-        signals = _of_one_aspect(signals_from(entries, SignalConfig(people=people)), aspect)
+        signals = _of_one_aspect(signals_from(entries, heard), aspect)
         found = Brought(_split(signals, feedback, seen), _agreement_of(seen), url)
     if not found.evidence.fit:
         raise InputError(

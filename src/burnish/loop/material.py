@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from burnish import progress
 from burnish.errors import InputError
+from burnish.feedback.answers import SignalConfig
 from burnish.feedback.signals import signals_from
 from burnish.loop import evidence as evidences
+from burnish.loop import raw_text
 from burnish.plain import prompt_from_plain
 from burnish.records import Completion, Demonstration, Message, Prompt, Signal
 
 RAW = (".txt", ".md")
-PARAGRAPH_CHARACTERS = 2_000
-"""Raw text is cut into pieces of about this many characters, at paragraphs."""
 
 
-def signals_of(data: str, db: str | None) -> list[Signal]:
+def signals_of(
+    data: str, db: str | None, heard: SignalConfig | None = None, *, characters: int = raw_text.CHARACTERS
+) -> list[Signal]:
     """Return the signals of a JSONL file, a text file, a store's URL or a snapshot's hash.
 
-    Text becomes demonstrations without a prompt, paragraphs joined up to about 2,000 characters. A JSONL line with
+    Text becomes demonstrations without a prompt, paragraphs joined up to so many characters. A JSONL line with
     `prompt` and `completion` and nothing said of it is a demonstration (TRL's prompt-completion rows); one with
-    `messages` shows its last turn; one with `text` is raw text. All else is feedback.
+    `messages` shows its last turn; one with `text` is raw text. All else is feedback, heard as `heard` says.
     """
     path = Path(data)
     if path.suffix in RAW:
         if not path.is_file():
             raise evidences.no_such_file(data)
-        return [_raw(piece) for piece in _pieces(path.read_text("utf-8"))]
+        return list(raw_text.demonstrations(path, characters))
     if path.is_file():
         shown = _demonstrations(path)
         if shown:
             return list(shown)
     if evidences.is_snapshot(data):
         return evidences.loaded(data, db)
-    return signals_from(evidences.entries_of(data))
+    return signals_from(evidences.entries_of(data), heard)
 
 
 def _demonstrations(path: Path) -> list[Demonstration]:
@@ -84,18 +86,6 @@ def _shown(prompt: Prompt, text: str, weight: float) -> Demonstration:
 
 def _raw(text: str, weight: float = 1.0) -> Demonstration:
     return _shown(Prompt(()), text, weight)
-
-
-def _pieces(text: str) -> Iterable[str]:
-    held: list[str] = []
-    for paragraph in text.split("\n\n"):
-        if held and sum(map(len, held)) + len(paragraph) > PARAGRAPH_CHARACTERS:
-            yield "\n\n".join(held)
-            held = []
-        if paragraph.strip():
-            held.append(paragraph)
-    if held:
-        yield "\n\n".join(held)
 
 
 def prompts_of(file: str | None, signals: Sequence[Signal]) -> list[Prompt]:

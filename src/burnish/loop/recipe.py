@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from burnish.errors import InputError
+from burnish.feedback.answers import SignalConfig
+from burnish.loop.heard import signal_config
 
 
 def _within(settings: Any, **ranges: tuple[float, float]) -> None:
@@ -88,6 +90,10 @@ class RewardSettings:
     """Which aspect of the user's feedback is learned; empty: what speaks of the whole, or the only one there is."""
     people: Literal["plain", "annotators", "majority"] = "plain"
     """How several people's answers are put together: all alike, each as much as they prove to see, the bare count."""
+    behaviour: bool = False
+    """Whether clicks, purchases, copies and the like count too, each an aspect of its own (`aspect = "purchase"`)."""
+    aspects: tuple[str, ...] = ()
+    """Respects of your own that comments are read for: "tone: rude polite friendly"."""
     epochs: float = 1.0
     """Passes over them."""
     batch: int = 32
@@ -108,6 +114,11 @@ class RewardSettings:
     def __post_init__(self) -> None:
         _within(self, signals=(1, math.inf), batch=(2, math.inf), epochs=(SOME, 10_000), learning_rate=(SOME, 10))
         _within(self, head_rate=(SOME, 1_000), pairs=(0, 1_000), penalty=(0, math.inf), off_topic=(0, math.inf))
+        self.heard()
+
+    def heard(self) -> SignalConfig:
+        """Return how the user's feedback becomes signals."""
+        return signal_config(self.people, self.behaviour, self.aspects)
 
 
 @dataclass(frozen=True)

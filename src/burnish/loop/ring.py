@@ -105,7 +105,7 @@ class Ring:
             self.options.feedback,
             self.options.db,
             aspect=self.recipe.reward.aspect,
-            people=self.recipe.reward.people,
+            heard=self.recipe.reward.heard(),
         )
 
     @property

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from burnish import config, methods
 from burnish.errors import InputError, nearest
+from burnish.loop.heard import Heard
 from burnish.loop.recipe import SamplingSettings
 from burnish.models.tuning import TuningConfig
 from burnish.training.course import CourseConfig
@@ -61,6 +62,7 @@ class TrainSettings:
     half more time (gradient checkpointing); no effect on a model that takes the general path."""
     save_every: int = 20
     """Steps between two places to go on from."""
+    signals: Heard = field(default_factory=Heard)
     adapter: TuningConfig = field(default_factory=TuningConfig)
     course: CourseConfig = field(default_factory=CourseConfig)
     walk: StepConfig = field(default_factory=StepConfig)

@@ -1,0 +1,41 @@
+"""How what people said becomes signals, as settings of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from burnish.errors import InputError
+from burnish.feedback.answers import People, SignalConfig
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Whose answers count how much, and what is listened to."""
+
+    people: Literal["plain", "annotators", "majority"] = "plain"
+    """How several people's answers are put together: all alike, each as much as they prove to see, the bare count."""
+    behaviour: bool = False
+    """Whether clicks, purchases, copies and the like count too: what people do is not what they say."""
+    aspects: tuple[str, ...] = field(default=())
+    """Respects of your own that comments are read for: "tone: rude polite friendly"."""
+
+    def __post_init__(self) -> None:
+        signal_config(self.people, self.behaviour, self.aspects)
+
+    def config(self) -> SignalConfig:
+        """Return the settings of the room that makes signals."""
+        return signal_config(self.people, self.behaviour, self.aspects)
+
+
+def signal_config(people: People, behaviour: bool, aspects: Sequence[str]) -> SignalConfig:
+    """Return how answers become signals. Raises InputError for an aspect without a name or without words."""
+    own: dict[str, tuple[str, ...]] = {}
+    for each in aspects:
+        name, _, words = each.partition(":")
+        if not name.strip() or not words.split():
+            raise InputError(f'aspects: {each!r} names no words of comments. Write "tone: rude polite friendly".')
+        own[name.strip()] = tuple(words.split())
+    plain = SignalConfig()
+    return SignalConfig(people=people, kinds=(*plain.kinds, "implicit") if behaviour else plain.kinds, aspects=own)
