@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from burnish.examples import Example
-from burnish.records import Prompt, share_of
+from burnish.records import Demonstration, Prompt, Signal, share_of
 from burnish.training.course import Course
 
 
@@ -26,6 +26,13 @@ class HeldOut:
         if self.prompts and (course.material.reward or course.material.partner):
             return -course.mean_reward(self.prompts)
         return math.nan
+
+
+def key_of(signal: Signal) -> str:
+    """Return what a signal is set aside by: its prompt; a raw text by itself, since all raw texts have one prompt."""
+    if isinstance(signal, Demonstration) and not signal.prompt.messages:
+        return signal.completion.id
+    return signal.prompt.id
 
 
 def apart(items: Sequence[Any], keys: Sequence[str], share: float) -> tuple[list[Any], list[Any]]:

@@ -16,6 +16,11 @@ from burnish.loop.recipe import Recipe
 from burnish.models import decoding
 
 ADAPTER = "adapter_config.json"
+REPORT = "report.json"
+NEW = "new:"
+"""What begins the name of a model that a run makes itself (`loop.new_model`)."""
+SMALL = "burnish_kind"
+"""Says in a small model's config.json which kind it is; it stays there whatever is trained of it."""
 
 
 def check(recipe: Recipe, task: ModuleType, *, feedback: str | None, mix: bool) -> None:
@@ -54,7 +59,11 @@ def fetch(recipe: Recipe, task: ModuleType) -> None:
 
 def base_of(adapter: Path) -> Path:
     """Return the folder of the model that a PEFT adapter was trained on. Raises InputError when it is not here."""
-    named = [json.loads((adapter / ADAPTER).read_text("utf-8")).get("base_model_name_or_path")]
+    named = []
+    if (made := adapter.parent.parent / "model").is_dir():  # for that run: made by it, or merged
+        named.append(str(made))
+    if (adapter / ADAPTER).exists():
+        named.append(json.loads((adapter / ADAPTER).read_text("utf-8")).get("base_model_name_or_path"))
     if (adapter / "burnish.json").exists():
         named.append(json.loads((adapter / "burnish.json").read_text("utf-8")).get("config", {}).get("model"))
     for name in filter(None, named):
@@ -68,7 +77,12 @@ def base_of(adapter: Path) -> Path:
 
 
 def model_folder(model: str, merged: Path) -> Path:
-    """Return the folder of a model by name; an adapter is merged with its base into the folder `merged` once."""
+    """Return the folder of a model by name; an adapter is merged with its base into the folder `merged` once.
+
+    Where the run has made a model itself, it made it there.
+    """
+    if model.startswith(NEW) and files.is_whole(merged):
+        return merged
     folder = corpora.resolve(model)
     if not (folder / ADAPTER).exists():
         return folder
@@ -78,6 +92,26 @@ def model_folder(model: str, merged: Path) -> Path:
         with files.publish(merged) as temporary:
             merge_adapter(base_of(folder), folder, temporary)
     return merged
+
+
+def chosen(model: str) -> str:
+    """Return the checkpoint that a finished run kept as its best, given its folder; any other name as it is."""
+    report = Path(model).expanduser() / REPORT
+    if not report.is_file():
+        return model
+    kept = json.loads(report.read_text("utf-8")).get("checkpoint")
+    return str(Path(model) / "checkpoints" / kept) if kept else model
+
+
+def small_kind(model: str) -> str:
+    """Return which of the small kinds the model of a folder is (`models.small`); empty for any other model."""
+    described = Path(model).expanduser() / "config.json"
+    if model in corpora.names() or not described.is_file():
+        return ""
+    try:
+        return str(json.loads(described.read_text("utf-8")).get(SMALL, ""))
+    except (ValueError, AttributeError):
+        return ""  # `check_model` says what is wrong with it
 
 
 def _there(setting: str, name: str) -> Path | None:

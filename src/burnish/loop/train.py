@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,10 +21,10 @@ from burnish.errors import InputError
 from burnish.feedback.words import still
 from burnish.judges.asking.backends import sampler_of
 from burnish.loop import material as materials
-from burnish.loop import ready, savepoint
+from burnish.loop import new_model, raw_text, ready, savepoint
 from burnish.loop.folder import RunFolder
 from burnish.loop.headed_folder import headed_in
-from burnish.loop.held_out import HeldOut, apart
+from burnish.loop.held_out import HeldOut, apart, key_of
 from burnish.loop.log import TrainingLog
 from burnish.loop.rewards_by_name import judge_of, reward_of
 from burnish.loop.told import headline, left_out
@@ -38,7 +39,7 @@ from burnish.training import checks
 from burnish.training.course import Course, Material
 from burnish.training.partners import Partnership, partnership
 
-CONFIG, REPORT = "config.toml", "report.json"
+CONFIG, REPORT, MODEL = "config.toml", "report.json", "model"
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,13 @@ def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict
     with files.run_lock(options.out):
         folder = RunFolder(options.out)
         header = {"burnish": __version__, "seed": settings.run.seed, "data": options.data or "none"}
-        files.write_atomic(options.out / CONFIG, settings.to_toml(header))
+        if not options.resume:  # of a run that was set up in vain, in this folder
+            shutil.rmtree(options.out / MODEL, ignore_errors=True)
         with folder.listening():
-            _Run(folder, options, settings, module).go()
+            run = _Run(folder, options, settings, module)
+            # only now: what cannot be set up is mended and begun anew, without --resume
+            files.write_atomic(options.out / CONFIG, settings.to_toml(header))
+            run.go()
         folder.update(state="done")
     report: dict[str, Any] = json.loads((options.out / REPORT).read_text("utf-8"))
     return report
@@ -102,7 +107,7 @@ def _check(options: TrainOptions, settings: Settings) -> None:
         raise InputError(f"{options.out} holds files that no run of burnish wrote. Choose another folder with --out.")
     if held and not options.resume and (options.out / CONFIG).exists():
         raise InputError(f"{options.out} holds a run. Go on with --resume, or choose another folder with --out.")
-    ready.check_model(settings.run.model)
+    _check_model(options, settings)
     if options.reward and settings.partner not in (None, type(settings.partner)()):
         raise InputError(f"[{PARTNER}]: --reward pays in its place, so no partner is trained. Leave one of them out.")
 
@@ -122,6 +127,18 @@ def _check_course(options: TrainOptions, settings: Settings, module: ModuleType)
         )  # fmt: skip
 
 
+def _check_model(options: TrainOptions, settings: Settings) -> None:
+    run = settings.run
+    if options.resume:
+        new_model.check_same(began_with(options.out), run.model, run.new, options.out)
+    if not new_model.is_new(run.model):
+        ready.check_model(run.model)
+        return
+    new_model.check(run.model, run.new)
+    if not options.data:
+        raise InputError(f"--model {run.model}: its tokenizer is learned from the data. Give text with --data FILE.")
+
+
 class _Run:
     """One run; `go` is its story."""
 
@@ -129,8 +146,13 @@ class _Run:
         self.folder, self.path = folder, folder.path
         self.options, self.settings, self.module = options, settings, module
         self.needs = module.needs(settings.method)
-        heard = settings.run.signals.config()
-        self.signals: list[Signal] = materials.signals_of(options.data, options.db, heard) if options.data else []
+        self.signals = _signals(options, settings)
+        if new_model.is_new(settings.run.model) and not files.is_whole(self.path / MODEL):
+            run = settings.run
+            new_model.make(
+                run.model, run.new, self.signals, self.path / MODEL,
+                data=str(options.data), longest=run.max_tokens, seed=run.seed,
+            )  # fmt: skip
         self.looks: list[Look] = []
         self.course, self.partner, self.held = self._set_up()
 
@@ -173,7 +195,7 @@ class _Run:
         if self.needs.fresh:
             prompts = list(self.options.asked) or materials.prompts_of(self.options.prompts, self.signals)
         held_prompts, prompts = apart(prompts, [p.id for p in prompts], run.look.share)
-        held_signals, signals = apart(self.signals, [s.prompt.id for s in self.signals], run.look.share)
+        held_signals, signals = apart(self.signals, list(map(key_of, self.signals)), run.look.share)
         given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
         if self.options.reward:
             given = replace(given, reward=reward_of(self.options.reward, run.dtype))
@@ -382,6 +404,13 @@ class _Run:
                 progress.say(reasons)
         where = f"the mean of {best.averaged} looks is best" if best.averaged else f"best at step {best.step}"
         progress.say(f"{where}: {self.path / 'checkpoints' / best.checkpoint}")
+
+
+def _signals(options: TrainOptions, settings: Settings) -> list[Signal]:
+    if not options.data:
+        return []
+    characters = getattr(settings.method, "characters", raw_text.CHARACTERS)  # of a piece of raw text, at most
+    return materials.signals_of(options.data, options.db, settings.run.signals.config(), characters=characters)
 
 
 def _fingerprint(network: HeadedPolicy) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from burnish import config, methods
 from burnish.errors import InputError, nearest
 from burnish.loop.heard import Heard
+from burnish.loop.new_model import NewModel, defaults, is_new
 from burnish.loop.recipe import SamplingSettings
 from burnish.models.tuning import TuningConfig
 from burnish.training.course import CourseConfig
@@ -50,7 +51,7 @@ class TrainSettings:
     method: str = "sft"
     """File name of the method."""
     model: str = "smollm2-135m"
-    """The model that is trained: a name known to `burnish fetch`, a folder, a hub id."""
+    """The model that is trained: a name known to `burnish fetch`, a folder, a hub id, or one to be made (`new:gru`)."""
     seed: int = 0
     """Every random choice follows from it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -63,6 +64,7 @@ class TrainSettings:
     save_every: int = 20
     """Steps between two places to go on from."""
     signals: Heard = field(default_factory=Heard)
+    new: NewModel = field(default_factory=NewModel)
     adapter: TuningConfig = field(default_factory=TuningConfig)
     course: CourseConfig = field(default_factory=CourseConfig)
     walk: StepConfig = field(default_factory=StepConfig)
@@ -74,6 +76,11 @@ class TrainSettings:
         for name in ("max_tokens", "save_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up.")
+        if self.new != NewModel() and not is_new(self.model):
+            raise InputError(
+                f"new: its sizes are those of a model that is made (--model new:gru), and the model is {self.model!r}."
+                " Leave them out."
+            )
         if self.look.average and self.adapter.kind == "adalora":
             raise InputError(
                 f"look.average: {self.look.average} asks for a mean of looks, and AdaLoRA's differ in their ranks."
@@ -107,10 +114,13 @@ MOVED = {"grpo.minibatches": "walk.parts"}
 def settings_of(method: str, module: ModuleType, given: Mapping[str, Any], sets: Sequence[str], where: str) -> Settings:
     """Return the settings: defaults, what is given (a config.toml), then flags `key=value` or `section.key=value`.
 
+    On a model that is made for the run, or was made so, some defaults are others (`loop.new_model`).
     A key without a section is the method's own where the method has it (`beta=0.2`), else the run's; `partner.beta=1`
     is of the method that is trained in turn.
     """
     for_run, for_method, for_partner = _shared_out(method, module, sets)
+    model = config.with_sets(given, for_run).get("model", TrainSettings.model)
+    given = _over(defaults(str(model), method), given)
     run = {key: value for key, value in given.items() if key not in (method, PARTNER)}
     own = _without_moved(method, given.get(method, {}), where)
     chosen = config.load(module.Config, own, for_method, where=f"{where} [{method}]")
@@ -123,6 +133,16 @@ def settings_of(method: str, module: ModuleType, given: Mapping[str, Any], sets:
         else None
     )
     return Settings(config.load(TrainSettings, {**run, "method": method}, for_run, where=where), chosen, its)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of `above`, and those of `below` that it does not have, section by section."""
+    both = {**below, **above}
+    return both | {
+        name: {**below[name], **above[name]}
+        for name in below.keys() & above.keys()
+        if isinstance(below[name], Mapping) and isinstance(above[name], Mapping)
+    }
 
 
 def _shared_out(method: str, module: ModuleType, sets: Sequence[str]) -> tuple[list[str], list[str], list[str]]:

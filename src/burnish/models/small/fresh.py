@@ -58,11 +58,21 @@ class Size:
             raise InputError(f"dropout: {self.dropout} is not in [0, 1). Use 0 for none.")
 
 
+@dataclass(frozen=True)
+class Made:
+    """What was made."""
+
+    parameters: int
+    """Weights; the embedding, which is the output matrix too, counts once."""
+    vocabulary: int
+    """Tokens, special ones included."""
+
+
 def make(
     folder: Path, *, kind: str, texts: Iterable[str], vocabulary: int = 512, special: Sequence[str] = (),
     seed: int = 0, size: Size | None = None, **sizes: Any,
-) -> None:  # fmt: skip
-    """Write an untrained model of a kind with a tokenizer learned from the texts into the folder.
+) -> Made:  # fmt: skip
+    """Write an untrained model of a kind with a tokenizer learned from the texts into the folder; return its size.
 
     vocabulary: tokens at most; special: further tokens that stay whole; sizes: fields of `Size` (hidden=32, layers=1).
     The same arguments write the same bytes. Raises InputError for an unknown kind or a size that does not fit.
@@ -81,11 +91,13 @@ def make(
         model = KINDS[kind](
             learned, replace(measured, scale=SCALES[kind] if measured.scale is None else measured.scale)
         )
+    model.config.burnish_kind = kind  # stays in config.json whatever is trained of it: it is small, and came of nothing
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(str(folder))
     if kind == "encoder":
         tokenizers.enclose(learned)
     tokenizers.save(learned, folder, longest=measured.longest)
+    return Made(model.num_parameters(), learned.get_vocab_size())
 
 
 def _common(tokenizer: Tokenizer, size: Size) -> dict[str, Any]:
