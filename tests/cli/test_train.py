@@ -41,7 +41,7 @@ def test_a_slip_is_answered_in_one_line(capsys):
 @pytest.mark.parametrize(("method", "setting", "said"), [
     ("grpo", "course.group=1", "course.group: 1, and grpo compares"),
     ("online_dpo", "course.group=1", "course.group: 1, and online_dpo compares"),
-    ("dpo", "course.kl_target_nats=0.1", "of dpo it has no KL to steer"),
+    ("dpo", "course.kl_target_nats=0.1", "dpo has no KL to steer"),
     ("reinforce", "walk.passes=2", "walk.passes: reinforce takes one step"),
     ("inverse_rl", "partner.beta=-1", "beta: -1"),
     ("grpo", "minibatches=2", "minibatches is walk.parts here"),

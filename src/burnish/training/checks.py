@@ -41,10 +41,11 @@ def check(
             "Use fewer, or raise course.prompts_per_step or course.examples_per_step."
         )
     if kl_target_nats > 0 and not pays and not steers(method, config):
-        why = "its beta is 0" if "kl_nats" in method.METRICS and hasattr(config, "beta") else "it has no KL to steer"
+        has_one = needs.fresh and "kl_nats" in method.METRICS and hasattr(config, "beta")
+        why = f"the KL of {name} has no weight (beta 0, or no share)" if has_one else f"{name} has no KL to steer"
         raise InputError(
-            f"course.kl_target_nats: {kl_target_nats:g} is the KL that beta is moved to keep, and of {name} {why}. "
-            "Use 0, or a beta above 0 where the method has one."
+            f"course.kl_target_nats: {kl_target_nats:g} is the KL that beta is moved to keep, and {why}. "
+            f"Use 0{', or give it some' if has_one else ''}."
         )
 
 
