@@ -1,4 +1,4 @@
-"""`burnish doctor`: is this machine fit, how fast is it, which settings follow; with --model: is a model."""
+"""`burnish doctor`: is this machine fit, how fast is it, which settings follow; with --model or --reward: are they."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ What is measured on a quiet machine is remembered for two weeks; this measures i
 With --model it looks at a model instead, and with --data at what that is to learn from: the known
 ways to train something else than was meant (docs/traps.md), each tried on the model with a small
 adapter that is thrown away; the template with what carries loss; texts that do not fit, repeats,
-contradictions, pairs that length decides. On SmolLM2-135M it takes under a minute."""
+contradictions, pairs that length decides. On SmolLM2-135M it takes under a minute.
+
+With --reward it looks at a reward, on the texts of --data: whether another name or gender in the
+same text moves its score, what it pays for length and style, and with --group how groups (by a
+key of metadata) come off."""
 
 EPILOG = """\
 exit status   0 when burnish can run here, though perhaps slowly, or when no check of the model found a
@@ -36,7 +40,8 @@ exit status   0 when burnish can run here, though perhaps slowly, or when no che
 examples
   burnish doctor
   burnish doctor --json > machine.json
-  burnish doctor --model smollm2-135m --data pairs.jsonl"""
+  burnish doctor --model smollm2-135m --data pairs.jsonl
+  burnish doctor --reward runs/reviews-0/checkpoints/reward-0 --data sqlite:///burnish.db"""
 
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn")
 NEEDED = ("torch", "transformers", "peft", "scikit-learn")
@@ -67,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish doctor`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("--model", metavar="M", help="look at this model: a known name, a folder, a hub id")
-    parser.add_argument("--data", metavar="FILE|URL|SNAPSHOT", help="with --model: what it is to learn from")
+    parser.add_argument("--reward", metavar="R", help="look at this reward: a checkpoint, a name, a TOML file")
+    parser.add_argument("--data", metavar="FILE|URL|SNAPSHOT", help="what the model is to learn from; texts to score")
+    parser.add_argument("--group", metavar="KEY", help="with --reward: compare texts by this key of metadata")
     parser.add_argument("--db", metavar="URL", help="store a SNAPSHOT lies in (default: sqlite:///burnish.db)")
     parser.add_argument("--json", action="store_true", help="everything as one JSON object on standard output")
     parser.add_argument("--quiet", action="store_true", help="no progress; what was found is still printed")
@@ -78,6 +85,14 @@ def run(args: argparse.Namespace) -> int:
     from burnish import corpora, progress
     from burnish.errors import InputError
 
+    if args.model is not None and args.reward is not None:
+        raise InputError("burnish doctor: --model and --reward are looked at one by one. Leave one of them out.")
+    if args.group is not None and args.reward is None:
+        raise InputError("burnish doctor --group: groups of whose scores? Name a --reward.")
+    if args.reward is not None:
+        from burnish.cli import doctor_reward
+
+        return doctor_reward.run(args)
     if args.model is not None:
         from burnish.cli import doctor_model
 
