@@ -227,9 +227,11 @@ def two_examples(name: str) -> tuple[TablePolicy, list[Example]]:
 SMOOTHED = [name for name in NAMES if "label_smoothing" in {f.name for f in dataclasses.fields(methods.load(name).Config)}]
 
 
-@pytest.mark.parametrize("name", SMOOTHED)
-def test_smoothed_labels_reach_the_loss(name):
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_that_can_be_smoothed_reach_the_loss(name):
     """Trap T29; and a half, which would say nothing, is refused."""
+    if name not in SMOOTHED:
+        return
     plain, smoothed = methods.load(name).Config(), methods.load(name).Config(label_smoothing=0.2)
     one, other = (run(name, config, *window(name, config))[0].sum() for config in (plain, smoothed))
     assert abs(float(one - other)) > 1e-5
