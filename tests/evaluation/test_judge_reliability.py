@@ -79,3 +79,9 @@ def test_the_card_tells_it_of_texts_and_of_pairs():
     assert card.reliability.rate is None
     for share in (card.reliability.sensitivity, card.reliability.specificity):
         assert share.low < 0.78 < share.high
+
+
+def test_one_error_at_the_end_of_a_scale_does_not_undo_the_others():
+    told, people = drawn(200, 1)
+    wrong = reliability(np.append(told, 0.0), np.append(people, 1.0), range(201)).recalibration
+    assert wrong.slope == pytest.approx(reliability(told, people, range(200)).recalibration.slope, abs=0.15)

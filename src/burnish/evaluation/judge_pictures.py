@@ -27,7 +27,7 @@ def reliability_picture(cards: Sequence[JudgeCard]) -> Picture:
 
 
 def _figure(cards: Sequence[JudgeCard]) -> Figure:
-    figure, axes = new_figure(4.6, 4.2)
+    figure, axes = new_figure(4.4, 4.2 + 0.2 * len(cards))
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     for place, card in enumerate(cards):
         _line(axes, card, place)
@@ -37,7 +37,7 @@ def _figure(cards: Sequence[JudgeCard]) -> Figure:
     axes.set_yticks(ticks, [f"{tick:.0%}" for tick in ticks])
     axes.set(xlabel=ASKED[cards[0].form], ylabel="people say so in")
     axes.set_title("What a judge says, and what people say")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", labelcolor=INK)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower left", labelcolor=INK)
     return figure
 
 
@@ -50,7 +50,7 @@ def _line(axes: Axes, card: JudgeCard, place: int) -> None:
     for at, share in zip(told, shares, strict=True):
         axes.plot([at, at], [share.low, share.high], color=colour, linewidth=0.8, alpha=0.6)
     score = f", Brier {found.brier.mean:.2f}" if found.brier else ""
-    name = f"{visible(card.judge)[-40:]} (n = {found.n:,}{score})"
+    name = f"{visible(card.judge.rpartition('#')[2])[-40:]} (n = {found.n:,}{score})"
     axes.plot(
         told, [share.mean for share in shares], color=colour, marker=mark, markersize=5, linewidth=1.2, label=name
     )

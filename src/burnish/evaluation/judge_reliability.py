@@ -31,6 +31,9 @@ REFITS = 300
 """Resamples of a rate, each with a recalibration of its own: enough for bounds to two digits."""
 FOLDS = 5
 BINS = 5
+SUREST = 0.99
+"""Beyond it probabilities are taken for it when recalibrated: the end of a scale is no certainty, and one error there
+would otherwise outweigh all other items."""
 LEAST = 20
 """Items of people below which nothing is fitted to them."""
 
@@ -80,12 +83,13 @@ def reliability(
     unit_N = np.unique(np.array([str(unit) for unit in units]), return_inverse=True)[1]
     yes_N, says_N = people_N == 1, told_N > 0.5
     share = float(people_N.mean())
-    fitted = recalibrate(told_N, people_N) if len(told_N) >= LEAST and 0 < share < 1 else None
+    sure_N = _inside(told_N)
+    fitted = recalibrate(sure_N, people_N) if len(told_N) >= LEAST and 0 < share < 1 else None
     rate = rate_told = None
     if fitted is not None and alone is not None:
         alone_M = np.asarray(alone, dtype=np.float64)
         rate_told = float(np.concatenate([told_N, alone_M]).mean())
-        rate = _rate(told_N, people_N, unit_N, alone_M, fitted, seed)
+        rate = _rate(sure_N, people_N, unit_N, _inside(alone_M), fitted, seed)
     return Reliability(
         n=len(told_N),
         brier=_mean((told_N - people_N) ** 2, unit_N, seed),
@@ -94,12 +98,16 @@ def reliability(
         specificity=_share(~says_N[~yes_N], unit_N[~yes_N], seed),
         bins=_bins(told_N, people_N, unit_N, seed),
         recalibration=fitted,
-        brier_recalibrated=_mean((_held_out(told_N, people_N, unit_N) - people_N) ** 2, unit_N, seed)
+        brier_recalibrated=_mean((_held_out(sure_N, people_N, unit_N) - people_N) ** 2, unit_N, seed)
         if fitted
         else None,
         rate=rate,
         rate_told=rate_told,
     )
+
+
+def _inside(told_N: Floats) -> Floats:
+    return np.clip(told_N, 1 - SUREST, SUREST)
 
 
 def _bins(told_N: Floats, people_N: Floats, unit_N: NDArray[np.int64], seed: int) -> tuple[Bin, ...]:
