@@ -79,6 +79,8 @@ class Tools:
 
     sampler: Sampler | None = None
     """The policy as it is now (or, where a method writes refinements, the model that writes them)."""
+    policy: Sampler | None = None
+    """The policy as it is now, whoever writes refinements."""
     reward: Reward | None = None
     judge: Judge | None = None
     partner: Reward | None = None

@@ -131,7 +131,7 @@ class World:
         return Example(tuple(Row(self.prompt, c, score=self.value_of(c), fresh=True) for c in group))
 
     def tools(self, **more: Any) -> Tools:
-        return Tools(**{"sampler": self.policy.sampler(), "reward": self, **more})
+        return Tools(**{"sampler": self.policy.sampler(), "policy": self.policy.sampler(), "reward": self, **more})
 
     def learn(
         self, method: Any, config: Any, *, steps: int, n: int = 16, rate: float = 0.3, tools: Tools | None = None

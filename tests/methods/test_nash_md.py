@@ -86,7 +86,7 @@ def test_a_judge_compares_each_with_one_and_its_silence_is_no_score(world):
     assert told[2] != told[2]
     assert tools.left_out["no preference"] == sum(here.tokens.index(r.completion.token_ids) == 2 for r in found.rows)
     with pytest.raises(InputError, match="judge"):
-        nash_md.choose([opponents], config, Tools(sampler=here.policy.sampler()))
+        nash_md.choose([opponents], config, Tools(policy=here.policy.sampler()))
 
 
 def test_its_mean_is_the_gradient_of_the_regularised_win_rate(world):

@@ -82,7 +82,7 @@ def behaviour(says: Says, config: Config) -> Tensor:
 
 def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Example]:
     """Return, for each group of opponents, as many completions of the policy itself, scored by their win rate."""
-    sampler = needed(tools.sampler, "a sampler (the policy as it is)", "nash_md")
+    sampler = needed(tools.policy, "a sampler (the policy as it is)", "nash_md")
     prompts = [example.rows[0].prompt for example in examples]
     size = max((len(example.rows) for example in examples), default=1)
     groups = sampler.sample(prompts, tools.sampling, n=size, seed=seed_of(tools.seed, "nash_md"))

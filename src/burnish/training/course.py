@@ -280,6 +280,7 @@ class Course:
     def _tools(self, seed: int) -> Tools:
         return Tools(
             sampler=self.material.refiner or self.network.sampler(),
+            policy=self.network.sampler(),
             reward=self.material.reward,
             judge=self.material.judge,
             partner=self.material.partner,
