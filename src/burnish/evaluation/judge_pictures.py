@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from burnish.evaluation.judge_card import JudgeCard
 from burnish.evaluation.pictures import ACCENT, COLOURS, FAINT, INK, MUTED, new_figure, style
@@ -51,6 +51,5 @@ def _line(axes: Axes, card: JudgeCard, place: int) -> None:
         axes.plot([at, at], [share.low, share.high], color=colour, linewidth=0.8, alpha=0.6)
     score = f", Brier {found.brier.mean:.2f}" if found.brier else ""
     name = f"{visible(card.judge.rpartition('#')[2])[-40:]} (n = {found.n:,}{score})"
-    axes.plot(
-        told, [share.mean for share in shares], color=colour, marker=mark, markersize=5, linewidth=1.2, label=name
-    )
+    how: dict[str, Any] = {"color": colour, "marker": mark, "markersize": 5, "linewidth": 1.2, "clip_on": False}
+    axes.plot(told, [share.mean for share in shares], label=name, **how)
