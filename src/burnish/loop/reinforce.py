@@ -29,7 +29,7 @@ from burnish.models.sampler import EngineSampler
 from burnish.plain import to_plain
 from burnish.records import Checkpoint, Prompt, Reward, seed_of
 from burnish.training.optimiser import OptimiserConfig
-from burnish.training.trainer import Slice, Trainer
+from burnish.training.trainer import Slice, Trainer, over_steps
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class Reinforcement:
             slices = [window.slices[number] for number in part]
             told.append(self.trainer.advance(batch, slices))
             rows.append(sum(len(each.rows) for each in slices))
-        return {name: _mean([each[name] for each in told], rows) for name in told[0]}
+        return over_steps(told, rows)
 
     @torch.no_grad()
     def _old_logprobs(self, slices: Sequence[Slice]) -> Tensor:
@@ -302,12 +302,6 @@ class Reinforcement:
 
 def _proxy(look: Look) -> float:
     return -math.inf if look.proxy is None else look.proxy
-
-
-def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
-    """Return the weighted mean of the values that are numbers, NaN when none is."""
-    known = [(value, weight) for value, weight in zip(values, weights, strict=True) if math.isfinite(value)]
-    return sum(v * w for v, w in known) / sum(w for _, w in known) if known else math.nan
 
 
 def _is_flat(rewards: Tensor) -> bool:

@@ -15,7 +15,7 @@ arXiv 1603.00448, equations 1 to 3 (sampled Z, importance weights); a base distr
 What is unusual: Z is estimated for each prompt from its own group, so the weights never compare prompts; demonstrations
 and drawn completions pull equally however many there are of each; and `penalty`, a normal prior on r, is what keeps
 rewards finite when no demonstration was ever drawn. With base="reference", and a partner whose KL to the reference has
-weight beta = 1, the best policy is the demonstrators' own distribution.
+weight 1 (`partner.beta=1`), the best policy is the demonstrators' own distribution.
 
 Use it when people show what to do and cannot say what is good about it. It fails when q and P are far apart: one
 completion then carries a group (`effective_samples` near 1), and the reward learns which one was drawn.

@@ -20,7 +20,7 @@ from burnish.methods import Needs
 from burnish.models.averaging import Average
 from burnish.records import seed_of
 from burnish.training.optimiser import OptimiserConfig
-from burnish.training.trainer import Slice, Trainer
+from burnish.training.trainer import Slice, Trainer, over_steps
 from burnish.training.window import Learner, window
 
 
@@ -87,8 +87,9 @@ class Steps:
         """Take the window's steps; return its metrics, means over steps. baseline: running mean of what was paid."""
         batch, slices = self._window(examples, beta, baseline)
         parts = [list(part) for _, part in itertools.groupby(slices, key=lambda each: each.part)]
-        told = [self._step(batch, part) for _ in range(self.settings.passes) for part in parts]
-        return {name: sum(each[name] for each in told) / len(told) for name in told[0]}
+        walked = parts * self.settings.passes
+        told = [self._step(batch, part) for part in walked]
+        return over_steps(told, [sum(len(each.rows) for each in part) for part in walked])
 
     @torch.no_grad()
     def measure(self, examples: Sequence[Example]) -> dict[str, float]:

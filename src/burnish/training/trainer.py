@@ -127,6 +127,18 @@ def standing_for(batch: Batch, slices: Sequence[Slice]) -> float:
     return len(batch) / rows
 
 
+def over_steps(told: Sequence[dict[str, float]], rows: Sequence[int]) -> dict[str, float]:
+    """Return the metrics of a window's steps together: means weighed by their rows, of what is a number."""
+    if len(told) == 1:
+        return told[0]
+    return {name: _weighed([each[name] for each in told], rows) for name in told[0]}
+
+
+def _weighed(values: Sequence[float], weights: Sequence[int]) -> float:
+    known = [(value, weight) for value, weight in zip(values, weights, strict=True) if math.isfinite(value)]
+    return sum(v * w for v, w in known) / sum(w for _, w in known) if known else math.nan
+
+
 def _measured(loss_at: LossAt) -> tuple[dict[str, Tensor], Metrics]:
     loss, metrics = loss_at()
     return {"loss": loss.detach()}, metrics
