@@ -16,7 +16,7 @@ from burnish.errors import InputError
 from burnish.examples import Example, Row
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.models.table import TablePolicy
-from burnish.records import Critique, Demonstration, Preference, Score
+from burnish.records import Critique, Demonstration, Preference, Score, Span
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.steps import StepConfig, Steps
 
@@ -28,6 +28,7 @@ VOCABULARY, ACTION_HEADS = 6, 2
 LEAVES = ("logprobs_BT", "kl_BT", "teacher_kl_BT", "rewards_BK", "token_rewards_BTK", "values_BT", "q_BTKV")
 SPOILT_IN_BATCH = (
     "token_rewards_BT",
+    "token_labels_BT",
     "behaviour_logprobs_BT",
     "old_logprobs_BT",
     "old_values_BT",
@@ -87,7 +88,10 @@ def window(name: str, config: object) -> tuple[Batch, dict[str, torch.Tensor]]:
         group_B=torch.arange(UNITS).repeat_interleave(2),
         tokens_BT=torch.randint(VOCABULARY, (n, WIDTH), generator=generator).masked_fill(~mask, 0),
         rewards_B=noise(n),
-        token_rewards_BT=torch.where(some & mask, torch.rand(n, WIDTH, generator=generator).double(), torch.nan),
+        token_rewards_BT=(
+            of_tokens := torch.where(some & mask, torch.rand(n, WIDTH, generator=generator).double(), torch.nan)
+        ),
+        token_labels_BT=of_tokens,
         old_values_BT=says["values_BT"] + 0.2 * noise(n, WIDTH),
         reference_logprobs_BT=says["reference_logprobs_BT"],
         slow_values_BT=noise(n, WIDTH),
@@ -216,7 +220,7 @@ def two_examples(name: str) -> tuple[TablePolicy, list[Example]]:
             Row(
                 prompt, network.completion(prompt, tokens, logprobs=(-1.0, -1.2, -0.8)), score=float(1 - rank),
                 rank=rank, probability=1.0, margin=1.0, token_scores=(0.5, 0.2, float(1 - rank)), fresh=rank == 1,
-                teacher=teacher,
+                teacher=teacher, spans=(Span(0, 1, severity=0.5), Span(4, 5, severity=float(1 - rank))),
             )
             for rank, tokens in enumerate(said)
         ]  # fmt: skip

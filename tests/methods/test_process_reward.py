@@ -18,7 +18,7 @@ REWARDS = torch.tensor([[[9.0], [2.0], [-1.0]], [[0.5], [7.0], [7.0]]], dtype=DO
 WINDOW = Batch(
     length_mask([3, 1]),
     torch.arange(2),
-    token_rewards_BT=torch.tensor([[nan, 1.0, 0.25], [0.0, 1.0, nan]]),  # the second row's second place is padding
+    token_labels_BT=torch.tensor([[nan, 1.0, 0.25], [0.0, 1.0, nan]]),  # the second row's second place is padding
     weights_BK=torch.tensor([[1.0], [3.0]]),
 )
 
@@ -59,8 +59,8 @@ def test_two_heads_have_weights_of_their_own():
 
 def test_labels_stay_probabilities_and_a_soft_one_is_learned_exactly():
     """Two steps that end in one token add their labels; the best logit of a soft label is log(y / (1 - y))."""
-    added = replace(WINDOW, token_rewards_BT=torch.tensor([[nan, 2.0, 0.25], [-3.0, nan, nan]]))
-    expected = replace(WINDOW, token_rewards_BT=torch.tensor([[nan, 1.0, 0.25], [0.0, nan, nan]]))
+    added = replace(WINDOW, token_labels_BT=torch.tensor([[nan, 2.0, 0.25], [-3.0, nan, nan]]))
+    expected = replace(WINDOW, token_labels_BT=torch.tensor([[nan, 1.0, 0.25], [0.0, nan, nan]]))
     assert run(added)[0].tolist() == run(expected)[0].tolist()
     leaf = REWARDS.clone()
     leaf[0, 2] = log(0.25 / 0.75)
@@ -95,12 +95,12 @@ def test_a_step_s_label_stands_on_its_last_character():
 
 
 def test_it_learns_the_labels_and_its_twin_the_reverse():
-    labels = WINDOW.token_rewards_BT
+    labels = WINDOW.token_labels_BT
     assert labels is not None
     for sign, given in ((1, labels), (-1, 1 - labels)):
         rewards = torch.zeros(2, 3, 1, dtype=DOUBLE, requires_grad=True)
         for _ in range(50):
-            (slope,) = torch.autograd.grad(run(replace(WINDOW, token_rewards_BT=given), rewards)[0].sum(), rewards)
+            (slope,) = torch.autograd.grad(run(replace(WINDOW, token_labels_BT=given), rewards)[0].sum(), rewards)
             rewards = (rewards - 2 * slope).detach().requires_grad_(True)
         assert sign * rewards[0, 1] > 1
         assert sign * rewards[1, 0] < -1
@@ -115,4 +115,4 @@ def test_in_a_window_the_label_is_that_of_the_step_s_last_token():
     config = process_reward.Config(heads=1)
     examples = process_reward.prepare(signals, config, Tools())
     batch, _ = window(table, examples, process_reward.needs(config), rows_per_slice=8, max_new_tokens=4, seed=0)
-    assert batch.token_rewards_BT.tolist() == [pytest.approx([nan, 0.7, nan, 0.0], nan_ok=True)]
+    assert batch.token_labels_BT.tolist() == [pytest.approx([nan, 0.7, nan, 0.0], nan_ok=True)]

@@ -16,7 +16,7 @@ REWARDS = torch.tensor([[[1.0], [2.0], [-1.0]], [[0.5], [7.0], [7.0]], [[3.0], [
 WINDOW = Batch(
     length_mask([3, 1, 3]),
     torch.arange(3),
-    token_rewards_BT=torch.tensor([[nan, 1.5, -2.0], [0.5, nan, -9.0], [nan, nan, nan]]),
+    token_labels_BT=torch.tensor([[nan, 1.5, -2.0], [0.5, nan, -9.0], [nan, nan, nan]]),
     weights_BK=torch.tensor([[1.0], [3.0], [8.0]]),
 )
 
@@ -79,12 +79,12 @@ def test_marked_texts_are_what_is_learned_from():
 
 @pytest.mark.parametrize("label", ["severity", "fault"])
 def test_it_learns_the_marks_and_its_twin_the_reverse(label):
-    marks = WINDOW.token_rewards_BT
+    marks = WINDOW.token_labels_BT
     assert marks is not None
     for sign in (1, -1):
         rewards = torch.zeros(3, 3, 1, dtype=DOUBLE, requires_grad=True)
         for _ in range(60):
-            share, _ = run(replace(WINDOW, token_rewards_BT=sign * marks), rewards, label=label)
+            share, _ = run(replace(WINDOW, token_labels_BT=sign * marks), rewards, label=label)
             (slope,) = torch.autograd.grad(share.sum(), rewards)
             rewards = (rewards - 2 * slope).detach().requires_grad_(True)
         assert sign * rewards[0, 1] > 1

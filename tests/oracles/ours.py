@@ -164,7 +164,7 @@ def _reward(window: Window, margin: float = 0.0) -> list[Tensor]:
 
 def process(window: Window) -> list[Tensor]:
     leaf = window.values_BT.clone().requires_grad_(True)
-    batch = _batch(window, token_rewards_BT=window.labels_BT)
+    batch = _batch(window, token_labels_BT=window.labels_BT)
     config = process_reward.Config(heads=1)
     return window.told(_loss(process_reward, config, batch, Outputs(token_rewards_BTK=leaf[..., None])), leaf)
 

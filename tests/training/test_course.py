@@ -249,8 +249,9 @@ def test_what_is_said_of_spans_lands_on_their_tokens():
     spans = (Span(0, 1, severity=1.0), Span(0, 3, severity=0.5))
     row = Row(ASKED[0], table.completion(ASKED[0], [2, 1, 0]), spans=spans)
     batch, _ = window(table, [Example((row,))], methods.Needs(eats=()), rows_per_slice=8, max_new_tokens=3, seed=0)
-    assert batch.token_rewards_BT[0, :2].tolist() == [1.5, 0.5]
-    assert math.isnan(batch.token_rewards_BT[0, 2])
+    assert batch.token_labels_BT[0, :2].tolist() == [1.5, 0.5]
+    assert math.isnan(batch.token_labels_BT[0, 2])
+    assert batch.token_rewards_BT.isnan().all()  # labels are learned, and nobody is paid for them
 
 
 def test_both_rows_of_a_pair_count_equally_often_for_each_head():

@@ -20,6 +20,7 @@ from burnish.examples import Example, Row
 from burnish.judges.asking.asker import Asker
 from burnish.judges.rubric import Checklist, Criterion, Rubric
 from burnish.maths.policy_loss import masked_sum
+from burnish.maths.returns import at_last
 from burnish.maths.rollouts import paid_rewards
 from burnish.methods import process_reward, span_reward
 from burnish.models.scripted import Scripted
@@ -68,8 +69,12 @@ def a_table(name: str, prompts=ASKED[:1], **config) -> TablePolicy:
 
 def paid(network, examples):
     """What the rows of these examples are paid, a sum for each."""
-    batch, _ = window(network, examples, methods.Needs(eats=()), rows_per_slice=64, max_new_tokens=64, seed=0)
+    batch = a_window(network, examples)
     return masked_sum(paid_rewards(batch), batch.completion_mask_BT).tolist()
+
+
+def a_window(network, examples):
+    return window(network, examples, methods.Needs(eats=()), rows_per_slice=64, max_new_tokens=64, seed=0)[0]
 
 
 @dataclass
@@ -114,6 +119,8 @@ def test_every_named_reward_pays_its_score_and_nothing_for_its_spans(tmp_path, m
         explained += sum(bool(score.spans) for score in reward.score([ASKS] * len(TEXTS), says(TEXTS)))
         assert any(scores), name
         assert paid(network, groups) == pytest.approx(scores, abs=1e-5), name
+        batch = a_window(network, groups)
+        assert torch.equal(paid_rewards(batch), at_last(batch.rewards_B.nan_to_num(), batch.completion_mask_BT)), name
     assert explained > 8  # some say where they looked, or nothing was tested
 
 
@@ -167,7 +174,7 @@ def test_each_method_pays_a_token_where_it_stands():
     row = Row(ASKED[0], network.completion(ASKED[0], [3, 1, 3]))
     (score,) = ByToken().score([row.prompt], [row.completion])
     row = Row(row.prompt, row.completion, score=2.25, token_rewards=score.token_rewards, fresh=True)
-    batch, _ = window(network, [Example((row,))], methods.Needs(eats=()), rows_per_slice=8, max_new_tokens=3, seed=0)
+    batch = a_window(network, [Example((row,))])
     assert paid_rewards(batch).tolist() == [[1.0, 0.0, 1.25]]
     returns = methods.load("reinforce").targets(batch, methods.load("reinforce").Config(baseline="none", beta=0.0))
     assert returns.advantages_BT.tolist() == [[2.25, 1.25, 1.25]]
@@ -256,7 +263,7 @@ def test_a_language_model_s_heads_pay_its_own_tokens():
     readings = network.outputs(network.inputs([row], 99)).token_rewards_BTK[0, : len(network.tokens(row))].detach()
     assert plain.token_rewards == ()
     assert plain.value == pytest.approx(float(readings[-1].mean()), abs=1e-6)
-    batch, _ = window(network, [Example((row,))], methods.Needs(eats=()), rows_per_slice=8, max_new_tokens=99, seed=0)
+    batch = a_window(network, [Example((row,))])
     assert paid_rewards(batch)[0].tolist() == pytest.approx(readings.mean(-1).tolist(), abs=1e-5)
     assert score.members == pytest.approx(readings.sum(0).tolist(), abs=1e-5)
 

@@ -31,7 +31,9 @@ class Batch:
     rewards_B: Tensor | None = None
     """float32, NaN = unscored; where tokens are paid themselves, what of the score is left for the end."""
     token_rewards_BT: Tensor | None = None
-    """float32: reward or label of single tokens, NaN where nothing was said of a token."""
+    """float32: what single tokens are paid (for seqgan: their action values), NaN where nothing is known of a token."""
+    token_labels_BT: Tensor | None = None
+    """float32: what was said of single tokens, NaN where nothing was: a reward learns it, and nobody is paid for it."""
     advantages_B: Tensor | None = None
     advantages_BT: Tensor | None = None
     returns_BT: Tensor | None = None

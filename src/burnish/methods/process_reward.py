@@ -91,13 +91,13 @@ def targets(batch: Batch, config: Config) -> Batch:
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """Return each row's share of the window's weighted mean loss, (B,).
 
-    batch.token_rewards_BT: y at the last token of each step, NaN elsewhere. batch.weights_BK: weights of the heads.
+    batch.token_labels_BT: y at the last token of each step, NaN elsewhere. batch.weights_BK: weights of the heads.
     batch.scalars["weight"]: see `targets`.
     """
-    assert batch.token_rewards_BT is not None
+    assert batch.token_labels_BT is not None
     assert outputs.token_rewards_BTK is not None
     place_BT = _places(batch, config)
-    label_BT = torch.where(place_BT > 0, batch.token_rewards_BT.clamp(0, 1), torch.nan)
+    label_BT = torch.where(place_BT > 0, batch.token_labels_BT.clamp(0, 1), torch.nan)
     loss_BTK = token_rewards.label_loss(outputs.token_rewards_BTK, label_BT, config.against)
     weights_BK = token_rewards.head_weights(batch, config.heads)
     share_B = token_rewards.shares(loss_BTK, place_BT, weights_BK, batch.scalars["weight"])
@@ -141,6 +141,6 @@ def _or_nan(count_B: Tensor) -> Tensor:
 
 def _places(batch: Batch, config: Config) -> Tensor:
     """Return the weight of each place, (B, T), float64: 1 where a step ends, or 1 over its completion's steps."""
-    assert batch.token_rewards_BT is not None
-    place_BT = (torch.isfinite(batch.token_rewards_BT) & batch.completion_mask_BT).double()
+    assert batch.token_labels_BT is not None
+    place_BT = (torch.isfinite(batch.token_labels_BT) & batch.completion_mask_BT).double()
     return place_BT if config.normaliser == "step" else token_rewards.per_completion(place_BT)

@@ -85,13 +85,13 @@ def targets(batch: Batch, config: Config) -> Batch:
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """Return each row's share of the window's weighted mean loss, (B,).
 
-    batch.token_rewards_BT: s, NaN where nothing was marked. batch.weights_BK: weights of the heads.
+    batch.token_labels_BT: s, NaN where nothing was marked. batch.weights_BK: weights of the heads.
     batch.scalars["weight"]: see `targets`.
     """
-    assert batch.token_rewards_BT is not None
+    assert batch.token_labels_BT is not None
     assert outputs.token_rewards_BTK is not None
     place_BT, marked_BT = _places(batch, config), _marked(batch)
-    label_BT = torch.where(marked_BT, batch.token_rewards_BT, 0.0)
+    label_BT = torch.where(marked_BT, batch.token_labels_BT, 0.0)
     if config.label == "fault":
         label_BT = (label_BT >= 0).to(label_BT.dtype)
     label_BT = torch.where(place_BT > 0, label_BT, torch.nan)
@@ -113,8 +113,8 @@ def pay(readings_TK: Tensor, text: str, places: Sequence[tuple[int, int]], confi
 
 
 def _marked(batch: Batch) -> Tensor:
-    assert batch.token_rewards_BT is not None
-    return torch.isfinite(batch.token_rewards_BT) & batch.completion_mask_BT
+    assert batch.token_labels_BT is not None
+    return torch.isfinite(batch.token_labels_BT) & batch.completion_mask_BT
 
 
 def _places(batch: Batch, config: Config) -> Tensor:

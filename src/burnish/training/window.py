@@ -96,7 +96,8 @@ def window(
         counts = [_bootstrap(seed, key, heads) for key in _keys(examples, needs)]
         counts_BK = torch.tensor(counts, dtype=network.dtype)
 
-    said = [(row, _of_tokens(network, row, len(ids))) for row, ids in zip(rows, tokens, strict=True)]
+    paid = [_paid(network, row, len(ids)) for row, ids in zip(rows, tokens, strict=True)]
+    labels = [_labels(network, row) for row in rows]
 
     def numbers(name: str) -> Tensor:
         return torch.tensor([getattr(row, name) for row in rows], dtype=network.dtype)
@@ -105,8 +106,9 @@ def window(
         completion_mask_BT=mask_BT,
         group_B=group_B,
         tokens_BT=_padded(tokens, mask_BT, torch.int64, 0),
-        rewards_B=torch.tensor([_left_for_end(row, of_tokens) for row, of_tokens in said], dtype=network.dtype),
-        token_rewards_BT=_padded([of_tokens for _, of_tokens in said], mask_BT, network.dtype, math.nan),
+        rewards_B=torch.tensor([_left_for_end(*each) for each in zip(rows, paid, strict=True)], dtype=network.dtype),
+        token_rewards_BT=_padded(paid, mask_BT, network.dtype, math.nan),
+        token_labels_BT=_padded(labels, mask_BT, network.dtype, math.nan),
         behaviour_logprobs_BT=_behaviour(rows, mask_BT, network.dtype),
         truncated_B=torch.tensor([row.completion.finish_reason is FinishReason.LENGTH for row in rows]),
         fresh_B=torch.tensor([row.fresh for row in rows]),
@@ -183,37 +185,35 @@ def _behaviour(rows: Sequence[Row], mask_BT: Tensor, dtype: torch.dtype) -> Tens
     return _padded(known, mask_BT, dtype, math.nan) if any(known) else None
 
 
-def _of_tokens(network: Learner, row: Row, length: int) -> list[float]:
-    """Return what is known of each token: its score, what it is paid, or the sum of the labels of the spans over it;
-    NaN where nothing is."""
+def _paid(network: Learner, row: Row, length: int) -> list[float]:
+    """Return the score of each token, or what the parts that end with it are paid together; NaN where nothing is."""
     if row.token_scores:
         if len(row.token_scores) != length:
             raise InputError(
                 f"training: {len(row.token_scores)} token scores for a completion of {length} tokens. Score each once."
             )
         return list(row.token_scores)
-    if row.token_rewards:
-        return _paid(row.token_rewards, network.token_places(row))
-    if not row.spans:
+    if not row.token_rewards:
         return []
-    return [_over(row.spans, start, end) for start, end in network.token_places(row)]
-
-
-def _paid(parts: Sequence[Span], places: Sequence[tuple[int, int]]) -> list[float]:
-    """Return what each token is paid: what the parts that end with it are worth together."""
+    places = network.token_places(row)
     paid = [math.nan] * len(places)
-    for part in parts:
+    for part in row.token_rewards:
         token = last_token(part.start, part.end, places)
         if token is not None:  # else it is paid with what is left for the end
             paid[token] = part.severity + (0.0 if math.isnan(paid[token]) else paid[token])
     return paid
 
 
-def _left_for_end(row: Row, of_tokens: Sequence[float]) -> float:
+def _left_for_end(row: Row, paid: Sequence[float]) -> float:
     """Return what of a row's score is paid at its end: what its tokens are paid already is not paid twice."""
     if row.token_scores or not row.token_rewards:
         return row.score
-    return row.score - math.fsum(value for value in of_tokens if not math.isnan(value))
+    return row.score - math.fsum(value for value in paid if not math.isnan(value))
+
+
+def _labels(network: Learner, row: Row) -> list[float]:
+    """Return what was said of each token, the sum of the severities of the spans over it; never what it is paid."""
+    return [_over(row.spans, start, end) for start, end in network.token_places(row)] if row.spans else []
 
 
 def _over(spans: Sequence[Span], start: int, end: int) -> float:
