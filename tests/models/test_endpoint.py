@@ -292,6 +292,15 @@ def test_an_option_not_listed_gets_the_lowest_listed_and_none_listed_is_a_failur
     assert one.choose([Prompt.of("q")], ("A", "B"))[0].reason == "no log-probs"
 
 
+def test_capitals_are_the_same_word_but_an_article_is_no_label(endpoint):
+    one = endpoint(alternatives(("Yes", -0.05), ("no", -4.0), ("No", -5.0)))
+    (choice,) = one.choose([Prompt.of("q")], ("yes", "no"))
+    # by hand: log(e^-4 + e^-5) = -3.686738
+    assert choice == {"yes": pytest.approx(-0.05), "no": pytest.approx(-3.686738, abs=1e-6)}
+    one = endpoint(alternatives(("a", -0.5), ("A", -2.0), ("B", -1.5)))
+    assert one.choose([Prompt.of("q")], ("A", "B"))[0] == {"A": pytest.approx(-2.0), "B": pytest.approx(-1.5)}
+
+
 def test_options_that_one_token_could_begin_are_not_told_apart_and_not_asked(endpoint, server):
     """ "1" is an answer and the beginning of "10": counted for neither, the worst grade would become a middling one."""
     one = endpoint(alternatives(("1", -0.01), ("2", -6.0)))

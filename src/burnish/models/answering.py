@@ -95,7 +95,7 @@ def can_choose(sampler: object, options: Sequence[str]) -> bool:
 
 def told_apart(options: Sequence[str]) -> bool:
     """Return whether the options' first letters all differ, so that no token begins two of them."""
-    return len({option[:1] for option in options}) == len(options)
+    return len({option[:1].casefold() for option in options}) == len(options)
 
 
 def whole(text: str) -> str:

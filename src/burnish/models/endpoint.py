@@ -298,17 +298,24 @@ def _drawn_logprobs(choice: Mapping[str, Any]) -> tuple[float, ...] | None:
 
 
 def _options(reply: Mapping[str, Any], options: Sequence[str]) -> Choice:
-    """Return the log-prob of each option by its first token; variants (` A`, `A`) add up."""
+    """Return the log-prob of each option by its first token; variants (` A`, `A`; `Yes`, `yes`) add up."""
     try:
         listed = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
         pairs = [(str(each["token"]).strip(), float(each["logprob"])) for each in listed]
     except (KeyError, IndexError, TypeError, ValueError):
         return Failure("no log-probs", "the endpoint does not give alternatives")
-    mass = {option: sum(math.exp(p) for token, p in pairs if token and option.startswith(token)) for option in options}
+    mass = {option: sum(math.exp(p) for token, p in pairs if _begins(option, token)) for option in options}
     if not any(mass.values()):
         return Failure("no log-probs", "no option is among the likeliest tokens")
     floor = min(p for _, p in pairs)
     return {option: math.log(share) if share > 0 else floor for option, share in mass.items()}
+
+
+def _begins(option: str, token: str) -> bool:
+    """Return whether a token begins an option, in capitals or not; a letter has to be itself: "a" is an article."""
+    if len(option) > 1:
+        option, token = option.casefold(), token.casefold()
+    return bool(token) and option.startswith(token)
 
 
 def _json(content: bytes) -> dict[str, Any] | None:
