@@ -249,7 +249,7 @@ def test_a_text_is_cut_at_its_paragraphs(tmp_path):
     text = tmp_path / "corpus.txt"
     text.write_text("\n\n".join(["word " * 100] * 9), "utf-8")
     found = [each.completion.text for each in material.signals_of(str(text), None)]
-    assert [len(piece.split()) for piece in found] == [400, 400, 100]
+    assert [len(piece.split()) for piece in found] == [300, 300, 300]
 
 
 def test_prompts_come_from_lines_or_json(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ to go on     the same command with --resume
 data         a JSONL file of feedback (ratings, thumbs, comparisons, rankings, comments, corrections),
              or of things to imitate ({"prompt": ..., "completion": ...}, {"messages": [...]},
              {"text": ...}), a .txt file, a store's URL, a snapshot's hash
+a new model  --model new:gru (new:lstm, new:decoder, new:encoder_decoder) makes a small one of the text
+             in --data, with a vocabulary learned from it: sizes with --set new.hidden=64,
+             new.layers=1, new.vocabulary=400. All its weights are trained, here and in further
+             training, which takes it by the run's folder or a checkpoint's
 
 examples
   burnish train --list
@@ -30,7 +35,8 @@ examples
   burnish train dpo --data pairs.jsonl --set beta=0.05 --set course.steps=200
   burnish train reward --data pairs.jsonl --out runs/judge
   burnish train grpo --prompts asked.txt --reward runs/judge/checkpoints/k_...
-  burnish train pretrain --data corpus.txt --model ./small"""
+  burnish train pretrain --data corpus.txt --model new:gru --out runs/mine
+  burnish train sft --data shown.jsonl --model runs/mine"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("method", metavar="METHOD", nargs="?", help="the method; --list shows them all")
     parser.add_argument("--list", action="store_true", help="list every method with what it learns from, and leave")
-    parser.add_argument("--model", metavar="M", help="the model to train: a known name, a folder, a hub id")
+    parser.add_argument("--model", metavar="M", help="the model to train: a known name, a folder, a hub id, new:KIND")
     parser.add_argument("--data", metavar="FILE|URL|SNAPSHOT", help="what people said or showed")
     parser.add_argument("--task", metavar="T", help="draw completions for this task's prompts")
     parser.add_argument("--prompts", metavar="FILE", help="draw completions for these prompts")
@@ -76,15 +82,16 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("burnish train: which METHOD? `burnish train --list` shows them all.")
     module = methods.load(args.method)
     if args.help_config:
-        print(_settings(args.method, module))
+        print(_settings(args.method, module, args.model or ""))
         return 0
+    from burnish.loop.ready import chosen
     from burnish.loop.train import TrainOptions, began_with, train
     from burnish.loop.train_settings import settings_of
 
     out = args.out or Path("runs") / f"{args.method}-{args.seed or 0}"
     given: dict[str, Any] = began_with(out) if args.resume else {}
     if args.model is not None:
-        given["model"] = args.model
+        given["model"] = chosen(args.model)
     if args.seed is not None:
         given["seed"] = args.seed
     settings = settings_of(args.method, module, given, args.sets, f"burnish train {args.method}")
@@ -147,8 +154,9 @@ def _line(name: str) -> dict[str, str]:
     return {"name": name, "learns_from": ", ".join(eats), "needs": ", ".join(wants), "what": what.rstrip(".")}
 
 
-def _settings(name: str, module: Any) -> str:
+def _settings(name: str, module: Any, model: str = "") -> str:
     from burnish import config, methods
+    from burnish.loop import new_model
     from burnish.loop.train_settings import PARTNER, TrainSettings
 
     tables = [f"[{name}] {name}'s own\n{config.table(module.Config)}"]
@@ -157,4 +165,16 @@ def _settings(name: str, module: Any) -> str:
             f"[{PARTNER}] of {beside}, which is trained in turn (--set {PARTNER}.NAME=VALUE)\n"
             f"{config.table(methods.load(beside).Config)}"
         )
-    return "\n\n".join([*tables, f"of every method\n{config.table(TrainSettings)}"])
+    tables.append(f"of every method\n{config.table(TrainSettings)}")
+    if others := new_model.defaults(model, name):
+        tables.append(f"defaults on {model} that are others\n{_flat(others)}")
+    return "\n\n".join(tables)
+
+
+def _flat(settings: Mapping[str, Any], section: str = "") -> str:
+    """Return settings as `section.key = value`, one a line."""
+    lines = [
+        _flat(value, f"{name}.") if isinstance(value, Mapping) else f"  {section}{name} = {value}"
+        for name, value in settings.items()
+    ]
+    return "\n".join(lines)

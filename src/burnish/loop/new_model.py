@@ -19,8 +19,8 @@ from burnish.records import Preference, Signal
 PREFIX = ready.NEW
 LEAST_CHARACTERS = 1_000
 """Of less text not even spelling can be learned."""
-BYTES_PER_TOKEN, LEAST_TOKENS, MOST_TOKENS = 40, 320, 4_096
-"""Of a vocabulary nobody chose: each token is met some ten times or more, and the output matrix stays small."""
+BYTES_PER_TOKEN, LEAST_TOKENS, MOST_TOKENS = 100, 320, 4_096
+"""Of a vocabulary nobody chose: each token is met some tens of times, and the output matrix stays small."""
 MEANT = {
     "rnn": "gru", "recurrent": "gru", "transformer": "decoder", "llama": "decoder", "gpt": "decoder", "lm": "decoder",
     "seq2seq": "encoder_decoder", "t5": "encoder_decoder", "encdec": "encoder_decoder",
@@ -29,8 +29,9 @@ MEANT = {
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "new": {
         "adapter": {"kind": "full"},
-        "optimiser": {"learning_rate": 0.01, "schedule": "cosine"},
+        "optimiser": {"learning_rate": 0.003, "schedule": "cosine"},
         "course": {"steps": 300, "examples_per_step": 16},
+        "look": {"every": 10},  # a small text is learned by heart within tens of steps
         "max_tokens": 2_000,
     },
     "small": {"adapter": {"kind": "full"}, "optimiser": {"learning_rate": 0.001}},
@@ -45,8 +46,8 @@ class NewModel:
     """How large a model is that a run makes itself; `--model new:gru` and the like."""
 
     vocabulary: int | None = None
-    """Tokens of the vocabulary learned from the text (bytes, then merges), from 259 up; none: one for every 40 bytes of
-    text, from 320 to 4,096."""
+    """Tokens of the vocabulary learned from the text (bytes, then merges), from 259 up; none: one for every 100 bytes
+    of text, from 320 to 4,096."""
     hidden: int = 128
     """Width of the states."""
     layers: int = 2
