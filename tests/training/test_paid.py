@@ -180,7 +180,7 @@ def test_each_method_pays_a_token_where_it_stands():
     assert returns.advantages_BT.tolist() == [[2.25, 1.25, 1.25]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.floats(-5, 5),
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.floats(-5, 5)), max_size=5),
@@ -202,8 +202,8 @@ NETWORK = a_network()
 @pytest.fixture(scope="module")
 def steps_head():
     """A process reward that has learned every beginning of every completion, and its world."""
-    begun = toys.begin("process_reward", seed=0, steps=80, examples_per_step=255)
-    for _ in range(80):
+    begun = toys.begin("process_reward", seed=0, steps=40, examples_per_step=255)
+    for _ in range(40):
         begun.step()
     begun.policy.pay = partial(process_reward.pay, config=process_reward.Config(separator=" "))
     return begun
