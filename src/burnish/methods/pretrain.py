@@ -8,9 +8,9 @@ A raw text is a demonstration whose prompt has no messages; demonstrations that 
 out. What is unusual: a text longer than `characters` is cut at the end of a line, else of a word, so that nothing of it
 is lost to a length limit; a piece does not see the one before it.
 
-Use it to train a small model from scratch, or to make a model used to a subject before it is tuned. It fails on little
-text (the loss of held-out text rises after a few epochs, while `nll` goes on falling), and on a tuned model, which
-forgets how to answer.
+Use it to train a small model from scratch (`--model new:gru` makes one of the text), or to make a model used to a
+subject before it is tuned. It fails on little text (the loss of held-out text rises after a few epochs, while `nll`
+goes on falling), and on a tuned model, which forgets how to answer.
 """
 
 from __future__ import annotations

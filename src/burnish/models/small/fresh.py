@@ -8,6 +8,7 @@ encoder          a BERT with a classification head: a reward model, a discrimina
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,9 +89,7 @@ def make(
     learned = tokenizers.learn(texts, vocabulary=vocabulary, special=special)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "small", kind))
-        model = KINDS[kind](
-            learned, replace(measured, scale=SCALES[kind] if measured.scale is None else measured.scale)
-        )
+        model = KINDS[kind](learned, replace(measured, scale=_scale(kind, measured)))
     model.config.burnish_kind = kind  # stays in config.json whatever is trained of it: it is small, and came of nothing
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(str(folder))
@@ -98,6 +97,11 @@ def make(
         tokenizers.enclose(learned)
     tokenizers.save(learned, folder, longest=measured.longest)
     return Made(model.num_parameters(), learned.get_vocab_size())
+
+
+def _scale(kind: str, size: Size) -> float:
+    """Return the deviation of fresh weights: as told, else the kind's, so that sums over a wider state are as large."""
+    return SCALES[kind] * math.sqrt(WIDTH / size.hidden) if size.scale is None else size.scale
 
 
 def _common(tokenizer: Tokenizer, size: Size) -> dict[str, Any]:
@@ -164,6 +168,8 @@ def _encoder(tokenizer: Tokenizer, size: Size) -> Any:
     )
 
 
+WIDTH = 64
+"""At which the scales below were found."""
 SCALES = {"decoder": 0.1, "encoder": 0.1, "gru": 0.5, "lstm": 1.0, "encoder_decoder": 0.3}
 """A state within (-1, 1) says little by a small output matrix: a GRU at 0.1 takes ten times the steps it does at 0.5
 (nats a token after 60 steps of benchmarks/small_models.py: GRU 4.2 and 1.5, LSTM at 0.3 and 1.0: 3.0 and 1.8)."""
