@@ -166,6 +166,21 @@ def test_the_same_command_begins_anew_once_its_text_is_mended(tmp_path, capsys):
     assert "holds a run" in refused(capsys, "pretrain", out, data, "--model", "new:gru")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", b"", "the file is empty"),
+        ("a.txt", b"\x89PNG\r\n\x1a\n\0", "byte 0 is not UTF-8"),
+        ("text", b"\x89PNG\r\n\x1a\n\0", "byte 0 is not UTF-8"),
+        ("a.jsonl", b"\x89PNG\r\n\x1a\n\0", "bad line"),
+    ],
+)
+def test_a_file_that_is_no_text_leaves_no_folder(name, content, said, tmp_path, capsys):
+    (tmp_path / name).write_bytes(content)
+    assert said in refused(capsys, "pretrain", tmp_path / "run", tmp_path / name, "--model", "new:gru")
+    assert not (tmp_path / "run" / "config.toml").exists()
+
+
 def test_sizes_that_nothing_would_have(corpus, tmp_path, capsys):
     out = tmp_path / "run"
     with pytest.raises(InputError, match=r"new: its sizes are those of a model that is made"):

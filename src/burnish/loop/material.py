@@ -16,7 +16,7 @@ from burnish.loop import raw_text
 from burnish.plain import prompt_from_plain
 from burnish.records import Completion, Demonstration, Message, Prompt, Signal
 
-RAW = (".txt", ".md")
+RAW = (".txt", ".md", ".text", "")
 
 
 def signals_of(
@@ -29,9 +29,7 @@ def signals_of(
     `messages` shows its last turn; one with `text` is raw text. All else is feedback, heard as `heard` says.
     """
     path = Path(data)
-    if path.suffix in RAW:
-        if not path.is_file():
-            raise evidences.no_such_file(data)
+    if _is_raw(path, data):
         return list(raw_text.demonstrations(path, characters))
     if path.is_file():
         shown = _demonstrations(path)
@@ -42,16 +40,28 @@ def signals_of(
     return signals_from(evidences.entries_of(data), heard)
 
 
+def _is_raw(path: Path, data: str) -> bool:
+    """Return whether it is a text file; one without an ending is where it does not begin as JSON does."""
+    if path.suffix not in RAW or evidences.is_stored(data):
+        return False
+    if path.suffix:
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return not file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
 def _demonstrations(path: Path) -> list[Demonstration]:
     """Return the file's rows as demonstrations when its first row is one; nothing when it holds feedback."""
     found: list[Demonstration] = []
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError:
+                row = json.loads(line.decode("utf-8-sig"))
+            except ValueError:  # also of what is not UTF-8
                 row = None
             shown = _demonstration(row) if isinstance(row, dict) else None
             if shown is None:

@@ -24,6 +24,8 @@ def demonstrations(path: Path, characters: int = CHARACTERS) -> list[Demonstrati
 
 
 def _read(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"--data {path}: there is no such file. Give a text file.")
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

@@ -77,6 +77,7 @@ def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict
     """Train in the folder and return report.json; raises StoppedOnRequest when everything is saved."""
     _check(options, settings)
     _check_course(options, settings, module)
+    signals = _signals(options, settings)
     options.out.mkdir(parents=True, exist_ok=True)
     with files.run_lock(options.out):
         folder = RunFolder(options.out)
@@ -84,7 +85,7 @@ def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict
         if not options.resume:  # of a run that was set up in vain, in this folder
             shutil.rmtree(options.out / MODEL, ignore_errors=True)
         with folder.listening():
-            run = _Run(folder, options, settings, module)
+            run = _Run(folder, options, settings, module, signals)
             # only now: what cannot be set up is mended and begun anew, without --resume
             files.write_atomic(options.out / CONFIG, settings.to_toml(header))
             run.go()
@@ -142,11 +143,13 @@ def _check_model(options: TrainOptions, settings: Settings) -> None:
 class _Run:
     """One run; `go` is its story."""
 
-    def __init__(self, folder: RunFolder, options: TrainOptions, settings: Settings, module: ModuleType) -> None:
+    def __init__(
+        self, folder: RunFolder, options: TrainOptions, settings: Settings, module: ModuleType, signals: list[Signal]
+    ) -> None:
         self.folder, self.path = folder, folder.path
         self.options, self.settings, self.module = options, settings, module
         self.needs = module.needs(settings.method)
-        self.signals = _signals(options, settings)
+        self.signals = signals
         if new_model.is_new(settings.run.model) and not files.is_whole(self.path / MODEL):
             run = settings.run
             new_model.make(
