@@ -163,6 +163,7 @@ def test_the_same_command_begins_anew_once_its_text_is_mended(tmp_path, capsys):
     assert typed("pretrain", out, data, "--model", "new:gru", sets=[*SIZES[:2], "new.vocabulary=999", *SHORT]) == 2
     assert "bring more text" in capsys.readouterr().err
     assert typed("pretrain", out, data, "--model", "new:gru") == 0
+    assert "nothing is held out of so few" in capsys.readouterr().err
     assert "holds a run" in refused(capsys, "pretrain", out, data, "--model", "new:gru")
 
 

@@ -199,6 +199,8 @@ class _Run:
             prompts = list(self.options.asked) or materials.prompts_of(self.options.prompts, self.signals)
         held_prompts, prompts = apart(prompts, [p.id for p in prompts], run.look.share)
         held_signals, signals = apart(self.signals, list(map(key_of, self.signals)), run.look.share)
+        if run.look.share and not (held_prompts or held_signals):
+            progress.say("nothing is held out of so few texts or prompts, so the last step's weights are kept")
         given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
         if self.options.reward:
             given = replace(given, reward=reward_of(self.options.reward, run.dtype))
