@@ -12,6 +12,7 @@ from burnish.cli.main import main
 from burnish.errors import InputError, StoppedOnRequest
 from burnish.loop import new_model, raw_text, ready, speaking, train
 from burnish.loop.held_out import apart, key_of
+from burnish.loop.train_options import TrainOptions
 from burnish.loop.train_settings import settings_of
 from burnish.models import small
 from burnish.models.policy import Policy
@@ -129,7 +130,7 @@ def test_a_stop_goes_on_with_the_model_that_was_made(corpus, tmp_path):
     (cut / "lock.json").write_text("{}")
     (cut / "stop").touch()
     with pytest.raises(StoppedOnRequest, match="--resume"):
-        train.train(train.TrainOptions(out=cut, data=str(corpus)), settings, module)
+        train.train(TrainOptions(out=cut, data=str(corpus)), settings, module)
     inode = (cut / "model" / "model.safetensors").stat().st_ino
     assert typed("pretrain", cut, corpus, "--resume", sets=["new.hidden=32"]) == 2
     assert typed("pretrain", cut, corpus, "--resume", sets=[]) == 0

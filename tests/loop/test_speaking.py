@@ -19,6 +19,7 @@ from burnish.loop.headed_folder import headed_in
 from burnish.loop.rewards_by_name import reward_of
 from burnish.loop.speakers import speaker, speakers
 from burnish.loop.speaking import sampler_in
+from burnish.loop.train_options import TrainOptions
 from burnish.loop.train_settings import settings_of
 from burnish.models.headed import HEADS_FILE, HeadedPolicy
 from burnish.models.merge import merge_adapter
@@ -49,7 +50,7 @@ def runs(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, how in given.items():
         settings = settings_of(name, methods.load(name), {"model": str(tiny_folder)}, [*SETS, *OWN[name]], "test")
-        train.train(train.TrainOptions(out=where / "runs" / f"{name}-0", **how), settings, methods.load(name))
+        train.train(TrainOptions(out=where / "runs" / f"{name}-0", **how), settings, methods.load(name))
     return where / "runs"
 
 
@@ -133,7 +134,7 @@ def test_who_cannot_decode_it_refuses_it(runs, tiny_folder, tmp_path):
         Policy.load(checkpoint)
     settings = settings_of("sft", methods.load("sft"), {"model": str(checkpoint)}, [], "test")
     with pytest.raises(InputError, match=wanted):
-        train.train(train.TrainOptions(out=tmp_path / "on", data="x.jsonl"), settings, methods.load("sft"))
+        train.train(TrainOptions(out=tmp_path / "on", data="x.jsonl"), settings, methods.load("sft"))
     assert not (tmp_path / "on").exists()
     with pytest.raises(InputError, match="whose heads are no reward"):
         reward_of(str(checkpoint), "float32")

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from burnish import methods
 from burnish.errors import InputError, StoppedOnRequest
 from burnish.loop import material, train
+from burnish.loop.train_options import TrainOptions, began_with
 from burnish.loop.train_settings import settings_of
 from burnish.models.headed import HEADS_FILE, HeadedPolicy
 from burnish.models.policy import Policy
@@ -30,9 +31,9 @@ def pairs(tmp_path):
 
 def go(method, model, out, *, sets=(), resume=False, **options):
     module = methods.load(method)
-    given = {**(train.began_with(out) if resume else {}), "model": str(model)}
+    given = {**(began_with(out) if resume else {}), "model": str(model)}
     settings = settings_of(method, module, given, [*SETS, *sets], "test")
-    return train.train(train.TrainOptions(out=out, resume=resume, **options), settings, module)
+    return train.train(TrainOptions(out=out, resume=resume, **options), settings, module)
 
 
 def weights(out, report):

@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         print(_settings(args.method, module, args.model or ""))
         return 0
     from burnish.loop.ready import chosen
-    from burnish.loop.train import TrainOptions, began_with, train
+    from burnish.loop.train import train
+    from burnish.loop.train_options import TrainOptions, began_with
     from burnish.loop.train_settings import settings_of
 
     out = args.out or Path("runs") / f"{args.method}-{args.seed or 0}"

@@ -7,16 +7,13 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import Tensor
 
 from burnish import __version__, files, memory, methods, progress
-from burnish.config import parse_toml
 from burnish.errors import InputError
 from burnish.feedback.words import still
 from burnish.judges.asking.backends import sampler_of
@@ -28,6 +25,7 @@ from burnish.loop.held_out import HeldOut, apart, key_of
 from burnish.loop.log import TrainingLog
 from burnish.loop.rewards_by_name import judge_of, reward_of
 from burnish.loop.told import headline, left_out
+from burnish.loop.train_options import CONFIG, TrainOptions, check
 from burnish.loop.train_settings import PARTNER, Settings, finite
 from burnish.models import asking
 from burnish.models.averaging import in_place_of, mean_of
@@ -35,30 +33,10 @@ from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
 from burnish.plain import snapshot_hash, to_plain
 from burnish.records import Checkpoint, Prompt, Sampling, Signal, seed_of
-from burnish.training import checks
 from burnish.training.course import Course, Material
 from burnish.training.partners import Partnership, partnership
 
-CONFIG, REPORT, MODEL = "config.toml", "report.json", "model"
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What the command line says beside the settings."""
-
-    out: Path
-    data: str | None = None
-    db: str | None = None
-    task: str | None = None
-    asked: Sequence[Prompt] = ()
-    """The task's prompts."""
-    prompts: str | None = None
-    reward: str | None = None
-    judge: str | None = None
-    """Model that says which of two completions is better, for methods that ask a judge."""
-    refiner: str | None = None
-    """Model that writes refinements and revisions; none: the trained model, as it is before training."""
-    resume: bool = False
+REPORT, MODEL = "report.json", "model"
 
 
 @dataclass(frozen=True)
@@ -75,14 +53,13 @@ class Look:
 
 def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict[str, Any]:
     """Train in the folder and return report.json; raises StoppedOnRequest when everything is saved."""
-    _check(options, settings)
-    _check_course(options, settings, module)
+    check(options, settings, module)
     signals = _signals(options, settings)
     options.out.mkdir(parents=True, exist_ok=True)
     with files.run_lock(options.out):
         folder = RunFolder(options.out)
         header = {"burnish": __version__, "seed": settings.run.seed, "data": options.data or "none"}
-        if not options.resume:  # of a run that was set up in vain, in this folder
+        if not (options.out / CONFIG).exists():  # a run was set up here in vain, perhaps with other sizes
             shutil.rmtree(options.out / MODEL, ignore_errors=True)
         with folder.listening():
             run = _Run(folder, options, settings, module, signals)
@@ -92,52 +69,6 @@ def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict
         folder.update(state="done")
     report: dict[str, Any] = json.loads((options.out / REPORT).read_text("utf-8"))
     return report
-
-
-def began_with(out: Path) -> dict[str, Any]:
-    """Return the settings a run in this folder began with, empty when there is none."""
-    return parse_toml(out / CONFIG) if (out / CONFIG).exists() else {}
-
-
-def _check(options: TrainOptions, settings: Settings) -> None:
-    """Raise InputError for a folder that is taken or a model that is not there, before anything is made."""
-    if options.out.exists() and not options.out.is_dir():
-        raise InputError(f"{options.out} is a file. Give --out a folder.")
-    held = options.out.exists() and any(options.out.iterdir())
-    if held and not (options.out / "status.json").exists() and not (options.out / files.LOCK).exists():
-        raise InputError(f"{options.out} holds files that no run of burnish wrote. Choose another folder with --out.")
-    if held and not options.resume and (options.out / CONFIG).exists():
-        raise InputError(f"{options.out} holds a run. Go on with --resume, or choose another folder with --out.")
-    _check_model(options, settings)
-    if options.reward and settings.partner not in (None, type(settings.partner)()):
-        raise InputError(f"[{PARTNER}]: --reward pays in its place, so no partner is trained. Leave one of them out.")
-
-
-def _check_course(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
-    """Raise InputError for settings that the method, or its partner, can do nothing with, before anything is made."""
-    run, needs = settings.run, module.needs(settings.method)
-    both = [(module, settings.method)]
-    beside = needs.partner if not options.reward else ""
-    if beside and settings.partner:
-        both.append((methods.load(beside), settings.partner))
-    for each, its in both:
-        checks.check(
-            each, its, run.walk, group=each.needs(its).group or run.course.group, prompts=run.course.prompts_per_step,
-            examples=run.course.examples_per_step, kl_target_nats=run.course.kl_target_nats,
-            pays=bool(beside) and each is module and not needs.policy,
-        )  # fmt: skip
-
-
-def _check_model(options: TrainOptions, settings: Settings) -> None:
-    run = settings.run
-    if options.resume:
-        new_model.check_same(began_with(options.out), run.model, run.new, options.out)
-    if not new_model.is_new(run.model):
-        ready.check_model(run.model)
-        return
-    new_model.check(run.model, run.new)
-    if not options.data:
-        raise InputError(f"--model {run.model}: its tokenizer is learned from the data. Give text with --data FILE.")
 
 
 class _Run:

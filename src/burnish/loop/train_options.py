@@ -1,0 +1,89 @@
+"""What `burnish train` is asked for, and what can be found wrong with it before anything is made or read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from burnish import files, methods
+from burnish.config import parse_toml
+from burnish.errors import InputError
+from burnish.loop import new_model, ready
+from burnish.loop.train_settings import PARTNER, Settings
+from burnish.records import Prompt
+from burnish.training import checks
+
+CONFIG = "config.toml"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the command line says beside the settings."""
+
+    out: Path
+    data: str | None = None
+    db: str | None = None
+    task: str | None = None
+    asked: Sequence[Prompt] = ()
+    """The task's prompts."""
+    prompts: str | None = None
+    reward: str | None = None
+    judge: str | None = None
+    """Model that says which of two completions is better, for methods that ask a judge."""
+    refiner: str | None = None
+    """Model that writes refinements and revisions; none: the trained model, as it is before training."""
+    resume: bool = False
+
+
+def began_with(out: Path) -> dict[str, Any]:
+    """Return the settings a run in this folder began with, empty when there is none."""
+    return parse_toml(out / CONFIG) if (out / CONFIG).exists() else {}
+
+
+def check(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
+    """Raise InputError for a folder that is taken, a model that is not there, settings that the method cannot use."""
+    _check_folder(options)
+    _check_model(options, settings)
+    if options.reward and settings.partner not in (None, type(settings.partner)()):
+        raise InputError(f"[{PARTNER}]: --reward pays in its place, so no partner is trained. Leave one of them out.")
+    _check_course(options, settings, module)
+
+
+def _check_folder(options: TrainOptions) -> None:
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"{options.out} is a file. Give --out a folder.")
+    held = options.out.exists() and any(options.out.iterdir())
+    if held and not (options.out / "status.json").exists() and not (options.out / files.LOCK).exists():
+        raise InputError(f"{options.out} holds files that no run of burnish wrote. Choose another folder with --out.")
+    if held and not options.resume and (options.out / CONFIG).exists():
+        raise InputError(f"{options.out} holds a run. Go on with --resume, or choose another folder with --out.")
+
+
+def _check_course(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
+    """Raise InputError for settings that the method, or its partner, can do nothing with."""
+    run, needs = settings.run, module.needs(settings.method)
+    both = [(module, settings.method)]
+    beside = needs.partner if not options.reward else ""
+    if beside and settings.partner:
+        both.append((methods.load(beside), settings.partner))
+    for each, its in both:
+        checks.check(
+            each, its, run.walk, group=each.needs(its).group or run.course.group, prompts=run.course.prompts_per_step,
+            examples=run.course.examples_per_step, kl_target_nats=run.course.kl_target_nats,
+            pays=bool(beside) and each is module and not needs.policy,
+        )  # fmt: skip
+
+
+def _check_model(options: TrainOptions, settings: Settings) -> None:
+    run = settings.run
+    if options.resume:
+        new_model.check_same(began_with(options.out), run.model, run.new, options.out)
+    if not new_model.is_new(run.model):
+        ready.check_model(run.model)
+        return
+    new_model.check(run.model, run.new)
+    if not options.data:
+        raise InputError(f"--model {run.model}: its tokenizer is learned from the data. Give text with --data FILE.")
