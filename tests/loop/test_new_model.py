@@ -122,9 +122,8 @@ def test_what_is_set_wins_over_the_defaults_of_a_new_model():
     assert (plain.run.adapter.kind, plain.run.max_tokens, plain.method.characters) == ("lora", 512, 2_000)
 
 
-def test_a_stop_goes_on_with_the_model_that_was_made(corpus, tmp_path):
-    module, whole, cut = methods.load("pretrain"), tmp_path / "whole", tmp_path / "cut"
-    assert typed("pretrain", whole, corpus, "--model", "new:gru") == 0
+def test_a_stop_goes_on_with_the_model_that_was_made(corpus, made, tmp_path):
+    module, cut = methods.load("pretrain"), tmp_path / "cut"
     settings = settings_of("pretrain", module, {"model": "new:gru"}, [*SIZES, *SHORT], "test")
     cut.mkdir()
     (cut / "lock.json").write_text("{}")
@@ -135,7 +134,7 @@ def test_a_stop_goes_on_with_the_model_that_was_made(corpus, tmp_path):
     assert typed("pretrain", cut, corpus, "--resume", sets=["new.hidden=32"]) == 2
     assert typed("pretrain", cut, corpus, "--resume", sets=[]) == 0
     assert (cut / "model" / "model.safetensors").stat().st_ino == inode
-    reports = [json.loads((each / "report.json").read_text()) for each in (whole, cut)]
+    reports = [json.loads((each / "report.json").read_text()) for each in (made, cut)]
     assert reports[0]["looks"] == reports[1]["looks"]
     assert reports[0]["checkpoint"] == reports[1]["checkpoint"]
 
