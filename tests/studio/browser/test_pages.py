@@ -19,6 +19,7 @@ OWNERS = (
     "/",
     "/play",
     "/review",
+    "/review/reports",
     "/studies",
     "/studies/replies",
     "/studies/replies/edit",
