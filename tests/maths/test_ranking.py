@@ -92,3 +92,48 @@ def test_many_rankings_of_any_rows_cost_what_each_costs_alone():
     for number, each in enumerate(rows):
         assert found[number].tolist() == pytest.approx(plackett_luce(REWARDS[each], ranks[number]).tolist())
     assert found[[1, 3]].tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("ranks", [[0, 1, 2, 3], [1, 0, 1, 1], [0, 2, 2, 1], [1, -1, 0, 1], [0, -1, -1, 1]])
+@pytest.mark.parametrize("unordered", [False, True])
+def test_smoothed_it_has_a_share_of_every_ranking_there_could_be(ranks, unordered):
+    """By enumeration: each way to hand the same ranks out among what was compared is as likely as the others."""
+    compared = [i for i, rank in enumerate(ranks) if rank >= 0]
+    even = torch.zeros(2, dtype=DOUBLE)
+    every = list(permutations([ranks[i] for i in compared]))
+    for some in every:
+        handed = dict(zip(compared, some, strict=True))
+        other = [handed.get(i, -1) for i in range(4)]
+        even += plackett_luce(REWARDS, other, rest_unordered=unordered) / len(every)
+    stated = plackett_luce(REWARDS, ranks, rest_unordered=unordered)
+    for e in (0.1, 0.5):
+        found = ranking.plackett_luce(REWARDS, [range(4)], [ranks], rest_unordered=unordered, smoothing=e)[0]
+        assert found.tolist() == pytest.approx(((1 - 2 * e) * stated + 2 * e * even).tolist(), rel=1e-12)
+    nothing = ranking.plackett_luce(REWARDS, [range(4)], [ranks], rest_unordered=unordered, smoothing=0.0)[0]
+    assert torch.equal(nothing, stated)
+
+
+def test_smoothed_by_a_half_equal_rewards_are_best_and_a_pair_is_that_of_conservative_dpo():
+    level = torch.full((4, 1), 0.3, dtype=DOUBLE, requires_grad=True)
+    ranking.plackett_luce(level, [range(4)], [[1, 0, 2, 2]], smoothing=0.5).sum().backward()
+    assert level.grad is not None
+    assert level.grad.abs().max() < 1e-12
+    pair = ranking.plackett_luce(REWARDS[:2], [range(2)], [[1, 0]], smoothing=0.2)[0]
+    expected = soft_bradley_terry(REWARDS[1:2], REWARDS[:1], torch.tensor([0.8], dtype=DOUBLE))[0]
+    assert pair.tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+
+
+def test_smoothed_each_two_stand_in_the_stated_order_as_often_as_not_flipped():
+    """Rankings drawn from the smoothed target: the stated one, else any: a pair is turned round with chance e."""
+    e, stated = 0.15, (0, 1, 2, 3)
+    every = list(permutations(range(4)))
+    chance = {order: 2 * e / len(every) + (1 - 2 * e) * (order == stated) for order in every}
+    turned = sum(p for order, p in chance.items() if order.index(2) < order.index(1))
+    assert turned == pytest.approx(e)
+    costs = sum(p * plackett_luce(REWARDS, [order.index(i) for i in range(4)]) for order, p in chance.items())
+    found = ranking.plackett_luce(REWARDS, [range(4)], [stated], smoothing=e)[0]
+    assert found.tolist() == pytest.approx(costs.tolist(), rel=1e-12)
+    leaf = REWARDS.clone().requires_grad_(True)
+    assert torch.autograd.gradcheck(
+        lambda values: ranking.plackett_luce(values, [range(4)], [[0, 2, 2, 1]], smoothing=e), leaf
+    )

@@ -103,6 +103,21 @@ def test_a_ranking_becomes_pairs_that_share_its_weight():
     assert [[row.completion.text for row in example.rows] for example in found] == [["b", "a"]]
 
 
+def test_labels_that_may_be_flipped_ask_for_less_of_a_lead():
+    """The mean of the loss over flips (by enumeration), whose best lead is (1 - 2e)(2p - 1) / (2 beta)."""
+    turned = replace(PAIRS, probability_B=1 - PAIRS.probability_B)
+    expected = 0.8 * run()[0] + 0.2 * run(turned)[0]
+    assert torch.allclose(run(label_smoothing=0.2)[0], expected, rtol=1e-12)
+    assert torch.equal(run(label_smoothing=0.0)[0], run()[0])
+    leaf = POLICY.clone().requires_grad_(True)
+    leaf.data[2, 0] += 3 + (1 - 2 * 0.2) * 2  # by hand: the second pair, of p = 1, led by -3 and now leads by that
+    (slope,) = torch.autograd.grad(run(policy=leaf, label_smoothing=0.2)[0].sum(), leaf)
+    assert slope[2:].abs().max() < 1e-12
+    assert torch.autograd.gradcheck(lambda values: run(policy=values, label_smoothing=0.2)[0], leaf)
+    with pytest.raises(InputError, match="label_smoothing"):
+        ipo.Config(label_smoothing=0.5)
+
+
 @pytest.mark.parametrize("beta", [0.0, -1.0, float("nan")])
 def test_a_beta_that_is_none_is_refused(beta):
     with pytest.raises(InputError, match="beta"):

@@ -85,6 +85,29 @@ def test_a_label_in_between_is_the_mean_of_the_two():
     assert torch.allclose(shares[1], 0.7 * shares[0] + 0.3 * shares[2], atol=1e-12)
 
 
+def test_labels_that_may_be_flipped_cost_their_mean():
+    turned = replace(ROWS, rewards_B=1 - ROWS.rewards_B)
+    weights = {"desirable": 2.0, "undesirable": 0.5}
+    found, metrics = run(label_smoothing=0.2, **weights)
+    expected = 0.8 * run(**weights)[0] + 0.2 * run(turned, **weights)[0]
+    assert torch.allclose(found, expected, rtol=1e-6)
+    assert metrics["desirable_reward"].isfinite().tolist() == [True, False, False, False, False]  # whom people called
+    assert torch.equal(run(label_smoothing=0.0)[0], run()[0])
+    with pytest.raises(InputError, match="label_smoothing"):
+        kto.Config(label_smoothing=0.5)
+
+
+def test_with_equal_weights_smoothing_only_makes_steps_smaller():
+    """The two sides of the loss add up to a constant: its slope is (1 - 2e) of what it was, everywhere."""
+    leaf = POLICY.clone().requires_grad_(True)
+    slopes = [torch.autograd.grad(run(policy=leaf, label_smoothing=e)[0].sum(), leaf)[0] for e in (0.0, 0.2)]
+    assert torch.allclose(slopes[1], 0.6 * slopes[0], rtol=1e-6)
+    dear = [
+        torch.autograd.grad(run(policy=leaf, label_smoothing=e, desirable=3.0)[0].sum(), leaf)[0] for e in (0.0, 0.2)
+    ]
+    assert not torch.allclose(dear[1], 0.6 * dear[0], rtol=1e-2)
+
+
 def test_zero_asks_for_no_view_of_the_old_policy():
     assert kto.needs(kto.Config(point="zero")).views == ("reference",)
     assert "old" in kto.needs(kto.Config()).views

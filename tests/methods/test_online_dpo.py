@@ -88,6 +88,24 @@ def test_it_is_dpo_on_the_pair_and_a_controller_moves_beta(world):
     assert torch.equal(online_dpo.loss(moved, outputs, online_dpo.Config(beta=0.1))[0], plain)
 
 
+def test_labels_that_may_be_flipped_are_those_of_conservative_dpo(world):
+    here = world(longest=2)
+    pair = online_dpo.choose([Example((here.row(1), here.row(2)))], online_dpo.Config(), Tools())
+    made, outputs = here.window([pair[0].rows])
+    plain, smoothed = online_dpo.Config(beta=0.3), online_dpo.Config(beta=0.3, label_smoothing=0.2)
+    made = online_dpo.targets(made, plain)
+    turned = replace(made, probability_B=1 - made.probability_B)
+    expected = 0.8 * online_dpo.loss(made, outputs, plain)[0] + 0.2 * online_dpo.loss(turned, outputs, plain)[0]
+    found = online_dpo.loss(made, outputs, smoothed)[0]
+    assert torch.allclose(found, expected, rtol=1e-12)
+    assert not torch.equal(found, online_dpo.loss(made, outputs, plain)[0])
+    # an even label, and a policy that is the reference: nothing prefers either
+    even = replace(made, probability_B=torch.full((2,), 0.5, dtype=torch.float64))
+    still = replace(outputs, logprobs_BT=outputs.reference_logprobs_BT.clone().requires_grad_(True))
+    (slope,) = torch.autograd.grad(online_dpo.loss(even, still, smoothed)[0].sum(), still.logprobs_BT)
+    assert slope.abs().max() < 1e-12
+
+
 def test_it_rests_where_the_best_of_reward_and_divergence_is(world):
     """With soft labels every pair's gradient is 0 at pi ~ ref exp(r / beta): the optimum, whatever pairs are drawn."""
     here = world()
@@ -111,7 +129,7 @@ def test_it_learns_and_its_twin_does_not(world, twin):
     assert world(longest=2).learn(twin(online_dpo), config, steps=10) < before
 
 
-@pytest.mark.parametrize("setting", [{"beta": 0.0}, {"scale": 0.0}, {"scale": NAN}])
+@pytest.mark.parametrize("setting", [{"beta": 0.0}, {"scale": 0.0}, {"scale": NAN}, {"label_smoothing": 0.5}])
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(InputError, match=next(iter(setting))):
         online_dpo.Config(**setting)

@@ -6,6 +6,7 @@ from itertools import permutations
 import pytest
 import torch
 
+from burnish.errors import InputError
 from burnish.examples import prepared
 from burnish.maths import ranking
 from burnish.maths.batch import Batch, Outputs, length_mask
@@ -88,6 +89,18 @@ def test_rankings_and_pairs_come_as_they_are():
     found = prepared(signals, needs.eats)
     assert [[row.rank for row in example.rows] for example in found] == [[1, 0, -1], [0, 1]]
     assert needs.together
+
+
+def test_smoothed_a_pair_costs_what_it_costs_in_reward_and_rewards_stay_near_each_other():
+    pairs = WINDOW.slice(torch.tensor([3, 4]))
+    config, its = replace(CONFIG, label_smoothing=0.2), reward.Config(heads=2, label_smoothing=0.2)
+    expected, _ = reward.loss(reward.targets(pairs, its), Outputs(rewards_BK=REWARDS[3:5]), its)
+    assert run(pairs, REWARDS[3:5], config)[0].tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+    assert torch.equal(run(config=replace(CONFIG, label_smoothing=0.0))[0], run()[0])
+    leaf = REWARDS.clone().requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda values: run(rewards=values, config=config)[0], leaf)
+    with pytest.raises(InputError, match="label_smoothing"):
+        ranking_reward.Config(label_smoothing=0.5)
 
 
 def learned(ranks: list[int]) -> torch.Tensor:

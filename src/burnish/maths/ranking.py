@@ -26,7 +26,12 @@ class Choice:
 
 
 def plackett_luce(
-    rewards_BK: Tensor, rows: Sequence[Sequence[int]], ranks: Sequence[Sequence[int]], *, rest_unordered: bool = False
+    rewards_BK: Tensor,
+    rows: Sequence[Sequence[int]],
+    ranks: Sequence[Sequence[int]],
+    *,
+    rest_unordered: bool = False,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Return the negative log-likelihood of N rankings under K rewards each, (N, K), nats.
 
@@ -36,12 +41,27 @@ def plackett_luce(
     two is half a win each way; in groups above 8 the mean over the sets still to be placed is put inside the
     logarithm. rest_unordered: the last rank was left unordered (best of n, top k), which is no tie: it only stands
     below the others. Nothing to choose between costs 0.
+    smoothing: e in [0, 1/2] makes it (1 - 2e) of that and 2e of the mean over all rankings there could be
+    (`any_order`): then each two stand in the stated order with probability 1 - e, and a ranking of two costs what it
+    does in conservative DPO. Spreading a share evenly: Szegedy et al. 2016, arXiv 1512.00567, section 7.
     The conventions are those of `choice.plackett_luce`, which fits free scores in place of a network's.
     Source: Luce 1959; Plackett 1975.
     """
-    found = [choices(each, rest_unordered=rest_unordered) for each in ranks]
+    stated_NK = _cost(rewards_BK, rows, [choices(each, rest_unordered=rest_unordered) for each in ranks])
+    if smoothing == 0:
+        return stated_NK
+    even_NK = _cost(rewards_BK, rows, [any_order(each, rest_unordered=rest_unordered) for each in ranks])
+    return (1 - 2 * smoothing) * stated_NK + 2 * smoothing * even_NK
+
+
+Taken = Sequence[tuple[int, float]]
+"""The places that were taken, each with the share of the orders in which it was."""
+
+
+def _cost(rewards_BK: Tensor, rows: Sequence[Sequence[int]], found: Sequence[tuple[list[Choice], Taken]]) -> Tensor:
+    """Return what these choices cost together, (N, K): what was chosen from, less what was taken."""
     flat = [(n, choice) for n, (made, _) in enumerate(found) for choice in made]
-    placed = [(n, rows[n][i]) for n, (_, taken) in enumerate(found) for i in taken]
+    placed = [(n, rows[n][i], share) for n, (_, taken) in enumerate(found) for i, share in taken]
     total_NK = rewards_BK.new_zeros(len(rows), rewards_BK.shape[1]) + rewards_BK[:0].sum(0)  # with a gradient, though 0
     if not flat:
         return total_NK
@@ -51,15 +71,17 @@ def plackett_luce(
     share_S = rewards_BK.new_tensor([choice.share for _, choice in flat])
     chosen_from_SK = torch.logsumexp(rewards_BK[member_SM] + weight_SM[..., None], 1) * share_S[:, None]
     total_NK = total_NK.index_add(0, torch.tensor([n for n, _ in flat]), chosen_from_SK)
-    taken_PK = rewards_BK[[row for _, row in placed]]
-    return total_NK.index_add(0, torch.tensor([n for n, _ in placed]), -taken_PK)
+    taken_PK = (
+        rewards_BK[[row for _, row, _ in placed]] * rewards_BK.new_tensor([share for *_, share in placed])[:, None]
+    )
+    return total_NK.index_add(0, torch.tensor([n for n, *_ in placed]), -taken_PK)
 
 
 def _padded(values: Sequence[float], width: int, empty: float) -> list[float]:
     return [*values, *[empty] * (width - len(values))]
 
 
-def choices(ranks: Sequence[int], *, rest_unordered: bool = False) -> tuple[list[Choice], list[int]]:
+def choices(ranks: Sequence[int], *, rest_unordered: bool = False) -> tuple[list[Choice], Taken]:
     """Return every choice that a ranking stands for, and the places that were taken in them."""
     groups = [[i for i, rank in enumerate(ranks) if rank == place] for place in sorted({r for r in ranks if r >= 0})]
     made: list[Choice] = []
@@ -70,16 +92,29 @@ def choices(ranks: Sequence[int], *, rest_unordered: bool = False) -> tuple[list
             break
         made += _of_tie(group, below)
         taken += group
-    return made, taken
+    return made, [(i, 1.0) for i in taken]
 
 
-def _of_tie(group: list[int], below: list[int]) -> list[Choice]:
+def any_order(ranks: Sequence[int], *, rest_unordered: bool = False) -> tuple[list[Choice], Taken]:
+    """Return the choices, and the places taken, of all rankings of what was compared, each as likely as the others.
+
+    rest_unordered: as many as now are left unordered, whichever they are. Its mean cost is least where all are equal.
+    """
+    compared = [i for i, rank in enumerate(ranks) if rank >= 0]
+    last = max((ranks[i] for i in compared), default=0)
+    left = sum(ranks[i] == last for i in compared) if rest_unordered else 0
+    share = (len(compared) - left) / max(len(compared), 1)
+    return _of_tie(compared, [], left), [(i, share) for i in compared if share]
+
+
+def _of_tie(group: list[int], below: list[int], left: int = 0) -> list[Choice]:
     """Return the choices while a tied group is placed above `below`, each with its share of the group's orders.
 
-    With n of the group still to be placed, every subset of n is equally likely over its orders.
+    With n of the group still to be placed, every subset of n is equally likely over its orders. left: how many of the
+    group are not placed at all.
     """
     made = []
-    for n in range(len(group), 0, -1):
+    for n in range(len(group), left, -1):
         sets = comb(len(group), n)
         if sets > MOST_SETS:
             weights = (math.log(n / len(group)),) * len(group) + (0.0,) * len(below)

@@ -2,16 +2,21 @@
 
     r    = beta * (log pi(y) - log ref(y))
     z    = beta * max(0, mean over mismatched rows of log pi(y') - log ref(y'))         y' belongs to another prompt
-    loss = g * desirable * (1 - sigma(r - z)) + (1 - g) * undesirable * (1 - sigma(z - r))      weighted mean over rows
+    loss = q * desirable * (1 - sigma(r - z)) + (1 - q) * undesirable * (1 - sigma(z - r))      weighted mean over rows
+    q    = g (1 - e) + (1 - g) e                                                             e = label_smoothing
     g    = 1 for a good completion, 0 for a bad one, and p and 1 - p for the two of a pair
 
-Sources: Ethayarajh et al. 2024, arXiv 2402.01306, equations 7 and 8 (g of 0 or 1).
+Sources: Ethayarajh et al. 2024, arXiv 2402.01306, equations 7 and 8 (q of 0 or 1); the mean over flipped labels:
+Mitchell, "A note on DPO with noisy preferences", 2023; what it does to a loss whose two sides add up to a constant, as
+these do where both weigh the same: Ghosh et al. 2017, arXiv 1712.09482, theorem 1.
 
 What is unusual: z is made in `targets` from the policy as it is at the window's start (view "old"), over the whole
 window, so that it has no gradient and slices cannot change it. The mismatched rows come of one shift through all rows
 sorted by prompt, by the size of the largest group: every completion is used once, and none beside its own prompt (a
 reversal would leave a middle one, trap T30). Scores (thumbs among them) are split at `threshold`; a pair is one good
-and one bad row, with the probability that people really hold it.
+and one bad row, with the probability that people really hold it. Where good and bad weigh the same, smoothing only
+scales the gradient by 1 - 2e: this loss bears flipped labels by itself. Where they do not, the dearer side's errors are
+no longer paid in full.
 
 Use it when people say up or down and nobody compares, and when good and bad are unequally many (keep desirable * goods
 between 1 and 3/2 times undesirable * bads). It fails with few rows a window (z is then noise: take 8 or more), and on
@@ -33,8 +38,8 @@ from burnish.examples import Example, Row, Tools, pairs_of
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.imitation import row_weights
 from burnish.maths.policy_loss import masked_sum
-from burnish.maths.preference_loss import implicit_reward, prospect
-from burnish.methods import Needs, above
+from burnish.maths.preference_loss import implicit_reward, prospect, smoothed
+from burnish.methods import Needs, above, smooths
 from burnish.records import Preference, Score, Signal
 
 METRICS: Mapping[str, str] = {
@@ -59,9 +64,12 @@ class Config:
     0 is the middle of the scale on which signals put ratings and thumbs."""
     point: Literal["mismatched", "zero"] = "mismatched"
     """What completions are valued against: the KL seen on mismatched rows, or 0, which needs no second row for each."""
+    label_smoothing: float = 0.0
+    """Share of labels that are thought to be flipped, in [0, 0.5); with equal weights it only makes steps smaller."""
 
     def __post_init__(self) -> None:
         above(self, beta=0, desirable=0, undesirable=0)
+        smooths(self)
         if not math.isfinite(self.threshold):
             raise InputError(f"threshold: {self.threshold} is not a number. Use the middle of the scale, 0.")
 
@@ -141,7 +149,8 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         masked_sum(outputs.logprobs_BT, mask_BT), masked_sum(outputs.reference_logprobs_BT, mask_BT), config.beta
     )
     good_B, point = batch.rewards_B.nan_to_num(), batch.scalars["kl_point"]
-    loss_B = prospect(reward_B, point, good_B, config.desirable, config.undesirable)
+    stated_B = smoothed(good_B, config.label_smoothing, "conservative")
+    loss_B = prospect(reward_B, point, stated_B, config.desirable, config.undesirable)
     share_B = loss_B * (weights_B / (batch.scalars["weight"] or 1.0)).to(loss_B.dtype)
     nothing_B = torch.full_like(reward_B, torch.nan).detach()
     metrics = {

@@ -3,10 +3,11 @@
     pair  = the best and the worst of the group            (pair="extremes"), or its first two (pair="first")
     p     = P(chosen better):  1 (labels="hard"),  sigma( (r(chosen) - r(rejected)) / scale ) (labels="soft"),
             or what the judge says (preference="judge")
-    loss  = DPO on the pair
+    q     = p (1 - e) + (1 - p) e                                                        e = label_smoothing
+    loss  = DPO on the pair, with q for its label
 
 Sources: OAIF, Guo et al. 2024, arXiv 2402.04792; DPO, arXiv 2305.18290; iterative DPO, Xu et al. 2023, arXiv
-2312.16682.
+2312.16682; conservative DPO: Mitchell, "A note on DPO with noisy preferences", 2023.
 
 What is unusual: p is kept as a probability, so that two completions of nearly equal reward teach nearly nothing; a tie
 is no pair under hard labels. A judge's answer is asked for the first two completions of each group, once.
@@ -28,7 +29,7 @@ from torch import Tensor
 from burnish.examples import Example, Row, Tools, needed
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.rollouts import per_row
-from burnish.methods import Needs, above, dpo
+from burnish.methods import Needs, above, dpo, smooths
 from burnish.records import Completion, Feedback
 
 METRICS: Mapping[str, str] = {
@@ -51,9 +52,12 @@ class Config:
     """What a difference in reward becomes: soft (a probability), hard (1; a tie is no pair)."""
     scale: float = 1.0
     """Reward units that make a difference of one logit under soft labels. Above 0."""
+    label_smoothing: float = 0.0
+    """Share of labels that are thought to be flipped, in [0, 0.5): a reward or a judge errs too; 0 takes their word."""
 
     def __post_init__(self) -> None:
         above(self, beta=0, scale=0)
+        smooths(self)
 
 
 def needs(config: Config) -> Needs:
@@ -132,7 +136,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     batch.scalars["beta"], when a controller moves it, is how dear distance is (else config.beta).
     """
     beta = batch.scalars.get("beta", config.beta)
-    share_B, metrics = dpo.loss(batch, outputs, dpo.Config(beta=beta))
+    share_B, metrics = dpo.loss(batch, outputs, dpo.Config(beta=beta, label_smoothing=config.label_smoothing))
     if outputs.kl_BT is not None:
         metrics["kl_nats"] = per_row(outputs.kl_BT, batch.completion_mask_BT, mean=False)
     return share_B, metrics

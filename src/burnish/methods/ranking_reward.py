@@ -3,12 +3,16 @@
     loss = - log prod over places [ exp(r of that place) / sum of exp(r) of it and all below ]      mean over rankings
     tied completions: the mean of the loss over all their orders;  not compared: left out, neither won nor lost
     a pair with a probability p: p loss(chosen first) + (1 - p) loss(rejected first), which is `reward`'s
+    with label_smoothing e:  (1 - 2e) of it  +  2e of the mean of the loss over all rankings of the same completions
 
 Sources: Luce 1959; Plackett 1975, "The analysis of permutations"; as a neural loss (ListMLE): Xia et al. 2008, ICML.
-The convention for ties is that of `maths/choice.py`, with which rankings of several people become one.
+The convention for ties is that of `maths/choice.py`, with which rankings of several people become one. Smoothing, a
+share spread evenly over all labels (rankings, here): Szegedy et al. 2016, arXiv 1512.00567, section 7.
 
 What is unusual: a ranking is never broken into pairs, which would count one answer k(k-1)/2 times; it weighs as one
 observation. Ties of up to 8 are exact. last="unordered" is for best-of-n and top-k, where the rest was not ordered.
+Smoothed, each two of a ranking are taken to stand the other way round with probability e, so that a pair costs what it
+does in `reward` (exact for up to 8 completions); rewards of one ranking then cannot drift apart without end.
 
 Use it when people order three completions or more. It fails when they order the best and guess the rest: the places
 below the first then teach noise (last="unordered" after import as best of n). Watch `top_accuracy` beside
@@ -29,7 +33,7 @@ from burnish.errors import InputError
 from burnish.maths import ranking
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.token_rewards import head_weights
-from burnish.methods import Needs
+from burnish.methods import Needs, smooths
 from burnish.records import Preference
 
 METRICS: Mapping[str, str] = {
@@ -46,8 +50,11 @@ class Config:
     """K, the members of the ensemble. At least 1."""
     last: Literal["tied", "unordered"] = "tied"
     """What equal last ranks mean: tied (thought equal), unordered (best of n, top k: below the others, no more)."""
+    label_smoothing: float = 0.0
+    """Share of any two that are thought to stand in the wrong order, in [0, 0.5); 0 takes rankings at their word."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if self.heads < 1:
             raise InputError(f"heads: {self.heads} is not a whole number from 1 up. Use 5.")
 
@@ -80,6 +87,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         [each.rows for each in stated],
         [each.ranks for each in stated],
         rest_unordered=config.last == "unordered",
+        smoothing=config.label_smoothing,
     )
     first_N = torch.tensor([each.rows[0] for each in stated])
     weights_NK = head_weights(batch, config.heads)[first_N].to(loss_NK.dtype)
