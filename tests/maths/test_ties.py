@@ -6,7 +6,7 @@ from scipy.optimize import approx_fprime
 
 from burnish.errors import InputError
 from burnish.maths.choice import bradley_terry, davidson, rao_kupper
-from burnish.maths.ties import tie_energy, with_ties
+from burnish.maths.ties import tie_energy, ties_by_island, with_ties
 
 WEAK = 1e-7
 MODELS = ("davidson", "rao_kupper")
@@ -35,9 +35,11 @@ def test_the_gradient_is_that_of_finite_differences(model, seed):
     second = (first + generator.integers(1, 4, size=25)) % 4
     outcome = generator.integers(-1, 2, size=25)
     at = generator.normal(size=5)
-    value = lambda x: tie_energy(x, first, second, outcome, model=model, ridge=0.5)[0]  # noqa: E731
-    exact = tie_energy(at, first, second, outcome, model=model, ridge=0.5)[1]
-    assert exact == pytest.approx(approx_fprime(at, value, 1e-7), abs=1e-5)
+
+    def energy(x):
+        return tie_energy(x, first, second, outcome, model=model, ridge=0.5)
+
+    assert energy(at)[1] == pytest.approx(approx_fprime(at, lambda x: energy(x)[0], 1e-7), abs=1e-5)
 
 
 def test_davidson_on_two_items_by_hand():
@@ -84,3 +86,54 @@ def test_wrong_input_is_refused():
         with_ties([0], [1], [1], n_items=2, model="elo")
     with pytest.raises(InputError, match="ridge: 0 is not above 0"):
         with_ties([0], [1], [1], n_items=2, ridge=0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_on_one_island_both_fits_are_nearly_the_same(model):
+    # they differ by which mode the parameter is at, and that by the number of scores over that of answers
+    _, first, second, outcome = simulate(davidson, 0.7)
+    dense = with_ties(first, second, outcome, n_items=5, model=model)
+    found = ties_by_island(first, second, outcome, n_items=5, model=model)
+    assert found.scores_I == pytest.approx(dense.scores.scores_I, abs=2e-3)
+    assert found.interval.low == pytest.approx(dense.interval.low, rel=5e-3)
+    centre = np.eye(5) - 0.2
+    assert found.variance_I == pytest.approx(np.diag(centre @ dense.scores.covariance_II @ centre), rel=5e-3)
+
+
+@pytest.mark.parametrize(("model", "tie"), [("davidson", 0.7), ("rao_kupper", 1.8)])
+def test_intervals_of_many_islands_hold_what_was_put_in(model, tie):
+    generator, chances = np.random.default_rng(4), {"davidson": davidson, "rao_kupper": rao_kupper}[model]
+    ridge, prompts, votes = 0.6, 400, 12
+    true = generator.normal(0, ridge**-0.5, size=(prompts, 3))
+    prompt = np.repeat(np.arange(prompts), votes)
+    one = generator.integers(3, size=prompts * votes)
+    two = (one + generator.integers(1, 3, size=len(one))) % 3
+    win, even, _ = chances(true[prompt, one] - true[prompt, two], tie)
+    drawn = generator.random(len(one))
+    outcome = np.where(drawn < win, 1, np.where(drawn < win + even, 0, -1))
+    found = ties_by_island(3 * prompt + one, 3 * prompt + two, outcome, n_items=3 * prompts, model=model, ridge=ridge)
+    assert found.interval.low < tie < found.interval.high
+    centred = (true - true.mean(axis=1, keepdims=True)).ravel()
+    inside = np.abs(centred - found.scores_I) < 1.6449 * np.sqrt(found.variance_I)
+    assert 0.86 < inside.mean() < 0.94
+    pair = np.arange(0, 3 * prompts, 3)
+    outcome_PO, share_P, variance_P = found.outcomes(pair, pair + 1)
+    win, even, lose = chances(true[:, 0] - true[:, 1], tie)
+    assert outcome_PO.sum(axis=1) == pytest.approx(np.ones(prompts))
+    assert outcome_PO.mean(axis=0) == pytest.approx([lose.mean(), even.mean(), win.mean()], abs=0.03)
+    # the stated variance is that of what is not known: its mean is the mean squared error
+    assert np.square(share_P - win - even / 2).mean() == pytest.approx(variance_P.mean(), rel=0.2)
+
+
+def test_rows_weigh_as_often_as_they_are_written():
+    rows = [0, 1, 0], [1, 2, 2], [1, 0, 1]
+    twice = ties_by_island(*(each * 2 for each in rows), n_items=3)
+    found = ties_by_island(*rows, n_items=3, weights=[2.0, 2.0, 2.0])
+    assert found.scores_I == pytest.approx(twice.scores_I, abs=1e-5)
+    assert found.parameter == pytest.approx(twice.parameter, rel=1e-4)
+
+
+def test_items_that_nothing_links_have_no_common_scale():
+    found = ties_by_island([0, 2], [1, 3], [1, 0], n_items=4)
+    with pytest.raises(InputError, match="items 1 and 2 are linked by no comparison"):
+        found.outcomes(np.array([1]), np.array([2]))

@@ -54,6 +54,11 @@ class Blocks:
             found[part] = np.linalg.inv(cells[part].reshape(n, size, size)).ravel()
         return found
 
+    def log_determinant(self, cells: Floats) -> float:
+        """Logarithm of the determinant of a positive definite matrix."""
+        stacks = (cells[part].reshape(n, size, size) for size, n, part, _ in self._stacks())
+        return float(sum(np.linalg.slogdet(stack)[1].sum() for stack in stacks))
+
     def times(self, cells: Floats, vector_I: Floats) -> Floats:
         """Matrix times vector."""
         found = np.empty_like(vector_I)
