@@ -254,7 +254,8 @@ class Preference:
     probability: float | None = None
     """P(chosen is preferred by a person drawn at random), in (0, 1); 0.5 is a tie of opinions."""
     variance: float | None = None
-    """Variance of that probability (posterior, from how many people answered)."""
+    """Variance of that probability (posterior, from how many people answered); of a longer ranking, the mean of the
+    variances of its pairs' probabilities."""
     weight: float = 1.0
     margin: float | None = None
     """How much better, in rating units, where people said so."""

@@ -1,8 +1,11 @@
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.feedback import rankings
 from burnish.feedback.answers import Answer, SignalConfig
+from burnish.maths import choice
 from burnish.records import Author, Completion, Feedback, Prompt
 
 PROMPT = Prompt.of("Hi")
@@ -70,6 +73,39 @@ def test_weight_grows_with_agreement():
     weights = [rankings.preferences([ranked(["A", "B", "C"])] * people, CONFIG)[0].weight for people in (1, 3, 10)]
     split = rankings.preferences([ranked(["A", "B", "C"])] * 2 + [ranked(["C", "B", "A"])], CONFIG)[0].weight
     assert split < weights[0] < weights[1] < weights[2] <= 1
+
+
+def test_variance_falls_with_people_and_is_of_the_pairs():
+    found = [rankings.preferences([ranked(["A", "B", "C"])] * people, CONFIG)[0] for people in (1, 3, 10)]
+    assert found[0].variance > found[1].variance > found[2].variance > 0
+    assert found[0].probability is None
+    fit = choice.plackett_luce([[[0], [1], [2]]], n_items=3)
+    pairs = [fit.probability(one, two)[1] for one, two in ((0, 1), (0, 2), (1, 2))]
+    assert found[0].variance == pytest.approx(np.mean(pairs))
+
+
+@pytest.mark.parametrize("people", [1, 4])
+def test_the_stated_variance_is_that_of_what_is_not_known(people):
+    # merits drawn from the prior, rankings from the merits: the mean squared error of P is what was stated
+    generator = np.random.default_rng(people)
+    stated, missed = [], []
+    for _ in range(150):
+        merit = generator.normal(0, choice.PRIOR_RIDGE**-0.5, size=3)
+        # the order of noisy merits, the noise Gumbel, is Plackett and Luce's
+        orders = np.argsort(-(merit + generator.gumbel(size=(people, 3))), axis=1).tolist()
+        given = [ranked(["ABC"[place] for place in order], number=n) for n, order in enumerate(orders)]
+        fit = choice.plackett_luce([[[place] for place in order] for order in orders], n_items=3)
+        for preference in rankings.preferences(given, CONFIG):
+            stated.append(preference.variance)
+            true = 1 / (1 + np.exp(merit[None] - merit[:, None]))
+            missed += [(fit.probability(i, j)[0] - true[i, j]) ** 2 for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert np.mean(stated) == pytest.approx(np.mean(missed), rel=0.2)
+
+
+def test_people_who_see_alike_tie_what_they_disagree_on_when_they_are_weighed():
+    given = [ranked(["A", "B", "C"], author="ana"), ranked(["A", "C", "B"], author="bo", number=1)]
+    (preference,) = rankings.preferences(given, SignalConfig(people="annotators"))
+    assert ranks(preference) == {"A": 0, "B": 1, "C": 1}
 
 
 def test_skipped_texts_are_not_compared_and_no_losers():

@@ -8,9 +8,10 @@ all who ranked (`burnish.feedback.crowd.sights`).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from scipy.special import polygamma
 
@@ -19,7 +20,9 @@ from burnish.feedback.answers import Answer, SignalConfig, newest
 from burnish.maths import choice
 from burnish.records import Author, Preference
 
-_EQUAL = 1e-6  # scores closer than this differ by rounding: people tied them
+_TOLD_APART = 0.025
+"""Gap of two scores, in its posterior standard deviations, below which they share a place: the chance that it has this
+sign is less than 51 in 100."""
 
 
 def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Preference]:
@@ -27,7 +30,9 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
 
     `ranks`: 0 best, equal for ties, None for what nobody placed. `weight`, in (0, 1]: mean of |2 P - 1| over the ranked
     pairs, P the posterior probability that a person drawn at random puts one above the other. One ranking of three
-    weighs 0.34, ten that agree 0.80. Rankings that cancel each other out completely hold no order and
+    weighs 0.34, ten that agree 0.80. `variance`: mean over those pairs of the posterior variance of P, from the
+    information that the rankings hold on the scores; there is no one `probability` of a ranking, and it is None.
+    Rankings that cancel each other out completely hold no order and
     give no signal. Placings that no chain of rankings links are kept as separate rankings.
     """
     shown: dict[tuple[str, str, tuple[str, ...]], list[Answer]] = defaultdict(list)
@@ -60,12 +65,13 @@ def _of_one_set(
         if len(members) < 2:
             continue
         places = _as_given(rankings[0]) if len(people) == 1 else _consensus(fit, members)
-        weight = _weight(fit, members)
+        weight, variance = _weight_and_variance(fit, members)
         if len(set(places.values())) > 1 and weight > 0:
             yield Preference(
                 prompt=people[0].prompt,
                 completions=people[0].completions,
                 ranks=tuple(places.get(number) for number in range(len(names))),
+                variance=variance,
                 weight=weight,
                 aspect=people[0].feedback.aspect,
                 feedback_ids=tuple(answer.feedback.id for answer in people),
@@ -81,16 +87,22 @@ def _as_given(ranking: Sequence[Sequence[int]]) -> dict[int, int]:
 
 
 def _consensus(fit: choice.Scores, members: Sequence[int]) -> dict[int, int]:
-    """Place of each member by its fitted score; scores that are equal but for rounding share a place."""
-    places: dict[int, int] = {}
-    place, above = -1, float("inf")
-    for number in sorted(members, key=lambda each: -fit.scores_I[each]):
-        if above - fit.scores_I[number] > _EQUAL:
-            place += 1
-        places[number], above = place, float(fit.scores_I[number])
+    """Place of each member by its fitted score; those that are as good as equal share one."""
+    order = sorted(members, key=lambda each: -fit.scores_I[each])
+    places = {order[0]: 0}
+    for above, below in pairwise(order):
+        places[below] = places[above] + _are_apart(fit, above, below)
     return places
 
 
-def _weight(fit: choice.Scores, members: Sequence[int]) -> float:
-    sure = [abs(2 * fit.probability(one, two)[0] - 1) for one, two in combinations(members, 2)]
-    return sum(sure) / len(sure)
+def _are_apart(fit: choice.Scores, above: int, below: int) -> bool:
+    covariance = fit.covariance_II
+    variance = covariance[above, above] + covariance[below, below] - 2 * covariance[above, below]
+    return bool(fit.scores_I[above] - fit.scores_I[below] > _TOLD_APART * math.sqrt(max(variance, 0.0)))
+
+
+def _weight_and_variance(fit: choice.Scores, members: Sequence[int]) -> tuple[float, float]:
+    """Means over the pairs of |2 P - 1| and of P's variance."""
+    told = [fit.probability(one, two) for one, two in combinations(members, 2)]
+    sure = sum(abs(2 * mean - 1) for mean, _ in told) / len(told)
+    return sure, sum(variance for _, variance in told) / len(told)
