@@ -18,6 +18,7 @@ DECIDES = "decides"
 Scale = tuple[float, float]
 Item = TypeVar("Item", bound=Hashable)
 People: TypeAlias = Literal["plain", "annotators", "majority"]
+Ties: TypeAlias = Literal["half", "davidson", "rao_kupper"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class SignalConfig:
     """How several people's answers are put together. `plain`: all count alike, with doubt. `annotators`: each as much
     as that person proves to see, sides and strictness taken out (`burnish.feedback.crowd`); needs people who answered
     the same questions. `majority`: the bare count, without doubt, for comparison."""
+    ties: Ties = "half"
+    """What "equally good" says of a pair. `half`: half a vote for each. `davidson`, `rao_kupper`: an answer of its own,
+    the likelier the nearer the two are, by how much is fitted over all prompts (`burnish.feedback.tied`)."""
     prior_votes: float = 1.0
     """Votes each way that a thumb or a comparison is taken to have had before anybody answered: Beta(1, 1) by default,
     so that one vote says 2/3 and not certainty. Above 0."""
@@ -65,6 +69,10 @@ class SignalConfig:
     def __post_init__(self) -> None:
         if self.people not in get_args(People):
             raise InputError(f"signals.people: {self.people!r} is unknown.{nearest(self.people, get_args(People))}")
+        if self.ties not in get_args(Ties):
+            raise InputError(f"signals.ties: {self.ties!r} is unknown.{nearest(self.ties, get_args(Ties))}")
+        if self.ties != "half" and self.people != "plain":
+            raise InputError(f'signals.ties: {self.ties} has all people count alike. Use people="plain" with it.')
         low, high = self.scale
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(f"signals.scale: {self.scale} is not a worst and a best value. Use (-4, 4).")

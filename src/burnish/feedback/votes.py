@@ -4,7 +4,8 @@ A share of votes becomes the posterior of Beta(a, a) plus votes (`SignalConfig.p
 is the probability that a person drawn at random would say so. Where the comparisons of one prompt link more than two
 completions, they are fitted together (Bradley-Terry, MAP, the ridge that equals that prior on one pair), so that
 "A over B" and "B over C" also say something of each other. With `SignalConfig.people = "annotators"` the probability is
-that a careful person would say so, from what each of them proves to see (`burnish.feedback.crowd`).
+that a careful person would say so, from what each of them proves to see (`burnish.feedback.crowd`). With
+`SignalConfig.ties` a tie is an answer of its own (`burnish.feedback.tied`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TypeAlias
 
 from scipy.special import polygamma
 
-from burnish.feedback import crowd, graders
+from burnish.feedback import crowd, graders, tied
 from burnish.feedback.answers import Answer, SignalConfig, newest
 from burnish.maths import choice
 from burnish.records import Completion, Preference, Score
@@ -100,19 +101,23 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
     judged = [answer for answer in answers if "cannot_judge" not in answer.feedback.value]
     for answer in judged:
         asked[answer.feedback.prompt_id, answer.feedback.aspect].append(answer)
-    found = crowd.fit(answers, config) if config.people == "annotators" else None
+    found: Mapping[str, crowd.Crowd | tied.Tied] = {}
+    if config.people == "annotators":
+        found = crowd.fit(answers, config)
+    elif config.ties != "half":
+        found = tied.fit(answers, config)
     return [preference for given in asked.values() for preference in _of_one_prompt(given, config, found)]
 
 
 def _of_one_prompt(
-    answers: Sequence[Answer], config: SignalConfig, found: Mapping[str, crowd.Crowd] | None
+    answers: Sequence[Answer], config: SignalConfig, found: Mapping[str, crowd.Crowd | tied.Tied]
 ) -> Iterable[Preference]:
     texts: dict[str, Completion] = {}
     pairs: dict[tuple[str, str], _Pair] = defaultdict(_Pair)
     for key, answer in newest((_sorted_pair(answer), answer) for answer in answers):
         texts.update(zip(answer.feedback.completion_ids, answer.completions, strict=True))
         _count(pairs[key], key, answer, config)
-    fitted = found and found.get(answers[0].feedback.aspect)
+    fitted = found.get(answers[0].feedback.aspect)
     told = fitted.chances(pairs) if fitted else _chances(pairs, config)
     for key, (mean, variance, weight) in told.items():
         pair, even, swapped = pairs[key], abs(mean - 0.5) < _EVEN, mean < 0.5 - _EVEN
