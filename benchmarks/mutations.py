@@ -11,6 +11,7 @@ the table to docs/traps.md. Exit status 1 if one survived, is broken, or if an o
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -91,12 +92,13 @@ def copied(folder: Path) -> None:
 
 def warm() -> None:
     """Import what takes long and is not ours, so that a forked child begins at once."""
-    # imported for the children alone: nothing here uses them
-    import peft  # noqa: F401
-    import pytest  # noqa: F401
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel, LlamaForCausalLM  # noqa: F401
+    import transformers
 
+    for name in ("peft", "pytest"):
+        importlib.import_module(name)
+    for name in ("AutoModelForCausalLM", "AutoTokenizer", "GPT2LMHeadModel", "LlamaForCausalLM"):
+        getattr(transformers, name)  # its package reads a class's file when the class is asked for
     torch.set_num_threads(1)  # a fork does not take threads with it
 
 

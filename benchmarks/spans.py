@@ -23,7 +23,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from burnish import corpora
-from burnish.models.spans import spread, token_spans, token_spans_of_ids
+from burnish.models.spans import How, spread, token_spans, token_spans_of_ids
 from burnish.records import Span
 
 BLOCKS = (
@@ -48,7 +48,7 @@ WORDS = [
     "  ",
     "한국",
 ]
-HOWS = ("touch", "share", "total", "end")
+HOWS: tuple[How, ...] = ("touch", "share", "total", "end")
 
 
 def random_text(rng: random.Random, longest: int = 24) -> str:
@@ -253,11 +253,10 @@ def is_exact(case: Case, rng: random.Random) -> bool:
     longest = max((end for _, end in case.found), default=0) + 3
     ends = [sorted((rng.randrange(longest), rng.randrange(longest))) for _ in range(rng.randint(0, 4))]
     spans = [Span(start, end, severity=rng.choice((-2.0, -1.0, 0.5, 1.0, 3.0))) for start, end in ends]
-    # how: a name out of HOWS, which are the ones that `spread` takes
     return all(
         all(abs(one - float(other)) < 1e-9 for one, other in zip(got, worth(spans, case.found, how), strict=True))
         for how in HOWS
-        for got in [spread(spans, case.found, how)]  # type: ignore[arg-type]
+        for got in [spread(spans, case.found, how)]
     )
 
 

@@ -368,7 +368,7 @@ def test_quota_and_disk_full_are_told_from_other_errors() -> None:
     assert files.is_disk_full(OSError(122, "Disk quota exceeded"))
     assert files.is_disk_full(RuntimeError("I/O error: No space left on device (os error 28)"))
     assert not files.is_disk_full(OSError(5, "Input/output error"))
-    with pytest.raises(RuntimeError) as caught:  # noqa: PT012
+    with pytest.raises(RuntimeError) as caught:  # noqa: PT012 -- raised while another is handled
         try:
             raise OSError(28, "full")
         except OSError as error:

@@ -63,7 +63,7 @@ def test_the_second_process_leaves_at_once_and_names_the_first(tmp_path: Path) -
 def test_the_lock_is_free_again_after_a_failure(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), files.run_lock(tmp_path):
         raise ValueError("mine")
-    with files.run_lock(tmp_path) as path, pytest.raises(BusyError, match=f"process {os.getpid()} "):  # noqa: SIM117
+    with files.run_lock(tmp_path) as path, pytest.raises(BusyError, match=f"process {os.getpid()} "):  # noqa: SIM117 -- the inner refuses
         with files.run_lock(tmp_path):
             pytest.fail("the block must not be entered")
     assert not path.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from burnish.feedback.answers import Answer
@@ -22,13 +24,13 @@ def entry(*records: Feedback) -> Entry:
     return Entry(PROMPT, (GOOD, BAD), records)
 
 
-def chose(name: str, person: str, place: int, **more: object) -> Feedback:
-    return Feedback(name, "comparison", PROMPT.id, IDS, {"chosen": place}, Author(person), run="studio:s", **more)  # type: ignore[arg-type]
+def chose(name: str, person: str, place: int, **more: Any) -> Feedback:
+    return Feedback(name, "comparison", PROMPT.id, IDS, {"chosen": place}, Author(person), run="studio:s", **more)
 
 
-def rated(name: str, person: str, grade: int, **more: object) -> Feedback:
+def rated(name: str, person: str, grade: int, **more: Any) -> Feedback:
     value = {"rating": grade, "scale": [1, 5]}
-    return Feedback(name, "rating", PROMPT.id, IDS[:1], value, Author(person), run="studio:s", **more)  # type: ignore[arg-type]
+    return Feedback(name, "rating", PROMPT.id, IDS[:1], value, Author(person), run="studio:s", **more)
 
 
 def only(found: list[Item]) -> Item:

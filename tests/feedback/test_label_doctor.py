@@ -83,7 +83,10 @@ def test_a_person_who_is_always_against_clear_cases_is_suspected_throughout():
 def test_one_person_two_answers_a_circle_and_ratings_against_a_choice():
     prompt = Prompt.of("q")
     a, b, c = (Completion(prompt.id, text) for text in "abc")
-    rate = lambda text, rating: answer(prompt, [text], "rating", {"rating": rating, "scale": [1, 5]})  # noqa: E731
+
+    def rate(text, rating):
+        return answer(prompt, [text], "rating", {"rating": rating, "scale": [1, 5]})
+
     circle = [
         answer(prompt, [a, b], "comparison", {"chosen": 0}, name="ab"),
         answer(prompt, [b, c], "comparison", {"chosen": 0}, name="bc"),

@@ -34,7 +34,9 @@ def test_the_drawn_pairs_are_enough():
 
 
 def test_why_it_is_undefined():
-    differ = lambda x, y: float(x != y)  # noqa: E731
+    def differ(x, y):
+        return float(x != y)
+
     assert alpha_by_distance([1, 2], ["a", "b"], differ).reason == "no unit was answered by two people"
     assert "only one unit" in alpha_by_distance([1, 1], ["a", "b"], differ).reason
     assert "all answers are equal" in alpha_by_distance([1, 1, 2, 2], ["a"] * 4, differ).reason

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
@@ -66,17 +68,20 @@ def test_the_gradients_are_those_of_finite_differences(seed):
     given = grades(item, person, value, n_items=15, n_people=10)
     generator = np.random.default_rng(seed)
     cuts = len(given.value_M) - 1
-    graded_tables = lambda at: module._graded_tables(at, 10, cuts)  # noqa: E731
-    facet_tables = lambda at: module._facet_tables(at, 10, 2, cuts)  # noqa: E731
+    graded_tables = partial(module._graded_tables, people=10, cuts=cuts)
+    facet_tables = partial(module._facet_tables, people=10, criteria=2, cuts=cuts)
     own, facet = given.person_N, 2 * given.person_N + given.item_N % 2
     for tables, counts, size in (
         (graded_tables, module._counts(given, own, 10), 1 + cuts + 10 + 10 * cuts),
         (facet_tables, module._counts(given, facet, 20), 1 + cuts + 12),
     ):
-        at, ones, none = 0.4 * generator.normal(size=size), np.ones(size), np.zeros(size)
-        value_at = lambda x, c=counts, t=tables, o=ones, z=none: module.energy(x, c, t, o, z)[0]  # noqa: E731
-        exact = module.energy(at, counts, tables, ones, none)[1]
-        assert exact == pytest.approx(approx_fprime(at, value_at, 1e-7), abs=2e-4)
+        energy = partial(module.energy, counts=counts, tables=tables, spreads=np.ones(size), centre=np.zeros(size))
+        has_its_gradient(energy, 0.4 * generator.normal(size=size))
+
+
+def has_its_gradient(energy, at):
+    """Assert that the gradient an energy returns is that of finite differences."""
+    assert energy(at)[1] == pytest.approx(approx_fprime(at, lambda x: energy(x)[0], 1e-7), abs=2e-4)
 
 
 def test_thumbs_are_grades_of_two_categories():

@@ -30,10 +30,10 @@ def test_bootstrap_half_width_is_that_of_the_normal_for_many_values():
 def test_same_seed_same_interval_and_the_global_generator_is_untouched():
     values = np.arange(30.0)
     np.random.seed(1)  # noqa: NPY002 - the global generator is what must stay untouched
-    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002 -- as above
     assert bootstrap_mean(values, seed=5) == bootstrap_mean(values, seed=5)
     assert bootstrap_mean(values, seed=5) != bootstrap_mean(values, seed=6)
-    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002 -- as above
 
 
 def test_resamples_drawn_in_pieces_are_the_ones_drawn_at_once(monkeypatch):

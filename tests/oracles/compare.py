@@ -26,8 +26,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
-from oracles import ours, window  # noqa: E402
-from oracles.theirs.protocol import DTYPES, Window  # noqa: E402
+from oracles import ours, window  # noqa: E402 -- its folder is on the path only now
+from oracles.theirs.protocol import DTYPES, Window  # noqa: E402 -- the same
 
 KEPT = HERE / "theirs.json"
 PAGE = ROOT / "docs" / "oracles.md"

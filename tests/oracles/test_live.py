@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from oracles import compare  # noqa: E402
+from oracles import compare  # noqa: E402 -- its folder is on the path only now
 
 PEERS, FURTHER = compare.ROOT / ".peers", compare.ROOT / ".oracles"
 

@@ -15,7 +15,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from oracles import compare, ours  # noqa: E402
+from oracles import compare, ours  # noqa: E402 -- its folder is on the path only now
 
 THEIRS = json.loads(compare.KEPT.read_text("utf-8"))
 LINES = list(compare.lines(THEIRS))

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,11 +118,11 @@ def rated() -> Callable[..., Entry]:
     return make_rated
 
 
-def make_rated(name: str, rating: float = 4, *, asked: str = "", text: str = "", **more: object) -> Entry:
+def make_rated(name: str, rating: float = 4, *, asked: str = "", text: str = "", **more: Any) -> Entry:
     """Return an entry with one rating called `name`."""
     prompt = Prompt.of(asked or f"How is thing {name}?")
     completion = Completion(prompt.id, text or f"Thing {name} is fine.")
     more.setdefault("author", Author("ana"))
     value = {"rating": rating, "scale": [1, 5]}
-    feedback = Feedback(name, "rating", prompt.id, (completion.id,), value, **more)  # type: ignore[arg-type]
+    feedback = Feedback(name, "rating", prompt.id, (completion.id,), value, **more)
     return Entry(prompt, (completion,), (feedback,))

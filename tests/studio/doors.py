@@ -59,8 +59,8 @@ def doors(app: FastAPI) -> list[Door]:
     return sorted(_doors(app.routes), key=lambda door: (door.template, door.method))
 
 
-def _doors(routes: object) -> Iterator[Door]:
-    for route in routes:  # type: ignore[attr-defined]
+def _doors(routes: Iterable[object]) -> Iterator[Door]:
+    for route in routes:
         if isinstance(route, APIRoute):
             yield from (Door(method, route.path, _role(route)) for method in route.methods)
         elif isinstance(route, Mount):

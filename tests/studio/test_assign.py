@@ -10,7 +10,7 @@ import pytest
 
 from burnish.records import Author, Completion, Feedback, Prompt
 from burnish.store import Entry, Store
-from burnish.store.studies import NewItem
+from burnish.store.studies import NewItem, Role
 from burnish.studio import assign
 from burnish.studio.context import Studio
 from burnish.studio.pages import Pages
@@ -243,17 +243,18 @@ def test_work_begins_once_enough_training_is_answered_as_expected(store: Store) 
 
 def test_everybody_gets_the_anchors_and_gold_looks_like_any_other_item(store: Store) -> None:
     known = []
-    for number, role in enumerate(("anchor", "anchor", "gold")):
+    roles: tuple[Role, ...] = ("anchor", "anchor", "gold")
+    for number, role in enumerate(roles):
         prompt = Prompt.of(f"Known {number}?")
         texts = (Completion(prompt.id, "Yes."), Completion(prompt.id, "No."))
         list(store.submit_many([Entry(prompt, texts)]))
         expected = {"better": {"chosen": 0}} if role == "gold" else None
-        known.append(NewItem(prompt.id, tuple(each.id for each in texts), role, expected))  # type: ignore[arg-type]
+        known.append(NewItem(prompt.id, tuple(each.id for each in texts), role, expected))
     studio = begin(store, Study("s", "S", (BETTER,), overlap=1, anchor_share=0.2, gold_share=0.2), 6, tuple(known))
     counts = [work(studio, person(name), "s") for name in ("ana", "bob", "cy")]
     assert sum(counts) == 6 + 3 * 3
-    roles = Counter(record.metadata.get("role", "item") for record in only(store))
-    assert roles == {"item": 6, "anchor": 6, "gold": 3}
+    asked = Counter(record.metadata.get("role", "item") for record in only(store))
+    assert asked == {"item": 6, "anchor": 6, "gold": 3}
 
 
 def test_a_study_of_named_people_or_with_consent_is_closed_to_others(store: Store) -> None:

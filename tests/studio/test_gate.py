@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import Message
 from tests.studio.doors import UNSAFE, Door, as_browser, ask, doors, knock
 
 from burnish.errors import BusyError, DamagedFileError, InputError
@@ -290,11 +291,11 @@ def test_a_right_that_was_taken_back_while_a_body_trickled_in_is_gone(
 def test_a_websocket_is_closed(app: FastAPI) -> None:
     sent: list[object] = []
 
-    async def send(message: object) -> None:
+    async def send(message: Message) -> None:
         sent.append(message)
 
-    async def receive() -> dict[str, str]:
+    async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    asyncio.run(app({"type": "websocket", "path": "/", "headers": []}, receive, send))  # type: ignore[arg-type]
+    asyncio.run(app({"type": "websocket", "path": "/", "headers": []}, receive, send))
     assert sent == [{"type": "websocket.close", "code": 1008}]

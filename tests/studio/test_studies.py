@@ -6,8 +6,10 @@ import html
 import json
 import re
 from collections.abc import Callable
+from typing import cast
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.studio import answered
 
@@ -88,10 +90,10 @@ def test_a_table_holds_no_formula_of_somebody_elses(client_as: ClientAs) -> None
     upload(owner, name, lines([evil]))
     owner.post(f"/studies/{name}/state", data={"state": "open"})
     task = owner.post(f"/api/work/{name}/next").json()
-    said = {"key": "0123456789", "answers": {"better": {"chosen": 0, "comment": "＋1+1"}}}  # noqa: RUF001
+    said = {"key": "0123456789", "answers": {"better": {"chosen": 0, "comment": "＋1+1"}}}  # noqa: RUF001 -- a full-width plus
     assert owner.post(f"/api/assignments/{task['assignment']}/answer", json=said).status_code == 200
     table = owner.get(f"/studies/{name}/export.csv").text
-    assert not re.search(r'(^|,)"?[=+@＝＋－＠-]', table, re.MULTILINE)  # noqa: RUF001
+    assert not re.search(r'(^|,)"?[=+@＝＋－＠-]', table, re.MULTILINE)  # noqa: RUF001 -- the same
 
 
 def test_the_form_adds_moves_and_removes_questions_without_saving(client_as: ClientAs, store: Store) -> None:
@@ -240,5 +242,5 @@ def test_a_great_studys_own_answers_are_read_for_the_planner_while_nobody_waits(
     first = owner.get(plan).text
     assert "answers are being read" in first
     assert "<table>" in first
-    background_of(owner.app.state.studio).wait()  # type: ignore[attr-defined]
+    background_of(cast(FastAPI, owner.app).state.studio).wait()
     assert "from the spread of this study's own answers" in html.unescape(owner.get(plan).text)

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from tests.studio.browser import material
 
 from burnish.store import Store
+from burnish.store.studies import State
 from burnish.studio.spoken import spoken
 from burnish.studio.wording import say
 
@@ -107,8 +108,9 @@ def test_an_answer_is_spoken_in_the_readers_language() -> None:
 def test_a_study_that_ended_says_so(client_as: Clients, store: Store) -> None:
     material.begin(store, material.a_study(material.PAIR), material.pairs(1))
     ana = client_as("ana")
-    for state, said in (("paused", "This study is paused"), ("closed", "This study is closed")):
-        store.studies.set_state("replies", state)  # type: ignore[arg-type]
+    ended: dict[State, str] = {"paused": "This study is paused", "closed": "This study is closed"}
+    for state, said in ended.items():
+        store.studies.set_state("replies", state)
         assert said in ana.get("/tasks/replies/work").text
         assert said in ana.get("/tasks/replies/guide").text
 

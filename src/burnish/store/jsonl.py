@@ -17,6 +17,7 @@ import secrets
 import sys
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,8 +195,7 @@ _NAMES = {list: "list", str: "text", int: "number", float: "number", bool: "true
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
         raise _BadLineError(f"{_shown(twice)}: stands twice in one object. Keep one.")
     return found
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from burnish.errors import DamagedFileError, InputError
 from burnish.plain import signal_from_plain, signal_to_plain, snapshot_hash
-from burnish.records import Completion, Prompt, Signal, canonical_json
+from burnish.records import Completion, Preference, Prompt, Signal, canonical_json
 from burnish.store.engine import MOST_IDS, Database, chunks
 from burnish.store.entry import LostSignalsError, SnapshotInfo
 from burnish.store.insert import Insert
@@ -48,11 +48,11 @@ class _Draft:
     def _take_apart(self, signal: Signal) -> dict[str, Any]:
         plain = signal_to_plain(signal)
         plain["prompt"] = self._text(signal.prompt, plain["prompt"])
-        if "completion" in plain:
-            plain["completion"] = self._text(signal.completion, plain["completion"])  # type: ignore[union-attr]
-        if "completions" in plain:
-            pairs = zip(signal.completions, plain["completions"], strict=True)  # type: ignore[union-attr]
+        if isinstance(signal, Preference):
+            pairs = zip(signal.completions, plain["completions"], strict=True)
             plain["completions"] = [self._text(record, body) for record, body in pairs]
+        else:
+            plain["completion"] = self._text(signal.completion, plain["completion"])
         if "feedback_ids" in plain:
             plain["feedback_ids"] = [self.feedback.setdefault(each, len(self.feedback)) for each in signal.feedback_ids]
         return plain

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from burnish.errors import InputError
-from burnish.store.studies import StudyRow
+from burnish.store.studies import State, StudyRow
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, now_ms
 from burnish.studio.lint import Remark, lint
@@ -68,7 +70,7 @@ def set_state(studio: Studio, who: Person, name: str, state: str) -> None:
         raise InputError(f"state: {state!r} is none of open, paused and closed.")
     if state == "open" and not row.items:
         raise InputError("state: this study has no items yet. Bring some, then open it.")
-    studio.store.studies.set_state(name, state, now_ms=now_ms(), actor=who.number)  # type: ignore[arg-type]
+    studio.store.studies.set_state(name, cast(State, state), now_ms=now_ms(), actor=who.number)
 
 
 def need(studio: Studio, name: str) -> StudyRow:

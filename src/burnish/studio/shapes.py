@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,6 +34,9 @@ class Refusal(Shape):
 
     error: Fault
 
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+"""What an operation answers, by status, as FastAPI takes it."""
 
 REFUSALS: Mapping[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "no token, or one that is wrong, expired or revoked"},

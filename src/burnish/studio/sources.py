@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from burnish import tasks
 from burnish.errors import InputError, nearest
@@ -236,12 +236,12 @@ def _of_row(row: Mapping[str, Any], source: str) -> Drawn:
         texts = [plain["completion"]]
     else:
         raise InputError("no completion in it. Add completion, completions, or chosen and rejected.")
-    role = fields.one_of(plain.get("role", "item"), "role", get_args(Role))
+    role = cast(Role, fields.one_of(plain.get("role", "item"), "role", get_args(Role)))
     expected = fields.mapping(plain["expected"], "expected") if "expected" in plain else None
     if expected is not None and "reason" in plain:
         expected = {**expected, "reason": fields.characters(plain["reason"], "reason")}
     completions = origins.read_completions(texts, prompt.id, plain)
-    return Drawn(prompt, completions, role, expected)  # type: ignore[arg-type]  # one_of has checked the role
+    return Drawn(prompt, completions, role, expected)
 
 
 # -------------------------------------------------------------------------------------------------------- other sources

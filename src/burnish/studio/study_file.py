@@ -22,12 +22,15 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from burnish.errors import InputError, nearest
 from burnish.studio.study import Example, NextRule, Question, QuestionKind, Source, SourceKind, Study
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 MAX_CHARACTERS = 200_000
 """Longest file: guidelines are pages, not books."""
@@ -100,7 +103,7 @@ def _several(path: str, value: Any, read: Callable[[str, Any], T]) -> tuple[T, .
 def _build(cls: type[T], path: str, value: Any, readers: Mapping[str, Callable[[str, Any], Any]]) -> T:
     """Return an instance of a dataclass from a table; its own checks then name the place."""
     given = _mapping(path, value)
-    known = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
+    known = {item.name: item for item in fields(cls)}
     if unknown := sorted(set(given) - set(known)):
         raise InputError(f"{path}.{unknown[0]}: unknown.{nearest(unknown[0], known)}")
     values = {}

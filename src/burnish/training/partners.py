@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
 from burnish import methods
-from burnish.records import seed_of
+from burnish.records import Reward, seed_of
 from burnish.training.course import Course, CourseConfig, Material
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.steps import StepConfig
@@ -64,10 +64,14 @@ def partnership(
     its_config = partner.Config() if own is None else own
     needs = partner.needs(its_config)
     other = make(needs)
-    # a network that has a reward head is a Reward (`score`), which Learner does not ask of all
-    its = given if needs.policy is False else replace(given, partner=network)  # type: ignore[arg-type]
+    its = given if needs.policy is False else replace(given, partner=_reward(network))
     course = Course(
         other, partner, its_config, its, settings, optimiser=optimiser, walk=walk, seed=seed_of(seed, "partner")
     )
-    main = replace(given, partner=other) if needs.policy is False else given  # type: ignore[arg-type]
+    main = replace(given, partner=_reward(other)) if needs.policy is False else given
     return Partnership(course, main)
+
+
+def _reward(network: Learner) -> Reward:
+    """Return the network as what it scores; one that has a reward head does, which Learner does not ask of all."""
+    return cast(Reward, network)

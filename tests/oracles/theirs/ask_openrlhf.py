@@ -10,7 +10,10 @@ import torch
 from protocol import Window, answer, module
 from torch import Tensor
 
-PACKAGE = Path(importlib.util.find_spec("openrlhf").submodule_search_locations[0])  # type: ignore[union-attr, index]
+FOUND = importlib.util.find_spec("openrlhf")
+assert FOUND is not None
+assert FOUND.submodule_search_locations is not None
+PACKAGE = Path(FOUND.submodule_search_locations[0])
 module("deepspeed")
 for folder in ("", "models", "trainer", "trainer/ppo_utils"):
     module(".".join(["openrlhf", *Path(folder).parts]), __path__=[str(PACKAGE / folder)])

@@ -109,7 +109,10 @@ def _reward(window: Window, margin: bool) -> list[Tensor]:
     args = types.SimpleNamespace(center_rewards_coefficient=None)
     stub = Anything(args=args, _total_train_tokens=0, _tp_size=1)
     inputs = {"attention_mask": window.mask.long()}
-    model = lambda **_: types.SimpleNamespace(logits=_sides(leaf)[:, None])  # noqa: E731
+
+    def model(**_: object) -> types.SimpleNamespace:
+        return types.SimpleNamespace(logits=_sides(leaf)[:, None])
+
     if margin:
         inputs["margin"] = window.margin_N
     return window.told(RewardTrainer.compute_loss(stub, model, inputs), leaf)

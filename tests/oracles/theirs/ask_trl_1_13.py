@@ -10,7 +10,7 @@ from transformers.loss.loss_utils import ForTokenClassification
 # a client of a sampling server, which nothing here uses and which needs a package more
 module("trl.generation.vllm_client", VLLMClient=object)
 
-from trl.experimental.nash_md import NashMDTrainer  # noqa: E402
+from trl.experimental.nash_md import NashMDTrainer  # noqa: E402 -- its client is replaced only now
 
 
 def nash_md(window: Window) -> list[Tensor]:

@@ -13,7 +13,10 @@ import torch
 from protocol import Window, answer, module
 from torch import Tensor
 
-PACKAGE = Path(importlib.util.find_spec("verl").submodule_search_locations[0])  # type: ignore[union-attr, index]
+FOUND = importlib.util.find_spec("verl")
+assert FOUND is not None
+assert FOUND.submodule_search_locations is not None
+PACKAGE = Path(FOUND.submodule_search_locations[0])
 
 
 class Unused:

@@ -50,7 +50,7 @@ async def import_feedback(request: Request, who: Owner) -> FeedbackImport:
     "/api/feedback",
     tags=["feedback"],
     response_class=StreamingResponse,
-    responses=_STREAM,  # type: ignore[arg-type]
+    responses=_STREAM,
 )
 def export_feedback(request: Request, who: Reviewer) -> StreamingResponse:
     """All feedback in the store, one JSON object a line; superseded and erased records stay behind."""

@@ -23,6 +23,7 @@ from burnish.studio.shapes import (
     NewState,
     Plan,
     RemarkInfo,
+    Responses,
     Saved,
     StudyInfo,
     StudyText,
@@ -35,9 +36,10 @@ from burnish.studio.wording import say
 
 router = APIRouter(prefix="/api/studies", tags=["studies"], responses=dict(REFUSALS))
 
-_LINES = {"requestBody": {"required": True, "content": {NDJSON: {"schema": {"type": "string"}}}}}
-_STREAM = {200: {"content": {NDJSON: {"schema": {"type": "string"}}}, "description": "one JSON object a line"}}
-_TABLE = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "a table with a header"}}
+_TEXT = {"schema": {"type": "string"}}
+_LINES = {"requestBody": {"required": True, "content": {NDJSON: _TEXT}}}
+_STREAM: Responses = {200: {"content": {NDJSON: _TEXT}, "description": "one JSON object a line"}}
+_TABLE: Responses = {200: {"content": {"text/csv": _TEXT}, "description": "a table with a header"}}
 
 
 @router.get("")
@@ -123,7 +125,7 @@ def fill(request: Request, who: Owner, study: StudyName) -> ImportInfo:
     return ImportInfo.of(made)
 
 
-@router.get("/{study}/export", response_class=StreamingResponse, responses=_STREAM)  # type: ignore[arg-type]
+@router.get("/{study}/export", response_class=StreamingResponse, responses=_STREAM)
 def export(request: Request, who: Reviewer, study: StudyName) -> StreamingResponse:
     """The answers of a study, one JSON object a line, in the shapes in which feedback is imported."""
     studio = studio_of(request)
@@ -131,7 +133,7 @@ def export(request: Request, who: Reviewer, study: StudyName) -> StreamingRespon
     return StreamingResponse(pieces(exports.jsonl(studio.store, study)), media_type=NDJSON)
 
 
-@router.get("/{study}/export.csv", response_class=StreamingResponse, responses=_TABLE)  # type: ignore[arg-type]
+@router.get("/{study}/export.csv", response_class=StreamingResponse, responses=_TABLE)
 def export_table(request: Request, who: Reviewer, study: StudyName) -> StreamingResponse:
     """The answers of a study as a table."""
     studio = studio_of(request)

@@ -122,4 +122,5 @@ def flag(request: Request, who: Annotator, assignment: AssignmentName, sent: Fla
 
 
 def _or_nothing(task: assign.Task | None) -> TaskInfo | None:
+    # a Response goes out as it is, past the type, which is what the description of the API shows
     return Response(status_code=204) if task is None else TaskInfo.of(task)  # type: ignore[return-value]
