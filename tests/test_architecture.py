@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,6 +187,35 @@ def unsafe_calls(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.keyword) and node.arg in FORBIDDEN_SWITCHES and ast.unparse(node.value) != "False":
             found.append(f"line {node.value.lineno}: {node.arg}")
     return found
+
+
+SILENCED = re.compile(r"#\s*(?:type:\s*ignore(?:\[[\w, -]+\])?|noqa(?::\s*[A-Z]+\d+(?:, ?[A-Z]+\d+)*)?)(?P<more>.*)")
+"""A rule switched off on a line, and what else the line's comment says."""
+
+
+def without_a_reason(source: str) -> list[int]:
+    """Return the lines on which a rule is switched off and neither the rest of it nor a comment above says why."""
+    found, above = [], ""
+    for number, line in enumerate(source.splitlines(), 1):
+        silenced = SILENCED.search(line)
+        if silenced and not re.search(r"[a-z]{2}", silenced["more"]) and not above.lstrip().startswith("#"):
+            found.append(number)
+        above = line
+    return found
+
+
+@pytest.mark.parametrize("room", ["src", "tests", "benchmarks", "docs", "examples"])
+def test_a_rule_is_switched_off_with_a_reason(room):
+    paths = sorted((ROOT / room).rglob("*.py"))
+    assert paths
+    assert {path.name: lines for path in paths if (lines := without_a_reason(path.read_text(encoding="utf-8")))} == {}
+
+
+@pytest.mark.parametrize("rule", ["type: ignore", "type: ignore[arg-type]", "noqa: E731", "noqa: E731, F401"])
+def test_a_reason_is_looked_for_on_the_line_and_above_it(rule):
+    assert without_a_reason(f"x = 1\nf(x)  # {rule}") == [2]
+    assert without_a_reason(f"f(x)  # {rule} -- x is what f takes") == []
+    assert without_a_reason(f"    # x is what f takes\n    f(x)  # {rule}") == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -253,13 +254,10 @@ class TablePolicy:
         ]  # fmt: skip
         return [found[i * n : (i + 1) * n] for i in range(len(prompts))]
 
-    def completion(self, prompt: Prompt, tokens: Sequence[int], **more: object) -> Completion:
-        """Return the completion that these tokens are."""
+    def completion(self, prompt: Prompt, tokens: Sequence[int], **more: Any) -> Completion:
+        """Return the completion that these tokens are; more: further fields of it, by name."""
         finish = FinishReason.STOP if tokens and tokens[-1] == END else FinishReason.LENGTH
-        # more: fields of Completion by name, which Python's types cannot follow
-        return Completion(
-            prompt.id, " ".join(map(str, tokens)), tuple(tokens), finish_reason=finish, **more  # type: ignore[arg-type]
-        )  # fmt: skip
+        return Completion(prompt.id, " ".join(map(str, tokens)), tuple(tokens), finish_reason=finish, **more)
 
     def completions(self) -> Iterator[tuple[int, ...]]:
         """Yield every completion there is."""
