@@ -1,6 +1,6 @@
 """Labels of single tokens: both distances, weights of places, rows and heads, and places nothing was said of."""
 
-from math import exp, log, nan
+from math import exp, log, nan, prod
 
 import pytest
 import torch
@@ -50,3 +50,25 @@ def test_places_of_a_completion_sum_to_one_or_to_none():
 def test_without_weights_all_rows_and_heads_weigh_the_same():
     batch = Batch(length_mask([1, 1]), torch.arange(2))
     assert token_rewards.head_weights(batch, 3).tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+STEPS = torch.tensor([[0.9, 0.5], [0.4, 0.6], [0.8, 0.1]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("whole", "worth"),
+    [
+        ("sum", lambda steps: sum(steps)),
+        ("product", lambda steps: prod(steps)),
+        ("min", lambda steps: min(steps)),
+        ("mean", lambda steps: sum(steps) / len(steps)),
+        ("last", lambda steps: steps[-1]),
+    ],
+)
+def test_what_each_step_adds_comes_to_what_the_text_is_worth_wherever_it_ends(whole, worth):
+    found = token_rewards.added(STEPS, whole)
+    for count in (1, 2, 3):
+        assert torch.equal(token_rewards.added(STEPS[:count], whole), found[:count])  # no step answers for a later one
+        expected = [worth(column[:count]) for column in STEPS.T.tolist()]
+        assert found[:count].sum(0).tolist() == pytest.approx(expected, rel=1e-12)
+    assert token_rewards.added(STEPS[:0], whole).shape == (0, 2)

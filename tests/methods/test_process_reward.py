@@ -116,3 +116,33 @@ def test_in_a_window_the_label_is_that_of_the_step_s_last_token():
     examples = process_reward.prepare(signals, config, Tools())
     batch, _ = window(table, examples, process_reward.needs(config), rows_per_slice=8, max_new_tokens=4, seed=0)
     assert batch.token_labels_BT.tolist() == [pytest.approx([nan, 0.7, nan, 0.0], nan_ok=True)]
+
+
+def test_a_text_is_worth_its_steps_together_and_each_is_paid_what_it_changes():
+    places = [(0, 1), (1, 3), (3, 4), (4, 5)]  # "1", "+1", a line's end, "2"
+    readings = torch.tensor([[9.0], [0.8], [9.0], [0.5]], dtype=DOUBLE)
+    asked = {"against": "squared"}
+    for whole, expected in (
+        ("sum", [0.8, 0.5]), ("product", [0.8, 0.4 - 0.8]), ("min", [0.8, -0.3]), ("mean", [0.8, 0.65 - 0.8]),
+        ("last", [0.8, -0.3]),
+    ):  # fmt: skip
+        paid = process_reward.pay(readings, "1+1\n2", places, process_reward.Config(whole=whole, **asked))
+        assert paid[:, 0].tolist() == pytest.approx([nan, expected[0], nan, expected[1]], nan_ok=True)
+    nothing = process_reward.pay(readings, "\n", [(0, 1), *places[1:]], process_reward.Config(whole="min"))
+    assert nothing.isnan().all()
+
+
+def test_a_text_of_more_steps_is_not_worth_more_by_its_worst_one():
+    """What is chosen among texts: by their sum the longer one, by its worst step or all of them the better one."""
+    readings = torch.tensor([[2.0], [-2.0], [1.0], [1.5]], dtype=DOUBLE)
+    places = [(0, 1), (2, 3), (4, 5), (6, 7)]
+
+    def worth(text: str, whole: str) -> float:
+        few = len(text.split())
+        paid = process_reward.pay(readings[:few], text, places[:few], process_reward.Config(separator=" ", whole=whole))
+        return float(paid.nansum())
+
+    assert worth("a b c d", "sum") > worth("a", "sum")
+    for whole in ("product", "min", "mean"):
+        assert worth("a b c d", whole) < worth("a", whole)
+    assert worth("a b c d", "min") == pytest.approx(1 / (1 + exp(2)))

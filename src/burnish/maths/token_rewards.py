@@ -14,6 +14,7 @@ from burnish.maths.batch import Batch
 from burnish.maths.preference_loss import squared_error
 
 Against = Literal["cross_entropy", "squared"]
+Whole = Literal["sum", "product", "min", "mean", "last"]
 
 
 def label_loss(predicted_BTK: Tensor, label_BT: Tensor, against: Against) -> Tensor:
@@ -40,6 +41,24 @@ def last_token(start: int, end: int, places: Sequence[tuple[int, int]]) -> int |
     behind = bisect.bisect_left(places, end, key=lambda place: place[0])  # tokens from there on begin later
     held = (t for t in reversed(range(behind)) if max(start, places[t][0]) < min(end, places[t][1]))
     return next(held, None)
+
+
+def added(chances_SK: Tensor, whole: Whole) -> Tensor:
+    """Return what each of S steps adds to what the text is worth so far, (S, K); a column's sum is the whole's worth.
+
+    chances_SK: how likely each step is right. Worth: their sum, product, minimum or mean, or the last one; nothing yet
+    is worth 0. What a step changes is paid where it ends, so that no step answers for one before it.
+    """
+    if whole == "sum":
+        return chances_SK
+    count_S1 = torch.arange(1, len(chances_SK) + 1, dtype=chances_SK.dtype)[:, None]
+    worth_SK = {
+        "product": lambda: chances_SK.clamp(0, 1).cumprod(0),  # held to squares, a reading may leave [0, 1]
+        "min": lambda: chances_SK.cummin(0).values,
+        "mean": lambda: chances_SK.cumsum(0) / count_S1,
+        "last": lambda: chances_SK,
+    }[whole]()
+    return worth_SK.diff(dim=0, prepend=torch.zeros_like(chances_SK[:1]))
 
 
 def head_weights(batch: Batch, heads: int) -> Tensor:

@@ -3,11 +3,13 @@
     loss = - y_j log sigma(r_j) - (1 - y_j) log sigma(-r_j)         mean over labelled steps j, heads and completions
     r_j  = the reward after the last token of step j,   y_j = the probability that step j is right
     against="squared":  1/2 (r_j - y_j)^2
-    pay  = sigma(r_j) at the last token of step j, their sum the score      (against="squared": r_j itself)
+    pay  = F(s_1 ... s_j) - F(s_1 ... s_{j-1}) at the last token of step j, their sum the score F(s_1 ... s_n)
+    F    = sum | product | min | mean | last (`whole`),   s_j = sigma(r_j)      (against="squared": r_j itself)
 
-Sources: Uesato et al. 2022, arXiv 2211.14275; Lightman et al. 2023, arXiv 2305.20050 (labels by people); soft labels,
-the share of continuations that end well, and a reward paid at the end of each step: Math-Shepherd, arXiv 2312.08935,
-section 3.3.
+Sources: Uesato et al. 2022, arXiv 2211.14275; Lightman et al. 2023, arXiv 2305.20050 (labels by people; the product,
+section 2.6, and the minimum, appendix F); soft labels, the share of continuations that end well, a reward paid at the
+end of each step, and the minimum: Math-Shepherd, arXiv 2312.08935, sections 3.3 and 3.4; the last step: Snell et al.
+2024, arXiv 2408.03314, appendix E; that paying what each step changes leaves the best policy the best: Ng et al. 1999.
 
 A step is a span of a score or critique, and its severity, clipped to [0, 1], is y: 1 or more right, 0 or less wrong,
 between them the probability. What is unusual: only the token that holds the step's last character has a label, so that
@@ -15,10 +17,12 @@ steps need no separator token, and a step that nobody judged costs nothing. Two 
 it (their labels are added, and clipped).
 
 Use it when the way to an answer can be judged, as in sums and arguments: its reward then says where a completion went
-wrong, and each step of a new text (`separator` says where one ends) is paid for itself. It fails when steps after the
-first mistake are labelled too (right steps from wrong premises: label up to the first mistake), and when wrong steps
-are rare: `step_accuracy` is then high from the start, watch `wrong_found`. Paid to a policy, more steps are more pay:
-`grpo` with credit="process" holds each step against the group's mean step; with the others watch `length`.
+wrong, and each step of a new text (`separator` says where one ends) is paid for what it changes. It fails when steps
+after the first mistake are labelled too (right steps from wrong premises: label up to the first mistake), and when
+wrong steps are rare: `step_accuracy` is then high from the start, watch `wrong_found`. Paid to a policy by their sum,
+more steps are more pay: `grpo` with credit="process" holds each step against the group's mean step; with the others,
+and to choose among texts (`raft`), take whole="min" or "product", by which a text is as good as its worst step or as
+all of them together, or watch `length`.
 """
 
 from __future__ import annotations
@@ -55,6 +59,8 @@ class Config:
     """What is averaged: step (every step weighs the same), completion (every completion does)."""
     separator: str = "\n"
     """What stands between two steps of a text that is paid; learning asks the spans alone."""
+    whole: token_rewards.Whole = "sum"
+    """What a text that is paid is worth, of its steps: sum, product (all are right), min (the worst), mean, last."""
 
     def __post_init__(self) -> None:
         if not self.separator:
@@ -107,13 +113,12 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
 
 
 def pay(readings_TK: Tensor, text: str, places: Sequence[tuple[int, int]], config: Config) -> Tensor:
-    """Return how likely each step of a text is right, at its last token, (T, K); NaN at all others."""
+    """Return what each step of a text adds to its score, at the step's last token, (T, K); NaN at all others."""
     chances_TK = torch.sigmoid(readings_TK) if config.against == "cross_entropy" else readings_TK
     paid_TK = torch.full_like(readings_TK, torch.nan)
-    for start, end in _steps(text, config.separator):
-        token = token_rewards.last_token(start, end, places)
-        if token is not None:
-            paid_TK[token] = chances_TK[token]
+    found = [token_rewards.last_token(start, end, places) for start, end in _steps(text, config.separator)]
+    ends = list(dict.fromkeys(token for token in found if token is not None))  # two that end in one token are one
+    paid_TK[ends] = token_rewards.added(chances_TK[ends], config.whole)
     return paid_TK
 
 
