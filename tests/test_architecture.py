@@ -18,7 +18,7 @@ IDS = [str(path.relative_to(SOURCE)) for path in FILES]
 
 FLOORS: tuple[set[str], ...] = (
     {"errors", "peers"},
-    {"locks", "memory"},
+    {"identities", "locks", "memory"},
     {"records", "config", "files", "progress"},
     {"plain", "maths", "machine"},
     {"examples"},
@@ -52,6 +52,7 @@ ONLY_IN = {
 
 WITHOUT_TORCH = {
     "errors",
+    "identities",
     "records",
     "plain",
     "config",

@@ -3,14 +3,12 @@
 Standard library only: every room may import this one. The four *signals* (`Demonstration`, `Preference`, `Score`,
 `Critique`) are the narrow waist: every kind of feedback becomes one or more of them, every method says which it eats.
 
-Identities are content hashes, so that the same thing has the same name on every machine (`content_id`).
+Identities are content hashes, so that the same thing has the same name on every machine (`burnish.identities`).
 """
 
 from __future__ import annotations
 
 import enum
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,40 +16,15 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from burnish.errors import InputError
 
+# named twice to be offered here too: who handles records needs their ids
+from burnish.identities import canonical_json as canonical_json
+from burnish.identities import content_id as content_id
+from burnish.identities import seed_of as seed_of
+from burnish.identities import share_of as share_of
+
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 AuthorKind: TypeAlias = Literal["human", "ai", "rule"]
 Split: TypeAlias = Literal["train", "validation", "test"]
-
-
-# ---------------------------------------------------------------------------------------------------- identities
-
-
-# made once: json.dumps would make one for every call, and every record has several ids
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def canonical_json(value: object) -> str:
-    """Return the one JSON text of a value: keys sorted, no spaces, UTF-8 kept; refuses NaN and infinity."""
-    return _CANONICAL.encode(value)
-
-
-def content_id(prefix: str, value: object) -> str:
-    """Return `prefix_` and the first 20 hexadecimal digits of the SHA-256 of the value's canonical JSON."""
-    return f"{prefix}_{hashlib.sha256(canonical_json(value).encode()).hexdigest()[:20]}"
-
-
-def share_of(key: str, salt: str = "") -> float:
-    """Return a number in [0, 1) fixed by the key alone: the way every split is decided, never by chance.
-
-    The salt names the decision ("split", "gold", ...), so that two decisions on one key are independent.
-    """
-    digest = hashlib.sha256(f"{salt}\x1f{key}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") / 2**56
-
-
-def seed_of(*parts: int | str) -> int:
-    """Return a 63-bit seed fixed by its parts, such as (run seed, window, prompt id, index): never by rank or time."""
-    return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
 
 
 # ------------------------------------------------------------------------------------------ prompts and completions
