@@ -8,7 +8,7 @@ from burnish.feedback.words import polarity
 from burnish.feedback.words.lexicon import own
 from burnish.feedback.words.reading import parse, read, rule_value, strength
 
-GOOD = own().word("good").valence
+GOOD, IMPRESSIVE = (own().word(word).valence for word in ("good", "impressive"))
 
 
 def valences(comment):
@@ -30,7 +30,8 @@ def valences(comment):
         ("I don't know why it is so good", [1.3 * GOOD]),  # "why" ends the scope
         ("It would be good", [0.3 * GOOD]),
         ("I wish it were good", [-0.5 * GOOD]),
-        ("Make it clearer, please.", [-1.1]),  # what is asked for is not there
+        ("Make it impressive, please.", [-0.5 * IMPRESSIVE]),  # what is asked for is not there
+        ("Make it clearer, please.", [polarity.REQUESTED]),  # ... and is missed at least so much
         ("More examples, please.", [polarity.REQUESTED]),
         ("I give it 8/10.", [1.8]),
         ("Two stars.", [-1.5]),
@@ -58,7 +59,7 @@ def test_an_adverb_only_strengthens_what_follows():
 
 
 def test_like_is_an_opinion_only_where_somebody_likes():
-    assert valences("I like poems.") == [2.0]
+    assert valences("I like poems.") == [own().word("like").valence]
     assert valences("It is like poems.") == []
 
 

@@ -9,6 +9,7 @@
     topics.topics(...)                     -> what many comments are about
     still.still_true(...)                  -> whether a comment still holds of a revision
 
-English and Chinese. The words of opinion (`english.txt`, `chinese.txt`) are our own; a larger list of valences can be
-given beside them. Sarcasm is not read: where a sign of it is found, the reading says that it is unsure.
+English and Chinese. The words of opinion are our own (`english.txt`, `chinese.txt`) with those of VADER beside them
+(`vader.tsv`, under its own licence); a list of valences of yours can be added (`Lexicon.with_words`). Sarcasm is not
+read: where a sign of it is found, the reading says that it is unsure.
 """

@@ -87,9 +87,15 @@ SARCASM = ("/s", "yeah right", "yeah, right", "thanks a lot", "thanks for nothin
 CHINESE_WORDS = frozenset(word for group in CLASSES.values() for (word, *_) in group if not word.isascii())
 """Words that Chinese is cut into, beside those of the lexicon."""
 
+
+def _single(*groups: Iterable[Phrase]) -> frozenset[str]:
+    return frozenset(word for group in groups for word, *more in group if not more)
+
+
 _STRONG = _words("also_opinions")
-CLOSED = (
-    frozenset(word for group in (NEGATORS.all, TURNS.all, YIELDS.all, FACTORS) for word, *more in group if not more)
-    - _STRONG
-)
-"""Words of grammar that no other list may give a valence; `_STRONG` ones are opinions as well."""
+CLOSED = _single(NEGATORS.all, TURNS.all, YIELDS.all, FACTORS) - _STRONG
+"""Words of grammar: no form of one is an opinion; `_STRONG` ones are opinions as well."""
+_ASPECTS = [phrases for name, phrases in CLASSES.items() if name.startswith("aspect_")]
+SPOKEN_FOR = CLOSED | _single(WISHES.all, REQUESTS.all, CLASSES["courtesies"], CLASSES["plain"], *_ASPECTS)
+"""Words with a part to play in these rules, which no list from elsewhere may give a valence: "wish" and "please" tell
+what is missing, "safety" and "number" what is spoken of, and "sentence" where."""

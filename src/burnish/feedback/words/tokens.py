@@ -68,15 +68,15 @@ class Vocabulary:
         given = set(words)
         self.chinese = {word for word in given if re.fullmatch(f"[{HAN}]+", word)}
         self.longest = max(map(len, self.chinese), default=1)
-        signs = sorted(
-            (word for word in given if not re.search(r"[^\W_]", word) or _is_sign(word)), key=len, reverse=True
-        )
+        signs = sorted(filter(is_sign, given), key=len, reverse=True)
         # a sign with a letter in it (":D", "xD") must not begin or end inside a word
         self.sign = re.compile("|".join(_sign_pattern(sign) for sign in signs) or r"(?!)", re.IGNORECASE)
 
 
-def _is_sign(word: str) -> bool:
-    """Letters and digits together with a mark that words do not have, such as `:d` or `<3`."""
+def is_sign(word: str) -> bool:
+    """Whether it is an emoticon or the like: no letter or digit, or some with a mark that no word has (`:d`, `<3`)."""
+    if not re.search(r"[^\W_]", word):
+        return True
     return bool(re.search(r"[^\w\s'.\-]", word)) and " " not in word and len(word) <= 4
 
 
