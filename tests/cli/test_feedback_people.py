@@ -1,6 +1,7 @@
 """`burnish feedback stats` on people and its report, and `burnish feedback doctor`."""
 
 import argparse
+import csv
 import json
 
 import numpy as np
@@ -113,3 +114,35 @@ def test_wrong_flags_are_refused(db):
         call("doctor", "--db", db, "--n", "0")
     with pytest.raises(InputError, match="Did you mean 'rating'"):
         call("doctor", "--db", db, "--kind", "raiting")
+
+
+def test_items_and_pairs_are_told_with_intervals_and_weights(db, capsys):
+    assert call("stats", "--db", db, "--items", "--pairs", "--people", "annotators") == 0
+    out = capsys.readouterr().out
+    items, pairs = out.split("texts that were compared")[1].split("pairs, the surest first")
+    first = next(line for line in items.splitlines() if "a lovely bright lamp" in line)
+    assert first.split()[2].startswith("+")
+    assert "and 90 more items; --all shows them" in items
+    assert "a lovely bright lamp" in pairs.splitlines()[2].split("|")[0]
+
+
+def test_tables_are_written_as_json_lines_and_csv(db, tmp_path, capsys):
+    folder = tmp_path / "figures"
+    assert call("stats", "--db", db, "--tables", folder, "--quiet") == 0
+    pairs = [json.loads(line) for line in (folder / "pairs.jsonl").read_text("utf-8").splitlines()]
+    assert len(pairs) == 60
+    assert all(0.5 <= pair["probability"] <= 1 and pair["answers"] == 5 for pair in pairs)
+    rows = list(csv.DictReader((folder / "items.csv").read_text("utf-8").splitlines()))
+    assert len(rows) == 120
+    assert float(rows[0]["low"]) < float(rows[0]["mean"]) < float(rows[0]["high"])
+    assert (folder / "people.csv").read_text("utf-8").count("\n") == 6
+
+
+def test_what_would_say_nothing_is_refused(db, tmp_path):
+    with pytest.raises(InputError, match=r"--ties: says nothing here. Add --items"):
+        call("stats", "--db", db, "--ties", "davidson")
+    with pytest.raises(InputError, match="--ties davidson: no comparisons hold both ties and decided pairs"):
+        call("stats", "--db", db, "--pairs", "--ties", "davidson")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is no folder"):
+        call("stats", "--db", db, "--tables", tmp_path / "file")

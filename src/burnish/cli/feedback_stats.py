@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from burnish import progress
+from burnish.cli import feedback_posterior
 from burnish.progress import counted
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ Counts answers and people; says how often each answer was given, what comments a
 items people differ (in the page), and for each kind how far they agree: Krippendorff's alpha (1 they
 always do, 0 as if they had guessed) with its 95% interval; and for every named person or judge how
 closely they follow what others see (slope: 1 careful, 0 guesses, below 0 the opposite), whether
-they pick a side, and what gold, repeated questions, pace and copies show."""
+they pick a side, and what gold, repeated questions, pace and copies show.
+--items and --pairs tell what that makes of each text and each pair, as training will have it."""
 EXAMPLES = """\
 examples
   burnish feedback stats
   burnish feedback stats --out report.html        a page to show: tables, pictures, no network
+  burnish feedback stats --items --pairs          every text with its interval, every pair with its probability
+  burnish feedback stats --pairs --ties davidson  where "equally good" was said: ties with a model of their own
+  burnish feedback stats --tables figures         all of it as JSON lines and CSV, in a folder
   burnish feedback stats --db postgresql://user@host/name --json"""
 SHOWN_PEOPLE, SHOWN_ANSWERS = 30, 11
 
@@ -35,7 +40,10 @@ SHOWN_PEOPLE, SHOWN_ANSWERS = 30, 11
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback stats` (but for --db, --json and --quiet)."""
     parser.add_argument("--out", metavar="FILE", help="write a report as one HTML file, pictures included")
-    parser.add_argument("--all", action="store_true", help=f"show everybody, not the first {SHOWN_PEOPLE}")
+    parser.add_argument(
+        "--all", action="store_true", help=f"show everybody and everything, not the first {SHOWN_PEOPLE}"
+    )
+    feedback_posterior.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from burnish.feedback.people import people
     from burnish.store import open_store
 
+    asked = feedback_posterior.is_asked(args)
+    config = feedback_posterior.config_of(args)
     with open_store(args.db, create=False) as store:
         stored = store.stats()
         with progress.bar(stored["records"], "reading", "records") as bar:
@@ -53,20 +63,27 @@ def run(args: argparse.Namespace) -> int:
     kept = {
         name: stored[name] for name in ("prompts", "completions", "superseded", "erased", "snapshots", "checkpoints")
     }
+    known = feedback_posterior.found_in(entries, config) if asked else None
+    authors = [person.to_plain() for person in answering.people]
     if args.out:
         _write(args.out, found, answering, said, kept)
+    if known and args.tables:
+        feedback_posterior.write(args.tables, known, authors)
     if args.json:
         plain = {
             **found.to_plain(),
             "contents": said.to_plain(),
             **kept,
-            "authors": [person.to_plain() for person in answering.people],
+            "authors": authors,
+            **(known.to_plain(items=args.items, pairs=args.pairs) if known else {}),
         }
         print(json.dumps({**plain, "notes": list(answering.notes)}, ensure_ascii=False, indent=2))
         return 0
     _print_counts(found, kept)
     _print_contents(said)
     _print_people(answering, None if args.all else SHOWN_PEOPLE)
+    if known:
+        feedback_posterior.tell(known, items=args.items, pairs=args.pairs, every=args.all)
     return 0
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from scipy.special import polygamma
@@ -35,46 +36,65 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
     Rankings that cancel each other out completely hold no order and
     give no signal. Placings that no chain of rankings links are kept as separate rankings.
     """
+    return [preference for given in fitted(answers, config) for preference in _preferences(given)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Rankings of one set of completions, and what was fitted to them."""
+
+    answers: tuple[Answer, ...]
+    """One for each person; the completions are numbered as the first one's."""
+    fit: choice.Scores
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Numbers of the completions that a chain of rankings links, the smallest first in each; two and more."""
+        islands = self.fit.island_I.tolist()
+        found = [[number for number, island in enumerate(islands) if island == each] for each in sorted(set(islands))]
+        return [members for members in found if len(members) > 1]
+
+
+def fitted(answers: Sequence[Answer], config: SignalConfig) -> list[Fitted]:
+    """One fit for each set of completions that was shown together, in each (prompt, aspect)."""
     shown: dict[tuple[str, str, tuple[str, ...]], list[Answer]] = defaultdict(list)
     for answer in answers:
         said = answer.feedback
         shown[said.prompt_id, said.aspect, tuple(sorted(said.completion_ids))].append(answer)
     sights = crowd.sights(answers, config) if config.people == "annotators" and answers else {}
-    return [preference for given in shown.values() for preference in _of_one_set(given, config, sights)]
+    return [_fit(given, config, sights) for given in shown.values()]
 
 
-def _of_one_set(
-    answers: Sequence[Answer], config: SignalConfig, sights: Mapping[Author, float]
-) -> Iterable[Preference]:
-    people = [answer for _, answer in newest((None, answer) for answer in answers)]
+def _fit(answers: Sequence[Answer], config: SignalConfig, sights: Mapping[Author, float]) -> Fitted:
+    people = tuple(answer for _, answer in newest((None, answer) for answer in answers))
     names = people[0].feedback.completion_ids
     numbers = {name: number for number, name in enumerate(names)}
-    rankings = [
-        [
-            [numbers[answer.feedback.completion_ids[each]] for each in group]
-            for group in answer.feedback.value["ranking"]
-        ]
-        for answer in people
-    ]
     ridge = 1 / float(polygamma(1, config.prior_votes))
     weights = [sights.get(_author(answer), 1.0) for answer in people]
-    fit = choice.plackett_luce(rankings, n_items=len(names), weights=weights, ridge=ridge)
-    islands = fit.island_I.tolist()
-    for island in sorted(set(islands)):
-        members = [number for number in range(len(names)) if islands[number] == island]
-        if len(members) < 2:
-            continue
-        places = _as_given(rankings[0]) if len(people) == 1 else _consensus(fit, members)
-        weight, variance = _weight_and_variance(fit, members)
+    rankings = [_in_numbers(answer, numbers) for answer in people]
+    return Fitted(people, choice.plackett_luce(rankings, n_items=len(names), weights=weights, ridge=ridge))
+
+
+def _in_numbers(answer: Answer, numbers: Mapping[str, int]) -> list[list[int]]:
+    ids = answer.feedback.completion_ids
+    return [[numbers[ids[each]] for each in group] for group in answer.feedback.value["ranking"]]
+
+
+def _preferences(given: Fitted) -> Iterable[Preference]:
+    first, fit = given.answers[0], given.fit
+    for members in given.groups:
+        as_given = _as_given(first.feedback.value["ranking"])
+        places = as_given if len(given.answers) == 1 else _consensus(fit, members)
+        weight, variance = weight_and_variance(fit, members)
         if len(set(places.values())) > 1 and weight > 0:
             yield Preference(
-                prompt=people[0].prompt,
-                completions=people[0].completions,
-                ranks=tuple(places.get(number) for number in range(len(names))),
+                prompt=first.prompt,
+                completions=first.completions,
+                ranks=tuple(places.get(number) for number in range(len(first.completions))),
                 variance=variance,
                 weight=weight,
-                aspect=people[0].feedback.aspect,
-                feedback_ids=tuple(answer.feedback.id for answer in people),
+                aspect=first.feedback.aspect,
+                feedback_ids=tuple(answer.feedback.id for answer in given.answers),
             )
 
 
@@ -101,7 +121,7 @@ def _are_apart(fit: choice.Scores, above: int, below: int) -> bool:
     return bool(fit.scores_I[above] - fit.scores_I[below] > _TOLD_APART * math.sqrt(max(variance, 0.0)))
 
 
-def _weight_and_variance(fit: choice.Scores, members: Sequence[int]) -> tuple[float, float]:
+def weight_and_variance(fit: choice.Scores, members: Sequence[int]) -> tuple[float, float]:
     """Means over the pairs of |2 P - 1| and of P's variance."""
     told = [fit.probability(one, two) for one, two in combinations(members, 2)]
     sure = sum(abs(2 * mean - 1) for mean, _ in told) / len(told)

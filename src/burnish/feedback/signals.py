@@ -6,7 +6,7 @@ because leniency and spread are properties of people and of the whole, not of on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from burnish.errors import InputError, nearest
@@ -40,6 +40,11 @@ def signals_from(entries: Iterable[Entry], config: SignalConfig | None = None) -
     Raises InputError for an unknown kind in `config.kinds`, or for feedback that names a completion its entry lacks.
     """
     settings = config or SignalConfig()
+    return signals_of(heard(entries, settings), settings)
+
+
+def heard(entries: Iterable[Entry], settings: SignalConfig) -> dict[str, list[Answer]]:
+    """The answers that count, by kind, each kind with what other kinds' answers hold of it; errors as above."""
     for name in settings.kinds:
         if name not in kinds.names():
             raise InputError(f"signals.kinds: {name!r} is unknown.{nearest(name, kinds.names())}")
@@ -60,7 +65,7 @@ def signals_from(entries: Iterable[Entry], config: SignalConfig | None = None) -
     }
     _add_implied(current)
     _gather(current, settings)
-    return [signal for kind in sorted(current) for signal in _convert(kind, current[kind], settings)]
+    return current
 
 
 def _add_implied(current: dict[str, list[Answer]]) -> None:
@@ -83,6 +88,11 @@ def _gather(current: dict[str, list[Answer]], config: SignalConfig) -> None:
     for kind in sorted(config.kinds):
         if (gathered := getattr(kinds.load(kind), "gathered", None)) and (found := gathered(current)):
             current[kind] = found
+
+
+def signals_of(current: Mapping[str, Sequence[Answer]], settings: SignalConfig) -> list[Signal]:
+    """The signals of answers that `heard` gathered."""
+    return [signal for kind in sorted(current) for signal in _convert(kind, current[kind], settings)]
 
 
 def _convert(kind: str, answers: Sequence[Answer], config: SignalConfig) -> Iterator[Signal]:

@@ -181,6 +181,14 @@ def _bare(pair: _Pair) -> Chance:
 def _together(
     keys: Sequence[tuple[str, str]], pairs: Mapping[tuple[str, str], _Pair], config: SignalConfig
 ) -> dict[tuple[str, str], Chance]:
+    fit, numbers = _scores(keys, pairs, config)
+    return {(first, second): (*fit.probability(numbers[first], numbers[second]), 1.0) for first, second in keys}
+
+
+def _scores(
+    keys: Sequence[tuple[str, str]], pairs: Mapping[tuple[str, str], _Pair], config: SignalConfig
+) -> tuple[choice.Scores, dict[str, int]]:
+    """Scores of the completions of these pairs, and the number of each."""
     numbers = {name: number for number, name in enumerate(sorted({name for key in keys for name in key}))}
     votes = [
         (numbers[winner], numbers[loser], weight)
@@ -190,8 +198,15 @@ def _together(
     ]
     winners, losers, weights = zip(*votes, strict=True)
     ridge = 1 / float(polygamma(1, config.prior_votes))  # Beta(a, a) has a logit of variance 2 psi'(a)
-    fit = choice.bradley_terry(winners, losers, n_items=len(numbers), weights=weights, ridge=ridge)
-    return {(first, second): (*fit.probability(numbers[first], numbers[second]), 1.0) for first, second in keys}
+    return choice.bradley_terry(winners, losers, n_items=len(numbers), weights=weights, ridge=ridge), numbers
+
+
+def strengths(answers: Sequence[Answer], config: SignalConfig) -> tuple[choice.Scores, dict[str, int]]:
+    """Scores of the completions that one prompt's comparisons name, all people counting alike; the number of each."""
+    pairs: dict[tuple[str, str], _Pair] = defaultdict(_Pair)
+    for key, answer in newest((_sorted_pair(answer), answer) for answer in answers):
+        _count(pairs[key], key, answer, config)
+    return _scores(list(pairs), pairs, config)
 
 
 def _margin(pair: _Pair, swapped: bool, config: SignalConfig) -> float | None:

@@ -158,8 +158,11 @@ class IslandTies:
                 f"ties: items {one} and {two} are linked by no comparison, so they have no common scale. "
                 "Ask for a comparison between their groups."
             )
-        variance_P = self.variance_I[first_P] + self.variance_I[second_P]
-        variance_P = np.maximum(variance_P - 2 * self.cells[self.blocks.cell(first_P, second_P)], 0.0)
+        first_variance_P, second_variance_P, covariance_P = (
+            self.cells[self.blocks.cell(one, two)]
+            for one, two in ((first_P, first_P), (second_P, second_P), (first_P, second_P))
+        )
+        variance_P = np.maximum(first_variance_P + second_variance_P - 2 * covariance_P, 0.0)
         gap_P = self.scores_I[first_P] - self.scores_I[second_P]
         gap_PN = gap_P[:, None] + np.sqrt(variance_P)[:, None] * _NODES
         chance_PNO = np.exp(_LINKS[self.model](gap_PN.ravel(), self.log_tie)[0]).reshape(*gap_PN.shape, 3)
