@@ -147,7 +147,8 @@ def test_a_stop_goes_on_with_the_model_that_was_made(corpus, made, tmp_path):
     [
         ("new:rnn", "Did you mean 'new:gru'?"),
         ("new:decodr", "Did you mean 'new:decoder'?"),
-        ("new:", "no such kind of small model (decoder, gru, lstm, encoder_decoder)"),
+        ("new:", "no such kind of small model (decoder, gru, lstm, encoder_decoder, encoder)"),
+        ("new:bert", "Did you mean 'new:encoder'?"),
         ("new:encoder", "reads and never speaks"),
     ],
 )

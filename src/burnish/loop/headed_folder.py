@@ -1,13 +1,25 @@
-"""A checkpoint that `burnish train` saved, as what it was trained as: a policy with its heads."""
+"""A checkpoint that `burnish train` saved, as what it was trained as: a policy, or an encoder, with its heads."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from safetensors.torch import load_file
 
-from burnish.models.headed import HEADS_FILE, HeadedPolicy
+from burnish.loop import ready
+from burnish.models import bidirectional, encoder
+from burnish.models.headed import HEADS_FILE, MAX_TOKENS, HeadedPolicy
 from burnish.models.policy import Policy
+
+
+def bare(folder: Path, *, name: str, dtype: str) -> Policy:
+    """Return the model of a folder with nothing trained on it: a language model, or an encoder that rewards stand on.
+
+    Raises InputError for one that cannot be loaded.
+    """
+    load = encoder.load if ready.is_encoder(str(folder)) else Policy.load
+    return load(folder, name=name, dtype=dtype)
 
 
 def headed_in(folder: Path | None, base: Path, *, name: str, dtype: str) -> HeadedPolicy:
@@ -16,7 +28,7 @@ def headed_in(folder: Path | None, base: Path, *, name: str, dtype: str) -> Head
     folder: the checkpoint's; None: the untouched model, without heads. Raises InputError when the folder holds no
     checkpoint of that model.
     """
-    policy = Policy.load(base, name=name, dtype=dtype)
+    policy = bare(base, name=name, dtype=dtype)
     if folder is None:
         return HeadedPolicy(policy)
     policy.load_tuned(folder)
@@ -24,7 +36,9 @@ def headed_in(folder: Path | None, base: Path, *, name: str, dtype: str) -> Head
     rows = {key.removesuffix(".weight"): len(tensor) for key, tensor in saved.items() if key.endswith(".weight")}
     if "q" in rows:  # one row for each token, of each of its heads
         rows["q"] //= int(policy.model.get_output_embeddings().weight.shape[0])
-    network = HeadedPolicy(policy, heads=rows, speaks=False)
+    # an encoder was made as long as the texts that it learned from
+    room = sys.maxsize if bidirectional.is_encoder(policy.model) else MAX_TOKENS
+    network = HeadedPolicy(policy, heads=rows, speaks=False, max_tokens=room)
     if rows:
         network.load_heads(folder)
     return network

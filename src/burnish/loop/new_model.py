@@ -23,7 +23,7 @@ BYTES_PER_TOKEN, LEAST_TOKENS, MOST_TOKENS = 100, 320, 4_096
 """Of a vocabulary nobody chose: each token is met some tens of times, and the output matrix stays small."""
 MEANT = {
     "rnn": "gru", "recurrent": "gru", "transformer": "decoder", "llama": "decoder", "gpt": "decoder", "lm": "decoder",
-    "seq2seq": "encoder_decoder", "t5": "encoder_decoder", "encdec": "encoder_decoder",
+    "seq2seq": "encoder_decoder", "t5": "encoder_decoder", "encdec": "encoder_decoder", "bert": "encoder",
 }  # fmt: skip
 """Other names that people have for the kinds."""
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -37,6 +37,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "small": {"adapter": {"kind": "full"}, "optimiser": {"learning_rate": 0.001}},
 }
 """Settings that nobody gave: on a model that is made now, and on one that was made so and is trained further."""
+READ = {"max_tokens": 512}
+"""Of an encoder: it has a vector of its own for each place, so a place that no text reaches is never learned."""
 PIECES = {"characters": 500}
 """Of `pretrain` on a new model: at most 2,000 bytes in any script, and so tokens, so that nothing of it is cut off."""
 
@@ -53,7 +55,7 @@ class NewModel:
     layers: int = 2
     """Layers; of the encoder and of the decoder where there are both."""
     heads: int = 4
-    """decoder: attention heads; twice as many divide `hidden`."""
+    """decoder, encoder: attention heads; twice as many divide `hidden`."""
     dropout: float = 0.0
     """Share of activations dropped while given texts are learned, in [0, 1)."""
     teacher_forcing: float = 1.0
@@ -80,19 +82,15 @@ def check(model: str, size: NewModel) -> None:
     """Raise InputError for a kind that no run makes, or a size that the kind has not."""
     from burnish.models import small  # brings transformers
 
-    kind, kinds = model.removeprefix(PREFIX), [each for each in small.KINDS if each != "encoder"]
-    if kind == "encoder":
-        raise InputError(
-            f"model: {model!r}: an encoder reads and never speaks, so no method of `burnish train` trains it. "
-            "docs/concepts/small-models.md says what it is for."
-        )
+    kind, kinds = model.removeprefix(PREFIX), list(small.KINDS)
     if kind not in kinds:
         meant = MEANT.get(kind.lower())
         hint = f" Did you mean '{PREFIX}{meant}'?" if meant else nearest(model, [PREFIX + each for each in kinds])
         raise InputError(f"model: {model!r}: no such kind of small model ({', '.join(kinds)}).{hint}")
-    for name, only in (("heads", "decoder"), ("teacher_forcing", "encoder_decoder")):
-        if kind != only and getattr(size, name) != getattr(NewModel(), name):
-            raise InputError(f"new.{name}: a setting of {PREFIX}{only}, and the model is {model}. Leave it out.")
+    for name, only in (("heads", ("decoder", "encoder")), ("teacher_forcing", ("encoder_decoder",))):
+        if kind not in only and getattr(size, name) != getattr(NewModel(), name):
+            those = " and ".join(PREFIX + each for each in only)
+            raise InputError(f"new.{name}: a setting of {those}, and the model is {model}. Leave it out.")
 
 
 def check_same(before: Mapping[str, Any], model: str, size: NewModel, out: Path) -> None:
@@ -113,7 +111,8 @@ def check_same(before: Mapping[str, Any], model: str, size: NewModel, out: Path)
 def defaults(model: str, method: str) -> Mapping[str, Any]:
     """Return the settings that a run on this model begins with in place of the general ones."""
     if is_new(model):
-        return {**DEFAULTS["new"], **({method: PIECES} if method == "pretrain" else {})}
+        read = READ if ready.is_encoder(model) else {}
+        return {**DEFAULTS["new"], **read, **({method: PIECES} if method == "pretrain" else {})}
     return DEFAULTS["small"] if ready.small_kind(model) else {}
 
 

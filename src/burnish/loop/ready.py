@@ -114,6 +114,16 @@ def small_kind(model: str) -> str:
         return ""  # `check_model` says what is wrong with it
 
 
+def is_encoder(model: str) -> bool:
+    """Return whether a model is an encoder, which reads and never speaks: made anew, a folder's, or an adapter's."""
+    if model == f"{NEW}encoder":
+        return True
+    folder = Path(model).expanduser()
+    if model not in corpora.names() and (folder / ADAPTER).is_file():
+        return is_encoder(str(base_of(folder)))
+    return small_kind(model) == "encoder"
+
+
 def _there(setting: str, name: str) -> Path | None:
     """Return the local folder of a model that is one; None for a known name or a hub id."""
     if name in corpora.names():

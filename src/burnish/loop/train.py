@@ -20,7 +20,7 @@ from burnish.judges.asking.backends import sampler_of
 from burnish.loop import material as materials
 from burnish.loop import new_model, raw_text, ready, savepoint
 from burnish.loop.folder import RunFolder
-from burnish.loop.headed_folder import headed_in
+from burnish.loop.headed_folder import bare, headed_in
 from burnish.loop.held_out import HeldOut, apart, key_of
 from burnish.loop.log import TrainingLog
 from burnish.loop.rewards_by_name import judge_of, reward_of
@@ -172,7 +172,7 @@ class _Run:
         """Return the model with a fresh adapter and the heads that a method asks for."""
         run, wanted = self.settings.run, needs or self.needs
         folder = ready.model_folder(run.model, self.path / "model")
-        policy = Policy.load(folder, name=run.model, dtype=run.dtype)
+        policy = bare(folder, name=run.model, dtype=run.dtype)
         policy.recompute = run.recompute
         if hasattr(self.module, "ask"):  # its examples have the words already
             policy.asking = ""

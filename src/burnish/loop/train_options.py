@@ -46,7 +46,7 @@ def began_with(out: Path) -> dict[str, Any]:
 def check(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
     """Raise InputError for a folder that is taken, a model that is not there, settings that the method cannot use."""
     _check_folder(options)
-    _check_model(options, settings)
+    _check_model(options, settings, module)
     if options.reward and settings.partner not in (None, type(settings.partner)()):
         raise InputError(f"[{PARTNER}]: --reward pays in its place, so no partner is trained. Leave one of them out.")
     _check_course(options, settings, module)
@@ -77,10 +77,12 @@ def _check_course(options: TrainOptions, settings: Settings, module: ModuleType)
         )  # fmt: skip
 
 
-def _check_model(options: TrainOptions, settings: Settings) -> None:
+def _check_model(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
     run = settings.run
     if options.resume:
         new_model.check_same(began_with(options.out), run.model, run.new, options.out)
+    if ready.is_encoder(run.model):
+        checks.check_reader(module, settings.method, model=run.model, paired=False)
     if not new_model.is_new(run.model):
         ready.check_model(run.model)
         return

@@ -34,7 +34,7 @@ from types import ModuleType
 from burnish.errors import InputError, nearest
 from burnish.maths.batch import Says
 
-__all__ = ["Needs", "Says", "above", "load", "names", "within"]
+__all__ = ["Needs", "Says", "above", "load", "names", "readers", "reads", "within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,17 @@ class Needs:
     """Whether dropout may be on while learning: true only where no log-prob is held against another pass's."""
     policy: bool = True
     """Whether the language model itself is trained; False trains heads (and adapter) as a reward model."""
+
+
+def reads(needs: Needs) -> bool:
+    """Return whether a model that reads and never speaks, an encoder, does for a method: it trains a reward, and asks
+    nobody how likely a text was."""
+    return not needs.policy and "reference" not in needs.views
+
+
+def readers() -> list[str]:
+    """Return the names of the methods that an encoder can be trained by."""
+    return [name for name in names() if reads((module := load(name)).needs(module.Config()))]
 
 
 def names() -> list[str]:

@@ -19,6 +19,7 @@ from peft.utils.error import NoMatchingPeftModuleError
 from torch import nn
 
 from burnish.errors import InputError
+from burnish.models import bidirectional
 from burnish.models.bottleneck import Bottlenecks
 from burnish.models.tuning import TuningConfig
 
@@ -60,21 +61,24 @@ def told(config: TuningConfig, model: Any) -> Iterator[None]:
 
 def _peft_config(model: Any, config: TuningConfig) -> Any:
     family = model.config.model_type
+    task = "FEATURE_EXTRACTION" if bidirectional.is_encoder(model) else "CAUSAL_LM"
     if config.kind == "lora":
         return LoraConfig(
-            r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+            r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type=task
         )
     if config.kind == "adalora":
         return AdaLoraConfig(
             init_r=config.rank, target_r=config.target_rank, lora_alpha=config.alpha, lora_dropout=0.0,
-            target_modules="all-linear", task_type="CAUSAL_LM", total_step=config.steps, tinit=config.steps // 10,
+            target_modules="all-linear", task_type=task, total_step=config.steps, tinit=config.steps // 10,
             tfinal=config.steps // 4, orth_reg_weight=0.0,
         )  # fmt: skip
     if config.kind == "ia3":
         if inner := IA3_KNOWN.get(family):
             names = ["k_proj", "v_proj", inner]
-            return IA3Config(target_modules=names, feedforward_modules=[inner], task_type="CAUSAL_LM")
-        return IA3Config(target_modules="all-linear", feedforward_modules=[], task_type="CAUSAL_LM")
+            return IA3Config(target_modules=names, feedforward_modules=[inner], task_type=task)
+        return IA3Config(target_modules="all-linear", feedforward_modules=[], task_type=task)
+    if bidirectional.is_encoder(model):
+        raise InputError(f"adapter: {family!r} reads a text at once, with no keys and values before it. Use full.")
     if not getattr(model, "packs", True):
         raise InputError(f"adapter: {family!r} keeps a state, not keys and values: a prefix has no place. Use full.")
     return PrefixTuningConfig(num_virtual_tokens=config.tokens, task_type="CAUSAL_LM")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from burnish.errors import InputError
-from burnish.models import adapters
+from burnish.models import adapters, bidirectional
 from burnish.models.draw import draw
 from burnish.models.engine import STOP_TOKENS, Drawn, Request, finish_of, uniforms_of
 from burnish.models.packing import Packed
@@ -117,10 +117,13 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tens
     """Return (M, H): the final state that predicts each completion token, by the model's own code.
 
     Groups of the packed texts become padded rows with a mask of their own; a model whose past is a state that cannot
-    branch within a row (`packs = False`) reads the prompts first and goes on from each in its completions.
+    branch within a row (`packs = False`) reads the prompts first and goes on from each in its completions; an encoder
+    reads every text whole (`models.bidirectional`).
     shift_NH: what is added to the tokens' embeddings.
     """
     base = adapters.base_of(model)
+    if bidirectional.is_encoder(base):
+        return bidirectional.hidden_states(base, packed, shift_NH).to(dtype)
     if not packs(base):
         return _branched(base, packed, shift_NH)
     lengths = [sum(group) for group in packed.layout.groups]

@@ -3,6 +3,9 @@
     state before token t   --head "value"-->  V(prefix)            --head "q"-->  Q(prefix, every token), K of them
     state after token t    --head "reward"-> K rewards of the text so far; after the last token: of the completion
 
+A bidirectional encoder takes reward heads alone. Its state at a token has seen the whole text, so there is a reading of
+every token here too, and the completion's reward is their mean (no token stands for all that came before it).
+
 Heads are small linear maps in float32 that start near zero (a value at zero exactly, trap T31), saved beside the
 adapter as `heads.safetensors`. A method asks for them by name (`Needs.heads`).
 """
@@ -23,7 +26,9 @@ from torch import Tensor, nn
 from burnish.errors import InputError
 from burnish.examples import Row
 from burnish.maths.batch import Outputs, Says
+from burnish.models import bidirectional
 from burnish.models.averaging import Average
+from burnish.models.encoder import Unspoken
 from burnish.models.packing import Packed, pack
 from burnish.models.paying import Pay, not_rated, paid_by_token, paid_whole
 from burnish.models.policy import Policy
@@ -34,6 +39,8 @@ from burnish.records import Completion, FinishReason, Prompt, Sampler, Sampling,
 HEADS_FILE = "heads.safetensors"
 ROWS = 32
 """Completions rated together."""
+MAX_TOKENS = 512
+"""Of a prompt with a completion from outside, where nobody says."""
 EMBEDDINGS = 4096
 """Embeddings, spread over the vocabulary, that their deviation is told by."""
 
@@ -67,7 +74,7 @@ class HeadedPolicy:
         *,
         heads: Mapping[str, int] | None = None,
         temperature: float = 1.0,
-        max_tokens: int = 512,
+        max_tokens: int = MAX_TOKENS,
         speaks: bool = True,
         sampling: Sampling | None = None,
         seed: int = 0,
@@ -75,14 +82,18 @@ class HeadedPolicy:
         """heads: as `Needs.heads`. temperature: that completions are drawn at (trap T19). max_tokens: of a prompt with
         a completion from outside; what is longer loses the prompt's beginning, then the completion's end. speaks:
         False where only heads are read, so that the vocabulary is never touched. sampling: how completions that have
-        begun are gone on with.
+        begun are gone on with. Raises InputError for an encoder that is to speak, or to hold other heads than rewards.
         """
         self.sampling = sampling or Sampling()
         self.policy = policy
         self.temperature = temperature
         self.max_tokens = max_tokens
         self.speaks = speaks
-        weight = policy.model.get_output_embeddings().weight
+        self.reads_only = bidirectional.is_encoder(policy.model)
+        """Whether it is an encoder."""
+        if self.reads_only:
+            self._check_encoder(heads or {})
+        weight = (policy.model.get_output_embeddings() or policy.model.get_input_embeddings()).weight
         self.vocabulary, self.hidden = int(weight.shape[0]), int(weight.shape[1])
         self.teacher: Average | None = None
         """Whose weights the teacher has; None: the policy's own."""
@@ -99,6 +110,14 @@ class HeadedPolicy:
                     scale = 0.02 if name == "reward" and parameter.ndim > 1 else 0.0
                     parameter.copy_(scale * torch.randn(parameter.shape, generator=generator))
 
+    def _check_encoder(self, heads: Mapping[str, int]) -> None:
+        if self.speaks or heads.keys() - {"reward"}:
+            raise InputError(
+                f"{self.policy.name}: an encoder reads and never speaks: give it speaks=False and reward heads alone."
+            )
+        # one place is left for a prompt of which the completion leaves no room
+        self.max_tokens = min(self.max_tokens, int(self.policy.model.config.max_position_embeddings) - 1)
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return the policy's trained parameters and the heads', by name."""
         own = {f"heads.{name}": parameter for name, parameter in sorted(self.heads.named_parameters())}
@@ -107,9 +126,12 @@ class HeadedPolicy:
     # --------------------------------------------------------------------------------------------------- rows to inputs
 
     def tokens(self, row: Row) -> list[int]:
-        """Return the completion's token ids: the sampler's own (never re-tokenised, trap T35), else text and end."""
+        """Return the completion's token ids: the sampler's own (never re-tokenised, trap T35), else text and end.
+
+        An encoder draws none, so what has token ids has another model's, and its text is read.
+        """
         completion = row.completion
-        if completion.token_ids is not None:
+        if completion.token_ids is not None and not self.reads_only:
             return list(completion.token_ids)
         ids = [*self._encoded(completion.text)]
         end = self.policy.tokenizer.eos_token_id
@@ -124,7 +146,7 @@ class HeadedPolicy:
         Those that were sampled are decoded: other tokens may spell the same text (trap T35).
         """
         count, text = len(self.tokens(row)), row.completion.text
-        if row.completion.token_ids is not None:
+        if row.completion.token_ids is not None and not self.reads_only:
             return token_spans_of_ids(self.policy.tokenizer, row.completion.token_ids)
         places = token_spans(self.policy.tokenizer, text)[:count]
         return places + [(len(text), len(text))] * (count - len(places))
@@ -132,8 +154,13 @@ class HeadedPolicy:
     def length(self, row: Row) -> int:
         """Return how many tokens of a row go through the model; of its prompt and its teacher's, the longer one's."""
         said = len(self.tokens(row))
-        room = sys.maxsize if row.fresh else self.max_tokens - said
+        room = sys.maxsize if self._is_whole(row) else self.max_tokens - said
         return said + max(len(self.prompt_ids(prompt, room)) for prompt in (row.prompt, row.teacher or row.prompt))
+
+    def _is_whole(self, row: Row) -> bool:
+        """Return whether the prompt stays whole: the sampler saw all of it, so its completions are trained on behind
+        all of it (trap T23). A reward that an encoder reads is of what it has room for."""
+        return row.fresh and not self.reads_only
 
     def prompt_ids(self, prompt: Prompt, room: int) -> list[int]:
         """Return the prompt's last `room` ids."""
@@ -143,25 +170,24 @@ class HeadedPolicy:
         """Return the rows packed; rows of one prompt that follow each other share it, unless each is to be apart."""
         tokens = [self.tokens(row) for row in rows]
         more = [self.tokens(row) + [self._last()] * ("reward" in self.heads) for row in rows]
-        fresh = [row.fresh for row in rows]
-        taught = self._packed([row.teacher or row.prompt for row in rows], tokens, fresh) if teacher else None
-        asked = self._packed([row.prompt for row in rows], more, fresh, apart=apart)
+        whole = [self._is_whole(row) for row in rows]
+        taught = self._packed([row.teacher or row.prompt for row in rows], tokens, whole) if teacher else None
+        asked = self._packed([row.prompt for row in rows], more, whole, apart=apart or self.reads_only)
         return HeadedInputs(asked, [len(t) for t in tokens], width, taught)
 
     def _packed(
-        self, prompts: Sequence[Prompt], tokens: Sequence[list[int]], fresh: Sequence[bool], *, apart: bool = False
+        self, prompts: Sequence[Prompt], tokens: Sequence[list[int]], whole: Sequence[bool], *, apart: bool = False
     ) -> Packed:
         asked: list[Prompt] = []
         said: list[list[list[int]]] = []
         rooms: list[int] = []
-        for prompt, each, drawn in zip(prompts, tokens, fresh, strict=True):
+        for prompt, each, uncut in zip(prompts, tokens, whole, strict=True):
             if apart or not asked or asked[-1] != prompt:
                 asked.append(prompt)
                 said.append([])
                 rooms.append(self.max_tokens)
             said[-1].append(each)
-            # the sampler saw the whole prompt, so its completions are trained on behind the whole prompt (trap T23)
-            if drawn:
+            if uncut:
                 rooms[-1] = sys.maxsize
             elif rooms[-1] != sys.maxsize:
                 rooms[-1] = min(rooms[-1], self.max_tokens - len(each))
@@ -197,8 +223,14 @@ class HeadedPolicy:
             assert after_N is not None
             after_NK = self.heads["reward"](after_N.float())
             found["token_rewards_BTK"] = _rows(after_NK, inputs)
-            found["rewards_BK"] = after_NK[last_B]
+            found["rewards_BK"] = self._of_whole(after_NK, last_B, inputs)
         return Outputs(**found)
+
+    def _of_whole(self, after_NK: Tensor, last_B: Tensor, inputs: HeadedInputs) -> Tensor:
+        """Return the completions' rewards (B, K): the reading after the last token, an encoder's mean reading."""
+        if not self.reads_only:
+            return after_NK[last_B]
+        return torch.stack([part.sum(0) / max(len(part), 1) for part in torch.split(after_NK, inputs.lengths_B)])
 
     def _spoken(self, before_N: Tensor, inputs: HeadedInputs, reference: bool) -> dict[str, Tensor | None]:
         tokens_N = self._cut(inputs.rows.token_M, inputs)
@@ -252,8 +284,10 @@ class HeadedPolicy:
         """Return the engine, which draws from what `act` makes of what the network says, where a method has one.
 
         reference: `act` wants the untouched model's logits as well. No engine has these beside the policy's: a plain
-        loop then reads all texts anew for every token.
+        loop then reads all texts anew for every token. Whoever draws from an encoder's is told that it never speaks.
         """
+        if self.reads_only:
+            return Unspoken(self.policy.name)
         if act is not None and reference:
             from burnish.models.acting import ActingSampler
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
+import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from burnish.errors import InputError
-from burnish.models import asking, decoding
+from burnish.models import asking, bidirectional, decoding, encoder
 from burnish.models.small import registry as registry  # so that the Auto classes know our own small models
 
 
@@ -21,7 +23,7 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
     adapter does not fit the model, for a prefix, which is no part of any weight, and for what speaks by its heads.
     """
     decoding.refuse(decoding.decoding_in(adapter), adapter)
-    model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype="float32")
+    model = _weights(base)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that it is about to drop
@@ -36,3 +38,10 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
     AutoTokenizer.from_pretrained(adapter if own.exists() else base, local_files_only=True).save_pretrained(str(target))
     if template := asking.template_in(adapter) or asking.template_in(base):
         asking.keep(template, target)
+
+
+def _weights(base: Path) -> Any:
+    """Return the model of a folder in float32: one that speaks, or an encoder."""
+    if getattr(AutoConfig.from_pretrained(base, local_files_only=True), "burnish_kind", "") == bidirectional.KIND:
+        return encoder.weights(base, torch.float32)
+    return AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True, dtype="float32")

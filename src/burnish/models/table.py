@@ -73,6 +73,7 @@ class TablePolicy:
         """heads: {"value": 1, "reward": K, "q": K}, as `Needs.heads`. spread: of the random logits it begins with."""
         self.prompts = list(prompts)
         self.dtype = dtype
+        self.reads_only = False
         self.vocabulary, self.longest = vocabulary, longest
         self.teacher: Average | None = None
         """Whose table the teacher reads; None: the policy's own."""

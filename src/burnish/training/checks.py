@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from burnish import methods
 from burnish.errors import InputError
 from burnish.methods import Needs
 from burnish.training.steps import StepConfig
@@ -46,6 +47,26 @@ def check(
         raise InputError(
             f"course.kl_target_nats: {kl_target_nats:g} is the KL that beta is moved to keep, and {why}. "
             f"Use 0{', or give it some' if has_one else ''}."
+        )
+
+
+def check_reader(method: ModuleType, config: Any, *, model: str, paired: bool) -> None:
+    """Raise InputError where this method cannot train an encoder, which reads and never speaks.
+
+    model: what it is called in the message. paired: whether a policy of its own is trained beside it.
+    """
+    name, needs = method.__name__.rpartition(".")[2], method.needs(config)
+    if not methods.reads(needs):
+        as_set = ", as it is set," if name in methods.readers() else ""
+        raise InputError(
+            f"{name}: {model} is an encoder, which reads and never speaks, and {name}{as_set} draws from its model or "
+            f"asks it how likely a text is. An encoder is trained by {', '.join(methods.readers())}; "
+            "docs/concepts/small-models.md says what for."
+        )
+    if needs.fresh and not paired:
+        raise InputError(
+            f"{name}: {model} is an encoder, which reads and never speaks, and {name} learns from what a policy draws. "
+            "Name the policy's model: --set partner_model=FOLDER."
         )
 
 

@@ -117,8 +117,9 @@ class Steps:
         return told
 
     def _noise(self) -> contextlib.AbstractContextManager[None]:
-        """Return dropout and the like, fixed by the step, where the method may be trained under it (trap T20)."""
-        if not self.needs.noise:
+        """Return dropout and the like, fixed by the step, where the method may be trained under it (trap T20): always
+        on an encoder, of which nobody asks a log-prob."""
+        if not (self.needs.noise or self.network.reads_only):
             return contextlib.nullcontext()
         return self.network.noisy(seed_of(self.seed, "noise", self.trainer.step))
 

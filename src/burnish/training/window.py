@@ -31,6 +31,9 @@ class Learner(Protocol):
     dtype: torch.dtype
     """Of what the batch holds: float32, or float64 where the network is exact."""
 
+    reads_only: bool
+    """Whether it can neither draw nor say how likely a token is: an encoder, which rewards alone are trained on."""
+
     def parameters(self) -> dict[str, nn.Parameter]: ...
 
     def tokens(self, row: Row) -> list[int]: ...
