@@ -208,10 +208,12 @@ def _threads(recipe: Recipe, found: RunFolder) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-# seconds of work a unit, on the machine of docs/log.md: only ever used for the estimate before a run
-_SECONDS_A_TOKEN_SAMPLED = 1 / 300
-_SECONDS_A_TOKEN_TRAINED = 1 / 220
-_SECONDS_A_SIGNAL = 0.05
+# seconds of work a unit, from the stages of 2026-11-23 in docs/log.md: only ever used for the estimate before a run
+_SECONDS_A_TOKEN_SAMPLED = 1 / 500
+_SECONDS_A_TOKEN_TRAINED = 1 / 230
+_SECONDS_A_SIGNAL = 0.043
+_SECONDS_AROUND = 120
+"""Reading the ratings, the gold judge and the report, whatever the size of the rest."""
 
 
 def plan(recipe: Recipe, task: ModuleType, folder: Path) -> str:
@@ -223,7 +225,7 @@ def plan(recipe: Recipe, task: ModuleType, folder: Path) -> str:
     sampling = (rl.steps * rollout + looks + test) * _SECONDS_A_TOKEN_SAMPLED
     training = (rl.steps * rollout + 0.4 * (looks + test)) * _SECONDS_A_TOKEN_TRAINED
     reward = recipe.reward.signals * recipe.reward.epochs * _SECONDS_A_SIGNAL
-    minutes = (recipe.loop.rounds * (sampling + training + reward) + 180) / 60
+    minutes = (recipe.loop.rounds * (sampling + training + reward) + _SECONDS_AROUND) / 60
     if recipe.dtype == "float32":
         minutes *= 2.5
     time = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:,.0f} hours"
