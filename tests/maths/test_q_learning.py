@@ -34,6 +34,11 @@ def test_the_expectile_weighs_what_lies_above_and_below(expectile, loss):
     assert expectile_loss(torch.tensor([2.0, -1.0]), expectile).tolist() == pytest.approx(loss)
 
 
+def test_the_expectile_is_not_rounded_to_single_precision():
+    loss = expectile_loss(torch.tensor([2.0, -1.0], dtype=torch.float64), 0.7)
+    assert loss.tolist() == pytest.approx([2.8, 0.3], rel=1e-15)
+
+
 def test_expectiles_run_from_the_mean_to_the_largest():
     targets = torch.tensor([0.0, 1.0, 5.0], dtype=DOUBLE)
 

@@ -32,8 +32,8 @@ def expectile_loss(difference: Tensor, expectile: float) -> Tensor:
     actions that data holds, without asking about those it does not.
     Source: implicit Q-learning, Kostrikov et al. 2021, arXiv 2110.06169, equation 5.
     """
-    above = torch.where(difference < 0, 1 - expectile, expectile)
-    return above * difference.square()
+    weight = torch.full_like(difference, expectile).masked_fill(difference < 0, 1 - expectile)
+    return weight * difference.square()
 
 
 def conservative_penalty(q_BTKV: Tensor, said_BTK: Tensor) -> Tensor:
