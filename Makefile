@@ -66,10 +66,10 @@ peers: setup  ## make .peers/, the environment of TRL and others that `burnish b
 	.peers/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_FROM) $(TORCH)
 	.peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 
-oracles: peers  ## ask TRL, OpenRLHF and verl for the numbers of our losses, print both side by side; ARGS=--write keeps them
-	@set -e; for each in trl==1.12.0 trl==1.13.0 openrlhf==0.11.2 verl==0.9.1; do \
-	  folder=.oracles/$$(echo $$each | sed 's/==/-/'); \
-	  [ -d $$folder ] || .peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $$folder $$each; \
+oracles: peers  ## ask TRL, OpenRLHF, verl and others for the numbers of our losses, print both; ARGS=--write keeps them
+	@set -e; grep -v '^#' tests/oracles/packages.txt | while read -r first rest; do \
+	  folder=.oracles/$$(echo $$first | sed 's/==/-/'); \
+	  [ -d $$folder ] || .peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $$folder $$first $$rest; \
 	done
 	$(BIN)/python tests/oracles/compare.py $(ARGS)
 

@@ -37,6 +37,9 @@ ORACLES = {
     "trl 1.13": ("ask_trl_1_13.py", "trl-1.13.0"),
     "openrlhf": ("ask_openrlhf.py", "openrlhf-0.11.2"),
     "verl": ("ask_verl.py", "verl-0.9.1"),
+    "torchrl": ("ask_torchrl.py", "torchrl-0.14.1"),
+    "choix": ("ask_choix.py", "choix-0.4.1"),
+    "allrank": ("ask_allrank.py", "allrank-1.4.3"),
 }
 """Each oracle's script, and the folder of `.oracles/` that goes before the peers' own packages."""
 
@@ -152,10 +155,15 @@ def page(theirs: Mapping[str, Any], tables: str) -> str:
 <!-- Written by tests/oracles/compare.py: `make oracles ARGS=--write`. -->
 
 Every loss is asked of other libraries on the same tensors (four pairs, or two groups of four completions of one to six
-tokens), each library in a Python of its own: {versions}. A difference is the largest of the loss and of its gradient
-along a fixed direction, relative to max(1, |theirs|). What they said is kept in
-[theirs.json](../tests/oracles/theirs.json), and the ordinary tests compare with that. Last, the whole path: a small
-model's folder and the same texts through TRL's trainers and ours (template, tokens, masks, end token, shift, loss).
+tokens), each library in a Python of its own:
+{versions}.
+A difference is the largest of the loss and of its gradient along a fixed direction, relative to max(1, |theirs|). What
+they said is kept in [theirs.json](../tests/oracles/theirs.json), and the ordinary tests compare with that.
+
+PPO is asked as a whole: TRL's `PPOTrainer.train()` makes one update of models that say what was recorded, and what its
+step changes in logits and values is our gradient (likewise verl's functions one after the other, torchrl's A2C with its
+own GAE, and torchrl's terms of ILQL). Last, the path from texts: a small model's folder and the same texts through
+TRL's trainers and ours (template, tokens, masks, end token, shift, loss).
 
 ```bash
 make oracles

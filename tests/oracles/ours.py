@@ -18,10 +18,28 @@ from burnish.maths import returns, rollouts
 from burnish.maths.advantages import group_relative, leave_one_out
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLController, kl_estimate
-from burnish.methods import cpo, dpo, grpo, ipo, kto, nash_md, orpo, ppo, process_reward, reward, rloo, sdpo, sft, simpo
-from burnish.models.head import TokenStatistics, token_statistics
+from burnish.methods import (
+    cispo,
+    cpo,
+    dpo,
+    grpo,
+    ipo,
+    kto,
+    nash_md,
+    orpo,
+    ppo,
+    process_reward,
+    ranking_reward,
+    reward,
+    rloo,
+    sdpo,
+    sft,
+    simpo,
+)
+from oracles import updates
+from oracles.given import batch_of, shaped, statistics, whole_loss
 from oracles.theirs.protocol import Window
-from oracles.window import GROUPS, B, N, V
+from oracles.window import GROUPS, B, N
 
 Answer = Callable[[Window], Sequence[Tensor]]
 
@@ -31,6 +49,13 @@ WHY = {
     "orpo, odds": "TRL's imitation beside it takes in the prompt and divides by a batch's tokens, ours is of the pair",
     "cpo, preference": "TRL's imitation beside it divides by a batch's tokens, ours by the completion's",
     "grpo with kl k3": "TRL with use_bias_correction_kl off",
+    "cispo": "verl's lower bound of the weights set to 0, as published",
+    "ppo update": "a whole step of TRL's own trainer; completions that all reach the length limit",
+    "ppo update, a place more": "a whole step of TRL's own trainer: it pays a completion that ends before the limit "
+    "one place after its end, and learns that place's value; ours is asked with that place",
+    "ppo update, uneven": "verl's functions one after the other",
+    "a2c": "GAE, policy and value; normaliser=token, no KL",
+    "ilql": "torchrl has its terms in two losses (IQL, CQL); trlX, which has it whole, is in no package index",
     "nash-md": "gradient alone: TRL charges each token's KL as k2 does (ours: kl_in=loss, kl=k2), its value is another",
     "sdpo log-ratio": "gradient alone: TRL's value is the log-ratio times the log-prob",
     "gae returns": "read under the mask: verl keeps what stood in masked places",
@@ -63,6 +88,14 @@ OTHER = {
     ),
     ("trl", "ipo mean"): ("ipo sum", "TRL's IPO divides by length: under one beta it is another loss than the paper's"),
     ("openrlhf", "ipo sum"): ("ipo mean", "and the other way round"),
+    ("verl", "cispo, weights with a floor"): (
+        "cispo",
+        "verl's default bounds the weights below as well; the published method leaves that bound out",
+    ),
+    ("trl 1.12", "ppo update, a place more"): (
+        "ppo update, uneven",
+        "where completions end before the limit TRL's reward and last value stand a place later",
+    ),
 }
 """An oracle's number, and ours that has the same name in common speech and is another loss: (ours, what differs)."""
 
@@ -70,44 +103,22 @@ OTHER = {
 # ------------------------------------------------------------------------------------------------------------- tokens
 
 
-def _statistics(window: Window, leaf: Tensor, teacher: Tensor | None = None) -> TokenStatistics:
-    """What the head says when its output matrix is the unit matrix: its states are then the logits."""
-    unit = torch.eye(V, dtype=window.dtype)
-    other = None if teacher is None else teacher.reshape(-1, V)
-    return token_statistics(leaf.reshape(-1, V), unit, window.tokens.reshape(-1), reference=other)
-
-
-def _shaped(window: Window, values_N: Tensor) -> Tensor:
-    return values_N.reshape(window.logprobs_BT.shape)
-
-
 def logprobs(window: Window) -> list[Tensor]:
-    return window.read(_shaped(window, _statistics(window, window.logits_BTV).logprobs))
+    return window.read(shaped(window, statistics(window, window.logits_BTV).logprobs))
 
 
 def entropy(window: Window) -> list[Tensor]:
-    return window.read(_shaped(window, _statistics(window, window.logits_BTV).entropy))
-
-
-def _batch(window: Window, **more: Any) -> Batch:
-    scalars = {"max_new_tokens": window.limit, "tokens": float(window.mask.sum()), "completions": float(B)}
-    return Batch(completion_mask_BT=window.mask, group_B=torch.arange(N).repeat_interleave(2), scalars=scalars, **more)
-
-
-def _loss(method: ModuleType, config: Any, batch: Batch, outputs: Outputs) -> Tensor:
-    """The method's own loss of a window: `targets` once, then the sum of the rows' shares."""
-    batch = method.targets(batch, config) if hasattr(method, "targets") else batch
-    return method.loss(batch, outputs, config)[0].sum()
+    return window.read(shaped(window, statistics(window, window.logits_BTV).entropy))
 
 
 def sft_of_logits(window: Window) -> list[Tensor]:
     leaf = window.logits_BTV.clone().requires_grad_(True)
-    found = Outputs(logprobs_BT=_shaped(window, _statistics(window, leaf).logprobs))
-    return window.told(_loss(sft, sft.Config(), _batch(window), found), leaf)
+    found = Outputs(logprobs_BT=shaped(window, statistics(window, leaf).logprobs))
+    return window.told(whole_loss(sft, sft.Config(), batch_of(window), found), leaf)
 
 
 def _sft(window: Window, normaliser: Any) -> list[Tensor]:
-    return window.told(_loss(sft, sft.Config(normaliser), _batch(window), Outputs(logprobs_BT=window.leaf)))
+    return window.told(whole_loss(sft, sft.Config(normaliser), batch_of(window), Outputs(logprobs_BT=window.leaf)))
 
 
 # -------------------------------------------------------------------------------------------------------------- pairs
@@ -115,7 +126,7 @@ def _sft(window: Window, normaliser: Any) -> list[Tensor]:
 
 def _pairs(window: Window, method: ModuleType, config: Any) -> list[Tensor]:
     outputs = Outputs(logprobs_BT=window.leaf, reference_logprobs_BT=window.reference_logprobs_BT)
-    return window.told(_loss(method, config, _batch(window), outputs))
+    return window.told(whole_loss(method, config, batch_of(window), outputs))
 
 
 def _kto(window: Window) -> list[Tensor]:
@@ -134,19 +145,19 @@ def _kto(window: Window) -> list[Tensor]:
         logprobs_BT=torch.cat([window.leaf, window.point_logprobs_BT]),
         reference_logprobs_BT=both["reference_logprobs_BT"],
     )
-    return window.told(_loss(kto, config, Batch(**both), outputs))
+    return window.told(whole_loss(kto, config, Batch(**both), outputs))
 
 
 def orpo_odds(window: Window) -> list[Tensor]:
     """The whole loss less its imitation: what the odds add."""
     outputs = Outputs(logprobs_BT=window.leaf)
-    whole = _loss(orpo, orpo.Config(beta=window.beta), _batch(window), outputs)
+    whole = whole_loss(orpo, orpo.Config(beta=window.beta), batch_of(window), outputs)
     return window.told(whole + _chosen_means(window))
 
 
 def cpo_preference(window: Window) -> list[Tensor]:
     config = cpo.Config(beta=window.beta, alpha=window.alpha)
-    whole = _loss(cpo, config, _batch(window), Outputs(logprobs_BT=window.leaf))
+    whole = whole_loss(cpo, config, batch_of(window), Outputs(logprobs_BT=window.leaf))
     return window.told(whole + window.alpha * _chosen_means(window))
 
 
@@ -156,17 +167,24 @@ def _chosen_means(window: Window) -> Tensor:
 
 def _reward(window: Window, margin: float = 0.0) -> list[Tensor]:
     leaf = window.rewards_B.clone().requires_grad_(True)
-    batch = _batch(window, margin_B=window.margin_N.repeat_interleave(2))
+    batch = batch_of(window, margin_B=window.margin_N.repeat_interleave(2))
     return window.told(
-        _loss(reward, reward.Config(heads=1, margin=margin), batch, Outputs(rewards_BK=leaf[:, None])), leaf
+        whole_loss(reward, reward.Config(heads=1, margin=margin), batch, Outputs(rewards_BK=leaf[:, None])), leaf
     )
 
 
 def process(window: Window) -> list[Tensor]:
     leaf = window.values_BT.clone().requires_grad_(True)
-    batch = _batch(window, token_labels_BT=window.labels_BT)
+    batch = batch_of(window, token_labels_BT=window.labels_BT)
     config = process_reward.Config(heads=1)
-    return window.told(_loss(process_reward, config, batch, Outputs(token_rewards_BTK=leaf[..., None])), leaf)
+    return window.told(whole_loss(process_reward, config, batch, Outputs(token_rewards_BTK=leaf[..., None])), leaf)
+
+
+def _ranked(window: Window, ranks_B: Tensor, last: Any) -> list[Tensor]:
+    leaf = window.rewards_B.clone().requires_grad_(True)
+    batch = replace(batch_of(window, ranks_B=ranks_B.long()), group_B=torch.tensor(GROUPS))
+    config = ranking_reward.Config(heads=1, last=last)
+    return window.told(whole_loss(ranking_reward, config, batch, Outputs(rewards_BK=leaf[:, None])), leaf)
 
 
 # ----------------------------------------------------------------------------------------------------------- rollouts
@@ -175,7 +193,7 @@ def process(window: Window) -> list[Tensor]:
 def _grpo(window: Window, **settings: Any) -> list[Tensor]:
     """With the advantages as they are given: what `targets` makes of rewards is a case of its own."""
     settings = {"clip_low": window.clip_low, "clip_high": window.clip_high, "beta": 0.0, "kl": "k3", **settings}
-    batch = _batch(
+    batch = batch_of(
         window, advantages_B=window.advantages_B, old_logprobs_BT=window.old_logprobs_BT,
         behaviour_logprobs_BT=window.behaviour_logprobs_BT,
     )  # fmt: skip
@@ -184,7 +202,7 @@ def _grpo(window: Window, **settings: Any) -> list[Tensor]:
 
 
 def _rloo(window: Window) -> list[Tensor]:
-    batch = _batch(
+    batch = batch_of(
         window, advantages_B=window.advantages_B, old_logprobs_BT=window.old_logprobs_BT, rewards_B=window.rewards_B
     )
     config = rloo.Config(clip_low=window.clip_low, clip_high=window.clip_high, beta=0.0)
@@ -205,7 +223,7 @@ def _gae(window: Window) -> Tensor:
 def _ppo(window: Window, leaf: Tensor, **more: Any) -> list[Tensor]:
     """leaf: the log-probs (policy's part) or the values (value's part); the other part is given no weight."""
     of_values = leaf is not window.leaf
-    batch = _batch(
+    batch = batch_of(
         window, rewards_B=window.rewards_B, old_logprobs_BT=window.old_logprobs_BT, old_values_BT=window.old_values_BT,
         advantages_BT=window.advantages_BT * (0 if of_values else 1), returns_BT=window.returns_BT,
     )  # fmt: skip
@@ -222,12 +240,23 @@ def ppo_value(window: Window) -> list[Tensor]:
     return _ppo(window, window.values_BT.clone().requires_grad_(True))
 
 
+def _cispo(window: Window) -> list[Tensor]:
+    batch = batch_of(
+        window, advantages_B=window.advantages_B, old_logprobs_BT=window.old_logprobs_BT, rewards_B=window.rewards_B
+    )
+    config = cispo.Config(high=window.clip_high, beta=0.0)
+    return window.told(cispo.loss(batch, Outputs(logprobs_BT=window.leaf), config)[0].sum())
+
+
+# ----------------------------------------------------------------------------------------------------------- measures
+
+
 def _kl(window: Window, kind: Any) -> list[Tensor]:
     return window.told(kl_estimate(window.held(window.leaf), window.held(window.reference_logprobs_BT), kind).sum())
 
 
 def paid(window: Window) -> list[Tensor]:
-    batch = _batch(
+    batch = batch_of(
         window, rewards_B=window.rewards_B, old_logprobs_BT=window.old_logprobs_BT,
         reference_logprobs_BT=window.reference_logprobs_BT,
     )  # fmt: skip
@@ -244,21 +273,21 @@ def controller(window: Window) -> list[Tensor]:
 
 def _nash(window: Window) -> list[Tensor]:
     config = nash_md.Config(beta=window.beta, kl_in="loss", kl="k2", baseline="none")
-    batch = replace(_batch(window, rewards_B=window.win_rates_B), scalars={"max_new_tokens": 1.0})
+    batch = replace(batch_of(window, rewards_B=window.win_rates_B), scalars={"max_new_tokens": 1.0})
     outputs = Outputs(logprobs_BT=window.leaf, reference_logprobs_BT=window.reference_logprobs_BT)
-    return window.told(_loss(nash_md, config, batch, outputs))[1:]
+    return window.told(whole_loss(nash_md, config, batch, outputs))[1:]
 
 
 def _sdpo(window: Window, form: Any) -> list[Tensor]:
     leaf = window.logits_BTV.clone().requires_grad_(True)
-    says = _statistics(window, leaf, window.teacher_logits_BTV)
+    says = statistics(window, leaf, window.teacher_logits_BTV)
     assert says.kl is not None
     assert says.reference_logprobs is not None
     outputs = Outputs(
-        logprobs_BT=_shaped(window, says.logprobs), teacher_kl_BT=_shaped(window, says.kl),
-        teacher_logprobs_BT=_shaped(window, says.reference_logprobs),
+        logprobs_BT=shaped(window, says.logprobs), teacher_kl_BT=shaped(window, says.kl),
+        teacher_logprobs_BT=shaped(window, says.reference_logprobs),
     )  # fmt: skip
-    found = window.told(_loss(sdpo, sdpo.Config(form=form), _batch(window), outputs), leaf)
+    found = window.told(whole_loss(sdpo, sdpo.Config(form=form), batch_of(window), outputs), leaf)
     return found if form == "kl" else found[1:]
 
 
@@ -280,6 +309,8 @@ ANSWERS: dict[str, Answer] = {
     "reward": _reward,
     "reward with margin": lambda w: _reward(w, 1.0),
     "process reward": process,
+    "ranking reward": lambda w: _ranked(w, w.ranks_B, "tied"),
+    "ranking reward, best of n": lambda w: _ranked(w, (w.ranks_B > 0).long(), "unordered"),
     "advantages grpo": lambda w: _advantages(w, lambda r, g: group_relative(r, g, scale="std")),
     "advantages dr. grpo": lambda w: _advantages(w, group_relative),
     "advantages rloo": lambda w: _advantages(w, leave_one_out),
@@ -289,9 +320,15 @@ ANSWERS: dict[str, Answer] = {
     "dapo": lambda w: _grpo(w, normaliser="token"),
     "dapo, importance cap": lambda w: _grpo(w, normaliser="token", importance_cap=w.cap),
     "gspo": lambda w: _grpo(w, normaliser="completion", ratio="sequence", clip_low=w.gspo_low, clip_high=w.gspo_high),
+    "cispo": _cispo,
     "rloo": _rloo,
     "ppo policy": lambda w: _ppo(w, w.leaf),
     "ppo value": ppo_value,
+    "ppo update": lambda w: updates.ppo_update(w.filled()),
+    "ppo update, uneven": updates.ppo_update,
+    "ppo update, a place more": updates.ppo_update_with_a_place_more,
+    "a2c": updates.actor_critic,
+    "ilql": updates.q_learned,
     "gae, whitened": lambda w: w.read(returns.whitened(_gae(w), w.mask)),
     "gae returns": lambda w: w.read(_gae(w) + w.old_values_BT),
     "whitening": lambda w: w.read(returns.whitened(w.advantages_BT, w.mask)),

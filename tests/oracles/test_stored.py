@@ -1,4 +1,4 @@
-"""Our losses are what TRL, OpenRLHF and verl say they are: against their answers, kept in theirs.json with versions.
+"""Our losses are what other libraries say they are: against their answers, kept in theirs.json with versions.
 
 `make oracles` asks them anew (compare.py); nothing of them is needed here.
 """
@@ -49,7 +49,13 @@ def test_every_case_has_an_oracle_and_every_remark_a_case():
 
 
 def test_the_versions_are_those_the_environments_are_made_of():
-    made = (HERE.parents[1] / "Makefile").read_text("utf-8")
-    peers = (HERE.parents[1] / "benchmarks" / "peers.txt").read_text("utf-8")
+    made = (HERE / "packages.txt").read_text("utf-8").split()
+    peers = (HERE.parents[1] / "benchmarks" / "peers.txt").read_text("utf-8").split()
     for oracle, told in THEIRS.items():
         assert f"{oracle.split()[0]}=={told['version']}" in (peers if oracle == "trl" else made)
+
+
+def test_every_oracle_reads_the_folder_that_is_made_for_it():
+    lines = (HERE / "packages.txt").read_text("utf-8").splitlines()
+    made = {line.split()[0].replace("==", "-") for line in lines if not line.startswith("#")}
+    assert made == {folder for _, folder in compare.ORACLES.values() if folder}

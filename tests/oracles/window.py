@@ -19,7 +19,7 @@ GROUPS = (0, 0, 0, 0, 1, 1, 1, 1)
 SETTINGS = {
     "beta": 0.3, "smoothing": 0.15, "gamma": 0.7, "alpha": 0.6, "clip_low": 0.2, "clip_high": 0.28, "value_clip": 0.25,
     "discount": 0.97, "trace": 0.9, "limit": 9.0, "gspo_low": 0.05, "gspo_high": 0.08, "desirable": 1.3,
-    "undesirable": 0.8, "cap": 1.5,
+    "undesirable": 0.8, "cap": 1.5, "expectile": 0.7, "conservative": 0.1, "value_weight": 0.5,
 }  # fmt: skip
 """Numbers that stand in a configuration, the same for both sides."""
 
@@ -35,9 +35,10 @@ def make() -> dict[str, NDArray[np.float64]]:
     mask = np.arange(T)[None, :] < np.array(LENGTHS)[:, None]
     logprobs = thousandths(-2.5, -0.1, B, T)
     values = thousandths(-1.0, 1.0, B, T)
+    logits = thousandths(-3.0, 3.0, B, T, V)
     found = {
         "mask_BT": mask.astype(np.float64),
-        "logits_BTV": thousandths(-3.0, 3.0, B, T, V),
+        "logits_BTV": logits,
         "teacher_logits_BTV": thousandths(-3.0, 3.0, B, T, V),
         "tokens_BT": np.array([[chance.randrange(V) for _ in range(T)] for _ in range(B)], dtype=np.float64),
         "logprobs_BT": logprobs,
@@ -60,6 +61,14 @@ def make() -> dict[str, NDArray[np.float64]]:
         "probe_BT": thousandths(-1.0, 1.0, B, T),
         "probe_B": thousandths(-1.0, 1.0, B),
         "behaviour_logprobs_BT": logprobs + thousandths(-1.2, 0.6, B, T),
+        # what a policy said of every token before its step, and what its reference says: near `logits_BTV`
+        "logits_before_BTV": logits + thousandths(-0.6, 0.6, B, T, V),
+        "reference_logits_BTV": logits + thousandths(-0.8, 0.8, B, T, V),
+        # two heads' values of every token, and those of their slowly moving copy
+        "q_BTKV": thousandths(-1.5, 1.5, B, T, 2, V),
+        "slow_q_BTKV": thousandths(-1.5, 1.5, B, T, 2, V),
+        # each group of four in an order of its own, the best first
+        "ranks_B": np.array([2.0, 0.0, 3.0, 1.0, 1.0, 2.0, 0.0, 3.0]),
         **{name: np.array(value) for name, value in SETTINGS.items()},
     }
     return {name: np.round(value, 3) for name, value in found.items()}

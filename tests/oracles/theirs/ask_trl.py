@@ -150,6 +150,13 @@ def _grpo(window: Window, kind: str, beta: float = 0.0, level: str = "token", co
     return window.told(GRPOTrainer._compute_loss(stub, None, inputs))
 
 
+def cispo(window: Window) -> list[Tensor]:
+    """Its `epsilon_high` is the cap itself."""
+    stub, inputs = _rollout(window, loss_type="cispo", beta=0.0, importance_sampling_level="token")
+    stub.epsilon_high = 1 + window.clip_high
+    return window.told(GRPOTrainer._compute_loss(stub, None, inputs))
+
+
 def rloo(window: Window) -> list[Tensor]:
     stub, inputs = _rollout(window)
     inputs["old_logps"] = window.sums(window.old_logprobs_BT)
@@ -192,6 +199,7 @@ QUESTIONS = {
     "dr. grpo": lambda w: _grpo(w, "dr_grpo"),
     "dapo": lambda w: _grpo(w, "dapo"),
     "gspo": lambda w: _grpo(w, "grpo", level="sequence"),
+    "cispo": cispo,
     "rloo": rloo,
     "sdpo kl": lambda w: _distilled(w, "kl"),
     "sdpo log-ratio": lambda w: _distilled(w, "log_ratio"),

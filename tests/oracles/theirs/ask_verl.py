@@ -80,8 +80,9 @@ def _gae(window: Window, which: int) -> list[Tensor]:
     return window.read(found[which])
 
 
-def _policy(window: Window, kind: str, how: str, advantages: Tensor, **scale: Any) -> list[Tensor]:
+def _policy(window: Window, kind: str, how: str, advantages: Tensor, floor: bool = True, **scale: Any) -> list[Tensor]:
     low, high = (window.gspo_low, window.gspo_high) if kind == "gspo" else (window.clip_low, window.clip_high)
+    low = low if floor else 1.0
     config = Actor(0.2, low, high, scale)
     config.clip_ratio_c = 1e9  # type: ignore[attr-defined]  # its second clip of bad actions: not part of the method
     loss = CORE.get_policy_loss_fn(kind)
@@ -99,6 +100,26 @@ def value(window: Window) -> list[Tensor]:
 
 def _kl(window: Window, kind: str) -> list[Tensor]:
     return window.told(CORE.kl_penalty(window.held(window.leaf), window.held(window.reference_logprobs_BT), kind).sum())
+
+
+def ppo_update(window: Window) -> list[Tensor]:
+    """A whole update by its functions: reward less KL, GAE, policy and value; loss, KL and gradients out."""
+    logits, values = (each.clone().requires_grad_(True) for each in (window.logits_BTV, window.values_BT))
+    now, old, reference = (
+        FUNCTIONS.logprobs_from_logits_naive(each, window.tokens)
+        for each in (logits, window.logits_before_BTV, window.reference_logits_BTV)
+    )
+    kl = CORE.kl_penalty(old, reference, "k1") * window.mask_BT
+    advantages, returned = CORE.compute_gae_advantage_return(
+        _at_last(window) - window.beta * kl, window.old_values_BT, window.mask_BT, window.discount, window.trace
+    )
+    config = Actor(0.2, window.clip_low, window.clip_low)
+    config.clip_ratio_c = 1e9  # type: ignore[attr-defined]  # its second clip of bad actions: not part of the method
+    policy = CORE.get_policy_loss_fn("vanilla")(old, now, advantages, window.mask_BT, "token-mean", config)[0]
+    value = CORE.compute_value_loss(values, returned, window.old_values_BT, window.mask_BT, window.value_clip)[0]
+    loss = policy + window.value_weight * value
+    of_logits, of_values = torch.autograd.grad(loss, [logits, values])
+    return [loss.detach(), kl.sum(-1).mean(), of_logits.square().sum(), (of_values * window.probe_BT).sum()]
 
 
 def whitened(window: Window) -> list[Tensor]:
@@ -127,8 +148,12 @@ QUESTIONS = {
     ),
     "dapo": lambda w: _policy(w, "vanilla", "token-mean", w.advantages_B[:, None]),
     "gspo": lambda w: _policy(w, "gspo", "seq-mean-token-mean", w.advantages_B[:, None]),
+    "cispo": lambda w: _policy(w, "cispo", "token-mean", w.advantages_B[:, None], floor=False),
+    "cispo, weights with a floor": lambda w: _policy(w, "cispo", "token-mean", w.advantages_B[:, None]),
     "ppo policy": lambda w: _policy(w, "vanilla", "token-mean", w.advantages_BT),
     "ppo value": value,
+    "ppo update": lambda w: ppo_update(w.filled()),
+    "ppo update, uneven": ppo_update,
     "kl k1": lambda w: _kl(w, "k1"),
     "kl k2": lambda w: _kl(w, "k2"),
     "kl k3": lambda w: _kl(w, "k3"),

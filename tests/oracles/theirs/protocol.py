@@ -5,12 +5,15 @@ Run with the oracle's own Python: `python ask_trl.py WINDOW.npz ANSWERS.json`. N
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import json
 import sys
 import types
+import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,13 @@ class Window:
         self.leaf = self.held(self.logprobs_BT).requires_grad_(True)
         self.groups = [0, 0, 0, 0, 1, 1, 1, 1]
 
+    def filled(self) -> Window:
+        """The same with every place trained: completions that all reach the width."""
+        found = copy.copy(self)
+        found.mask_BT = torch.ones_like(self.mask_BT)
+        found.mask = found.mask_BT.bool()
+        return found
+
     def held(self, values_BT: Tensor) -> Tensor:
         """0 where the mask is not set."""
         return torch.where(self.mask, values_BT, torch.zeros_like(values_BT))
@@ -54,6 +64,24 @@ class Window:
             return [values.sum(), (values * self.probe_B).sum()]
         held = self.held(values)
         return [held.sum(), (held * self.probe_BT).sum()]
+
+
+@contextmanager
+def precision(dtype: torch.dtype) -> Iterator[None]:
+    """Within it a library makes the tensors that it keeps settings and statistics in with this precision, too."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Within it a library prints no progress and warns of nothing: of settings that it sets itself, for one."""
+    with redirect_stdout(None), warnings.catch_warnings(action="ignore"):
+        yield
 
 
 class Anything:
