@@ -38,11 +38,15 @@ SPOILT_IN_BATCH = (
 """What may be rubbish where the mask is not set; the other fields of (B, T) are made by `targets` itself."""
 
 
+BY_TOKEN = {"raft": {"least_part": 0.5, "beta": 0.1}, "star": {"least_part": 0.5}, "online_dpo": {"token_weight": 0.7}}
+"""Settings without which what tokens are paid only counts as a sum."""
+
+
 def every_config(name: str) -> list[object]:
-    """The defaults, and for each setting with named choices one config for each choice."""
+    """The defaults, for each setting with named choices one config for each choice, and what reads tokens' pay."""
     module = methods.load(name)
     heads = {"heads": HEADS} if "heads" in {item.name for item in dataclasses.fields(module.Config)} else {}
-    plain = [heads]
+    plain = [heads, *([BY_TOKEN[name]] if name in BY_TOKEN else [])]
     for key in settings.describe(module.Config):
         choices = [part.strip(' "') for part in key.expects.removeprefix("one of").split(",")]
         if key.expects.startswith("one of"):
@@ -243,10 +247,10 @@ def test_labels_that_can_be_smoothed_reach_the_loss(name):
         methods.load(name).Config(label_smoothing=0.5)
 
 
-def test_all_that_imitate_or_compare_pairs_can_smooth_labels():
+def test_all_that_imitate_or_compare_can_smooth_labels():
     assert set(SMOOTHED) == {
-        "conditional", "constitution", "cpo", "dpo", "feedback_conditional", "hindsight", "ilf", "orpo", "pretrain",
-        "raft", "reward", "sft", "simpo", "star", "weighted_sft",
+        "conditional", "constitution", "cpo", "dpo", "feedback_conditional", "hindsight", "ilf", "ipo", "kto",
+        "online_dpo", "orpo", "pretrain", "raft", "ranking_reward", "reward", "sft", "simpo", "star", "weighted_sft",
     }  # fmt: skip
 
 

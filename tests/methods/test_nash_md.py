@@ -8,8 +8,9 @@ import torch
 from burnish.errors import InputError
 from burnish.examples import Example, Tools
 from burnish.maths.batch import Says
+from burnish.maths.rollouts import paid_rewards
 from burnish.methods import nash_md
-from burnish.records import Feedback
+from burnish.records import Feedback, Score, Span
 
 DOUBLE = torch.float64
 NAN = float("nan")
@@ -99,6 +100,47 @@ def test_its_mean_is_the_gradient_of_the_regularised_win_rate(world):
     found = here.expected(nash_md, config, lambda batch: replace(batch, rewards_B=rates))
     assert torch.allclose(here.gradient(4 * found), -true, atol=1e-12)
     assert true.norm() > 0.01
+
+
+def in_parts(here):
+    """Scores of all completions in parts: what each token is worth after those before it, whatever comes later."""
+    begun = sorted({tokens[: place + 1] for tokens in here.tokens for place in range(len(tokens))})
+    worth = dict(zip(begun, torch.randn(len(begun), generator=torch.Generator().manual_seed(3)).tolist(), strict=True))
+    found = []
+    for number, tokens in enumerate(here.tokens):
+        completion = here.row(number).completion
+        spans = [
+            Span(2 * i, 2 * i + 1, severity=worth[tokens[: i + 1]]) for i in range(len(tokens)) if i != 1
+        ]  # the second token's worth is paid at the end, as what is left
+        total = sum(worth[tokens[: i + 1]] for i in range(len(tokens)))
+        found.append(Score(here.prompt, completion, total, token_rewards=tuple(reversed(spans))))
+    return found
+
+
+def test_parts_are_paid_what_they_change_and_the_mean_gradient_is_that_of_the_whole(world):
+    """By enumeration: no token answers for what was won before it, and none of what it won is lost."""
+    here = world(longest=3)
+    scores = in_parts(here)
+    config = nash_md.Config(beta=0.2, baseline="none", scale=0.7)
+    against = [0.4, -1.0, 2.0]
+    won = [nash_md._won(score, against, config.scale) for score in scores]
+    rates = torch.tensor([each.rate for each in won], dtype=DOUBLE)
+    assert rates.tolist() == pytest.approx([nash_md.win_rate(score.value, against, 0.7) for score in scores])
+
+    def descent(rows):
+        batch, outputs = here.window([[row] for row in rows])
+        assert torch.allclose(paid_rewards(batch).sum(-1), rates, atol=1e-12)  # the parts and the rest are the rate
+        share_B, metrics = nash_md.loss(batch := nash_md.targets(batch, config), outputs, config)
+        assert torch.allclose(metrics["win_rate"].double(), rates, atol=1e-6)
+        loss = (here.chances().detach() * share_B).sum() * batch.scalars["completions"]
+        return here.gradient(4 * loss), batch.advantages_BT
+
+    whole, _ = descent([here.row(i, score=each.rate) for i, each in enumerate(won)])
+    parts, said = descent([here.row(i, score=each.rate, token_rewards=each.parts) for i, each in enumerate(won)])
+    true = here.gradient((here.chances() * rates).sum() - 0.2 * here.divergence())
+    assert torch.allclose(parts, -true, atol=1e-12)
+    assert torch.allclose(whole, -true, atol=1e-12)
+    assert (said[:, 0] - said[:, 1]).abs().max() > 0.05  # what the first token won, the second does not answer for
 
 
 def test_preferences_in_a_circle_end_at_the_regularised_equilibrium(world):

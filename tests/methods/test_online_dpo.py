@@ -9,7 +9,7 @@ import torch
 from burnish.errors import InputError
 from burnish.examples import Example, Tools
 from burnish.methods import dpo, online_dpo
-from burnish.records import Feedback
+from burnish.records import Feedback, Span
 
 NAN = float("nan")
 
@@ -106,6 +106,60 @@ def test_labels_that_may_be_flipped_are_those_of_conservative_dpo(world):
     assert slope.abs().max() < 1e-12
 
 
+def weighed(here, p: float, order=(0, 1), **settings):
+    """A pair of two completions whose first tokens are paid 1 and -0.5; (its log-ratios' slopes, its shares)."""
+    spans = ((Span(0, 1, severity=1.0),), (Span(0, 1, severity=-0.5),))
+    rows = [here.row(number, token_rewards=spans[i], probability=p) for i, number in enumerate((5, 9))]
+    config = online_dpo.Config(beta=0.3, **settings)
+    pair = [online_dpo._labelled(rows[i], config) for i in order]
+    made, outputs = here.window([pair])
+    share_B, _ = online_dpo.loss(online_dpo.targets(made, config), outputs, config)
+    (slope,) = torch.autograd.grad(share_B.sum(), outputs.logprobs_BT, retain_graph=True)
+    return slope[list(order)], share_B
+
+
+def test_tokens_weigh_by_what_their_parts_are_paid(world):
+    here = world(longest=2)
+    plain, _ = weighed(here, 1.0)
+    slope, _ = weighed(here, 1.0, token_weight=0.8)
+    # by hand: of the chosen exp(0.8 * 1), of the rejected exp(-0.8 * -0.5); the second tokens are paid nothing
+    assert (slope[0, 0] / slope[0, 1]).item() == pytest.approx(math.exp(0.8))
+    assert (slope[1, 0] / slope[1, 1]).item() == pytest.approx(math.exp(0.4))
+    assert (plain[:, 0] / plain[:, 1]).tolist() == pytest.approx([1, 1])
+    bounded, _ = weighed(here, 1.0, token_weight=50.0)
+    assert (bounded[:, 0] / bounded[:, 1]).tolist() == pytest.approx([math.exp(2)] * 2)
+    # a tie has no side, and turning pair and label round changes nothing
+    assert torch.allclose(weighed(here, 0.5, token_weight=0.8)[0], weighed(here, 0.5)[0], atol=1e-12)
+    turned = weighed(here, 0.1, order=(1, 0), token_weight=0.8)
+    straight = weighed(here, 0.9, token_weight=0.8)
+    assert torch.allclose(turned[0], straight[0], atol=1e-8)
+    assert turned[1].sum().item() == pytest.approx(straight[1].sum().item())
+
+
+def test_where_nothing_is_paid_or_it_was_only_looked_at_weights_change_nothing(world):
+    here = world(longest=2)
+    looked = (Span(0, 1, severity=-3.0),)
+    shares = []
+    for weight in (0.0, 0.8):
+        config = online_dpo.Config(token_weight=weight)
+        rows = Example((here.row(5, spans=looked), here.row(9)))
+        made, outputs = here.window([example.rows for example in online_dpo.choose([rows], config, Tools())])
+        shares.append(online_dpo.loss(online_dpo.targets(made, config), outputs, config)[0])
+    assert torch.equal(*shares)
+
+
+def test_with_weights_the_gradient_is_that_of_finite_differences(world):
+    here = world(longest=2)
+    config = online_dpo.Config(token_weight=0.8, label_smoothing=0.1)
+    rows = (here.row(5, token_rewards=(Span(0, 1),)), here.row(9, token_rewards=(Span(0, 3, severity=-2.0),)))
+    made, outputs = here.window([example.rows for example in online_dpo.choose([Example(rows)], config, Tools())])
+    made = online_dpo.targets(made, config)
+    leaf = outputs.logprobs_BT.detach().requires_grad_(True)
+    assert torch.autograd.gradcheck(
+        lambda values: online_dpo.loss(made, replace(outputs, logprobs_BT=values), config)[0], leaf
+    )
+
+
 def test_it_rests_where_the_best_of_reward_and_divergence_is(world):
     """With soft labels every pair's gradient is 0 at pi ~ ref exp(r / beta): the optimum, whatever pairs are drawn."""
     here = world()
@@ -129,7 +183,9 @@ def test_it_learns_and_its_twin_does_not(world, twin):
     assert world(longest=2).learn(twin(online_dpo), config, steps=10) < before
 
 
-@pytest.mark.parametrize("setting", [{"beta": 0.0}, {"scale": 0.0}, {"scale": NAN}, {"label_smoothing": 0.5}])
+@pytest.mark.parametrize(
+    "setting", [{"beta": 0.0}, {"scale": 0.0}, {"scale": NAN}, {"label_smoothing": 0.5}, {"token_weight": -1.0}]
+)
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(InputError, match=next(iter(setting))):
         online_dpo.Config(**setting)

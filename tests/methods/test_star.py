@@ -9,7 +9,7 @@ from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools
 from burnish.maths.batch import Batch, Outputs, length_mask
 from burnish.methods import star
-from burnish.records import Completion, Prompt, Sampling, Score
+from burnish.records import Completion, Prompt, Sampling, Score, Span
 
 SUM = Prompt.of("2 + 2?", reference="4")
 OTHER = Prompt.of("3 + 3?", reference="6")
@@ -94,6 +94,30 @@ def test_a_divergence_is_charged_as_raft_charges_it():
     assert star.needs(star.Config()).views == ()
 
 
+def test_poor_steps_to_a_right_answer_are_not_imitated_with_the_hint_or_without():
+    poor, good = Span(0, 2, severity=0.1), Span(2, 4, severity=0.9)
+
+    class Steps(Right):
+        def score(self, prompts, completions):
+            return [
+                replace(score, value=1.0, token_rewards=(poor, good)) for score in super().score(prompts, completions)
+            ]
+
+    right = Row(SUM, Completion(SUM.id, "so 4"), score=1.0, token_rewards=(poor, good), fresh=True)
+    tools = Tools(sampler=Told(), reward=Steps())
+    for least, labels in ((0.5, (poor, good)), (None, ())):
+        found = star.choose([Example((right,)), group(OTHER, five=0.0)], star.Config(least_part=least), tools)
+        assert [example.rows[0].spans for example in found] == [labels, labels]
+        assert [example.rows[0].token_rewards for example in found] == [(poor, good)] * 2
+    labels = torch.tensor([[0.1, 0.9], [torch.nan, torch.nan]])
+    made = Batch(length_mask([2, 1]), torch.arange(2), token_labels_BT=labels, fresh_B=torch.tensor([True, False]))
+    says = Outputs(logprobs_BT=torch.tensor([[-1.0, -2.0], [-6.0, torch.nan]]))
+    config = star.Config(least_part=0.5)
+    found, metrics = star.loss(star.targets(made, config), says, config)
+    assert found.tolist() == pytest.approx([2 / 2, 6 / 2])
+    assert metrics["imitated"].tolist() == [0.5, 1.0]
+
+
 def test_what_is_never_drawn_is_learned_from_the_hint_and_its_twin_does_not(world, twin):
     """The only right completion has a chance of one in a million; the hint says it."""
 
@@ -117,7 +141,10 @@ def test_what_is_never_drawn_is_learned_from_the_hint_and_its_twin_does_not(worl
     assert course(twin(star)) < 0.01
 
 
-@pytest.mark.parametrize("setting", [{"right": -1.0}, {"keep": 0}, {"tries": 0}, {"hint": "no"}, {"hint": "{other}"}])
+@pytest.mark.parametrize(
+    "setting",
+    [{"right": -1.0}, {"keep": 0}, {"tries": 0}, {"least_part": float("inf")}, {"hint": "no"}, {"hint": "{other}"}],
+)
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(InputError, match=next(iter(setting))):
         star.Config(**setting)

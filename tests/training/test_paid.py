@@ -23,6 +23,7 @@ from burnish.maths.policy_loss import masked_sum
 from burnish.maths.returns import at_last
 from burnish.maths.rollouts import paid_rewards
 from burnish.methods import process_reward, span_reward
+from burnish.models.paying import paid_by_token
 from burnish.models.scripted import Scripted
 from burnish.models.table import TablePolicy
 from burnish.records import Completion, Prompt, Score, Span
@@ -233,6 +234,20 @@ def test_a_policy_learns_from_steps_that_are_paid(name, config, steps_head):
     told = course.advance()
     assert told.get("paid", told["reward"]) == pytest.approx(told["reward"], abs=1e-6)
     assert any(not torch.equal(before[key], value) for key, value in course.network.parameters().items())
+
+
+def test_a_part_reaches_from_behind_the_one_before_it():
+    """A step is all of its tokens; tokens that share a character (bytes of one) each have it, and lose no pay."""
+    row = Row(ASKS, Completion(ASKS.id, "a bc\u00e9"))
+    places = [(0, 1), (1, 3), (3, 4), (4, 5), (4, 5), (5, 5)]
+
+    def parts(*worth: float) -> list[tuple[int, int, float]]:
+        score = paid_by_token(row, torch.tensor([worth]).T, places, lambda readings, text, places: readings)
+        return [(part.start, part.end, part.severity) for part in score.token_rewards]
+
+    nothing = torch.nan
+    assert parts(nothing, 0.5, nothing, nothing, 2.0, nothing) == [(0, 3, 0.5), (3, 5, 2.0)]
+    assert parts(1.0, 2.0, 3.0, 4.0, 5.0, 6.0) == [(0, 1, 1.0), (1, 3, 2.0), (3, 4, 3.0), (4, 5, 4.0), (4, 5, 5.0)]
 
 
 def test_steps_end_with_their_last_character_and_blank_ones_are_none():

@@ -33,7 +33,8 @@ class Batch:
     token_rewards_BT: Tensor | None = None
     """float32: what single tokens are paid (for seqgan: their action values), NaN where nothing is known of a token."""
     token_labels_BT: Tensor | None = None
-    """float32: what was said of single tokens, NaN where nothing was: a reward learns it, and nobody is paid for it."""
+    """float32: what was said of single tokens, NaN where nothing was: a reward learns it, and nobody is paid for it.
+    Where a method weighs tokens by what their parts were paid (raft, online_dpo), that, on every token of a part."""
     advantages_B: Tensor | None = None
     advantages_BT: Tensor | None = None
     returns_BT: Tensor | None = None

@@ -4,12 +4,15 @@
     y' ~ pi_mix,   log pi_mix = (1 - mixture) log pi + mixture log ref + c       opponent, token by token (`behaviour`)
     r  = P(y preferred to y') - 1/2 - beta * log( pi(y) / ref(y) ),              loss = REINFORCE on r
 
-Source: Munos et al. 2023, "Nash learning from human feedback", arXiv 2312.00886, section 7 (Nash-MD-PG);
-mixture = 0 is self-play, 1 is playing against the reference alone.
+Sources: Munos et al. 2023, "Nash learning from human feedback", arXiv 2312.00886, section 7 (Nash-MD-PG); mixture = 0
+is self-play, 1 is playing against the reference alone. That paying what each step changes leaves the best policy the
+best: Ng et al. 1999.
 
 What is unusual: the preference is averaged over all opponents of the prompt's group; with a reward it is
-sigma((r(y) - r(y')) / scale), with a judge each y is compared with one y'. The learner's completions are drawn in
-`choose` from the policy itself, with a seed of their own: drawn alike, y and y' would not be independent.
+sigma((r(y) - r(y')) / scale), with a judge each y is compared with one y'. Where the reward pays parts (steps, spans),
+each is paid what it changes of that probability, where it stands: the parts and the rest add up to P, and a token does
+not answer for what was won or lost before it, which leaves the mean gradient as it is. The learner's completions are
+drawn in `choose` from the policy itself, with a seed of their own: drawn alike, y and y' would not be independent.
 
 Use it when people's preferences go in circles (A over B over C over A), which no reward can say: its end is the
 regularised Nash equilibrium, not the favourite of an average. It fails to be worth its price when a reward exists that
@@ -31,7 +34,7 @@ from burnish.maths import rollouts
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind
 from burnish.methods import Needs, Says, above, online_dpo, reinforce, within
-from burnish.records import Completion, seed_of
+from burnish.records import Completion, Score, Span, seed_of
 
 METRICS: Mapping[str, str] = {
     "win_rate": "Mean probability of being preferred to the mixture: begins near 1/2, rises, comes back to it.",
@@ -88,44 +91,73 @@ def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Ex
     groups = sampler.sample(prompts, tools.sampling, n=size, seed=seed_of(tools.seed, "nash_md"))
     ask = _by_judge if config.preference == "judge" else _by_reward
     found: list[Example] = []
-    for example, group, rates in zip(examples, groups, ask(examples, groups, config, tools), strict=True):
+    for example, group, won in zip(examples, groups, ask(examples, groups, config, tools), strict=True):
         prompt = example.rows[0].prompt
-        tools.left_out["no preference"] += sum(math.isnan(rate) for rate in rates)
-        found.append(Example(tuple(Row(prompt, y, score=p, fresh=True) for y, p in zip(group, rates, strict=True))))
+        tools.left_out["no preference"] += sum(math.isnan(each.rate) for each in won)
+        rows = (
+            Row(prompt, y, score=each.rate, token_rewards=each.parts, fresh=True)
+            for y, each in zip(group, won, strict=True)
+        )
+        found.append(Example(tuple(rows)))
     return found
 
 
 Groups = Sequence[Sequence[Completion]]
 
 
-def _by_reward(examples: Sequence[Example], groups: Groups, config: Config, tools: Tools) -> list[list[float]]:
-    """Return each completion's mean probability of being preferred to its group's opponents; NaN = unknown."""
+@dataclass(frozen=True, slots=True)
+class Won:
+    """How a completion does against its opponents."""
+
+    rate: float
+    """Mean probability of being preferred; NaN = unknown."""
+    parts: tuple[Span, ...] = ()
+    """What of it is paid where it was won or lost."""
+
+
+def _by_reward(examples: Sequence[Example], groups: Groups, config: Config, tools: Tools) -> list[list[Won]]:
+    """Return each completion's mean probability of being preferred to its group's opponents, and where it is won."""
     reward = needed(tools.reward, "a reward", "nash_md")
     asked = [e.rows[0].prompt for e, group in zip(examples, groups, strict=True) for _ in group]
     scores = iter(reward.score(asked, [completion for group in groups for completion in group]))
-    found: list[list[float]] = []
+    found: list[list[Won]] = []
     for example, group in zip(examples, groups, strict=True):
         against = [row.score for row in example.rows if math.isfinite(row.score)]
-        mine = [next(scores).value for _ in group]
-        found.append([_win_rate(value, against, config.scale) for value in mine])
+        found.append([_won(next(scores), against, config.scale) for _ in group])
     return found
 
 
-def _win_rate(value: float | None, against: Sequence[float], scale: float) -> float:
-    if value is None or not against:
-        return math.nan
+def _won(score: Score, against: Sequence[float], scale: float) -> Won:
+    if score.value is None or not against:
+        return Won(math.nan)
+    return Won(win_rate(score.value, against, scale), _changes(score.token_rewards, against, scale))
+
+
+def win_rate(value: float, against: Sequence[float], scale: float) -> float:
+    """Return the mean probability that a completion of this reward is preferred to those of the others."""
     return sum(online_dpo.probability((value - other) / scale) for other in against) / len(against)
 
 
-def _by_judge(examples: Sequence[Example], groups: Groups, config: Config, tools: Tools) -> list[list[float]]:
+def _changes(parts: Sequence[Span], against: Sequence[float], scale: float) -> tuple[Span, ...]:
+    """Return the parts, each paid what it changes of the win rate that those before it come to, in the text's order."""
+    found: list[Span] = []
+    so_far = 0.0
+    for part in sorted(parts, key=lambda each: each.end):
+        gained = win_rate(so_far + part.severity, against, scale) - win_rate(so_far, against, scale)
+        found.append(replace(part, severity=gained))
+        so_far += part.severity
+    return tuple(found)
+
+
+def _by_judge(examples: Sequence[Example], groups: Groups, config: Config, tools: Tools) -> list[list[Won]]:
     """Return what the judge says of each completion and the opponent of the same number; NaN = no answer."""
     judge = needed(tools.judge, "a judge", "nash_md")
-    found: list[list[float]] = []
+    found: list[list[Won]] = []
     for example, group in zip(examples, groups, strict=True):
         pairs = [[y, example.rows[i % len(example.rows)].completion] for i, y in enumerate(group)]
         answers = judge.judge([example.rows[0].prompt] * len(pairs), pairs)
         rates = [online_dpo.first_is_better(said, pair) for said, pair in zip(answers, pairs, strict=True)]
-        found.append([math.nan if rate is None else rate for rate in rates])
+        found.append([Won(math.nan if rate is None else rate) for rate in rates])
     return found
 
 

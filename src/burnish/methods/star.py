@@ -2,7 +2,8 @@
 
     right = completions whose score is at least `right`: imitated as they are
     else  = drawn again with the reference answer in the prompt (the hint); the right ones are imitated without it
-    loss  = SFT on both  +  beta * KL(policy || reference), the mean over tokens
+    loss  = SFT on both  +  beta * KL(policy || reference), the mean over tokens; as in `raft`, of those parts alone
+            that were paid `least_part` or more
 
 Sources: STaR, Zelikman et al. 2022, arXiv 2203.14465, algorithm 1 ("rationalisation" is the hint).
 
@@ -33,6 +34,7 @@ from burnish.records import Prompt, seed_of
 
 METRICS: Mapping[str, str] = {
     "hinted": "Share of what is imitated that was drawn under the hint: falls as the policy is right by itself.",
+    "imitated": raft.METRICS["imitated"],
     "nll": "Mean negative log-likelihood of a kept token, nats: falls; near 0 the policy says one thing only.",
     **rollouts.METRICS,
 }
@@ -46,6 +48,9 @@ class Config:
     """Score from which a completion counts as right, reward units; 0.5 parts 0 and 1."""
     keep: int = 1
     """Right completions imitated for each prompt, the first drawn first. At least 1."""
+    least_part: float | None = None
+    """Least that a paid part (a step) of a right completion was paid for its tokens to be imitated, reward units;
+    "none": all are, whatever led to the answer."""
     tries: int = 1
     """Completions drawn under the hint for a prompt without a right one. At least 1."""
     hint: str = "{asked}\n\nThe answer is: {reference}\nSay how one comes to it."
@@ -59,6 +64,7 @@ class Config:
 
     def __post_init__(self) -> None:
         smooths(self)
+        raft.check_least_part(self.least_part)
         within(self, right=(0, math.inf), beta=(0, math.inf))
         for name in ("keep", "tries"):
             if getattr(self, name) < 1:
@@ -85,7 +91,7 @@ def choose(examples: Sequence[Example], config: Config, tools: Tools) -> list[Ex
     wrong: list[Prompt] = []
     for example in examples:
         right = raft.distinct([row for row in example.rows if row.score >= config.right])  # NaN is not right
-        found += [Example((row,)) for row in right[: config.keep]]
+        found += [Example((raft.labelled(row, config.least_part),)) for row in right[: config.keep]]
         prompt = example.rows[0].prompt
         if not right and prompt.reference is None:
             tools.left_out["never right, and no reference answer to hint at"] += 1
@@ -109,7 +115,7 @@ def _rationalised(prompts: Sequence[Prompt], config: Config, tools: Tools) -> li
     ]
     scores = reward.score([prompt for prompt, _ in pairs], [completion for _, completion in pairs])
     rows = [
-        Row(prompt, completion, score=score.value)
+        Row(prompt, completion, score=score.value, token_rewards=score.token_rewards)
         for (prompt, completion), score in zip(pairs, scores, strict=True)
         if score.value is not None and score.value >= config.right
     ]
@@ -117,19 +123,19 @@ def _rationalised(prompts: Sequence[Prompt], config: Config, tools: Tools) -> li
     for prompt in prompts:
         mine = raft.distinct([row for row in rows if row.prompt.id == prompt.id])[: config.keep]
         tools.left_out["wrong even with the hint"] += not mine
-        found += [Example((row,)) for row in mine]
+        found += [Example((raft.labelled(row, config.least_part),)) for row in mine]
     return found
 
 
 def targets(batch: Batch, config: Config) -> Batch:
-    """Return the batch with the window's denominator, scalars["weight"]. Pure, no gradient."""
-    return sft.targets(batch, sft.Config(config.normaliser, config.label_smoothing))
+    """Return the batch with the window's denominators (`raft.weighed`). Pure, no gradient."""
+    return raft.weighed(batch, sft.Config(config.normaliser, config.label_smoothing), config.least_part)
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """Return each completion's share of the window's loss, (B,), in nats, and its metrics."""
     own = sft.Config(config.normaliser, config.label_smoothing)
-    share_B, metrics = raft.imitated(batch, outputs, own, config.beta)
+    share_B, metrics = raft.imitated(batch, outputs, own, config.beta, config.least_part)
     if batch.fresh_B is not None:
         metrics = {**metrics, "hinted": (~batch.fresh_B).float()}
     return share_B, metrics

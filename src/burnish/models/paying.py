@@ -28,20 +28,20 @@ def paid_whole(row: Row, members: Sequence[float]) -> Score:
 def paid_by_token(row: Row, readings_TK: Tensor, places: Places, pay: Pay) -> Score:
     """Return the sum of what the tokens are paid as the completion's score, and where each part of it is paid.
 
-    A token that holds no character of the text, such as the end token, is paid with what is left for the end. Not
-    scored where nothing is paid.
+    A part reaches from behind the one before it to the token that is paid, so that of a step it is the whole step. A
+    token that holds no character of the text, such as the end token, is paid with what is left for the end. Not scored
+    where nothing is paid.
     """
     paid_TK = pay(readings_TK.double(), row.completion.text, places)
     known_T = torch.isfinite(paid_TK).all(-1)
     if not known_T.any():
         return Score(row.prompt, row.completion, None, reason="there is nothing in the completion that is paid")
     score = paid_whole(row, paid_TK[known_T].sum(0).tolist())
-    parts = tuple(
-        Span(start, end, severity=paid)
-        for (start, end), known, paid in zip(places, known_T.tolist(), paid_TK.mean(-1).tolist(), strict=True)
-        if known and start < end
-    )
-    return replace(score, token_rewards=parts)
+    parts: list[Span] = []
+    for (start, end), known, paid in zip(places, known_T.tolist(), paid_TK.mean(-1).tolist(), strict=True):
+        if known and start < end:  # of tokens that share a character, each has it
+            parts.append(Span(min(start, parts[-1].end if parts else 0), end, severity=paid))
+    return replace(score, token_rewards=tuple(parts))
 
 
 def not_rated(row: Row) -> Score:
