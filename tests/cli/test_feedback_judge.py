@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -120,6 +121,18 @@ def test_asking_again_asks_nothing_and_adds_nothing(judge, stored, server, tmp_p
         _, out, _ = judge("--form", "comparison", "--replay", "--json", *words)
         assert (json.loads(out)["judged"], json.loads(out)["author"]) == (6, found["author"])
     assert len(server.asked) == asked
+
+
+def test_a_replay_looks_up_no_host(judge, stored, monkeypatch):
+    stored(PAIRS)
+    judge("--form", "comparison")
+
+    def looked_up(*_, **__):
+        raise AssertionError("a replay asks nothing, so it needs no address")
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    _, out, _ = judge("--form", "comparison", "--replay", "--json")
+    assert json.loads(out)["judged"] == 6
 
 
 def test_a_judge_that_never_wavers_is_asked_until_it_is_sure_and_no_more(judge, stored, server):

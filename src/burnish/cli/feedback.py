@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from burnish import progress
-from burnish.cli import feedback_doctor, feedback_judge, feedback_mask, feedback_next, feedback_stats
+from burnish.cli import feedback_asking, feedback_doctor, feedback_judge, feedback_mask, feedback_next, feedback_stats
 from burnish.errors import InputError, nearest
 from burnish.progress import counted
 
@@ -116,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete.add_argument("--author-kind", choices=("human", "ai", "rule"), default="human", help="default: human")
     delete.add_argument("--yes", action="store_true", help="do not ask first")
     delete.add_argument("--key-file", metavar="FILE", help="find an author whose name `import --mask` masked")
-    cache = feedback_judge.DEFAULT_CACHE
+    cache = feedback_asking.DEFAULT_CACHE
     delete.add_argument(
         "--cache", default=cache, metavar="FILE", help=f"judges' answers that forget with it (default {cache})"
     )

@@ -5,26 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish import progress
+from burnish.cli import feedback_asking
+from burnish.cli.feedback_asking import is_endpoint, two
 from burnish.cli.feedback_judge_told import Told, ToldPanel, plain, print_json, save_picture, tell
 from burnish.errors import InputError
 from burnish.progress import counted
 
 if TYPE_CHECKING:
     from burnish.evaluation.judge_card import JudgeCard
-    from burnish.judges.asking.asker import Mask
     from burnish.judges.asking.remembered import Remembered
     from burnish.judges.asking.verdict import Verdict
     from burnish.loop.judging import Asked, Item, Judging
-    from burnish.models.spending import Purse
     from burnish.store import Entry
 
 FORMS = ("comparison", "rating", "rubric", "constitution")
-DEFAULT_CACHE = "burnish-judges.db"
-DEFAULT_KEY = "burnish-mask.key"
 HELP = "have a model answer the same questions as people"
 DESCRIPTION = """\
 Asks a model about stored completions, or those of files, and stores its answers as feedback by
@@ -64,20 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--words", action="store_true", help="ask for words even where log-probs could be read")
     parser.add_argument("--limit", type=int, metavar="N", help="judge at most N items, chosen by hash")
-    parser.add_argument("--budget", type=int, metavar="TOKENS", help="never take more tokens than this (endpoints)")
-    parser.add_argument("--max-cost", type=float, metavar="MONEY", help="never spend more than this; needs --prices")
-    parser.add_argument("--prices", metavar="IN,OUT", help="money for a million tokens of prompt, of completion")
-    parser.add_argument(
-        "--cache", default=DEFAULT_CACHE, metavar="FILE", help=f"kept answers (default {DEFAULT_CACHE})"
-    )
-    parser.add_argument("--replay", action="store_true", help="take answers from the cache only, and ask nothing")
-    parser.add_argument(
-        "--mask",
-        choices=("outside", "always", "never"),
-        default="outside",
-        help="mask personal data in questions: to endpoints outside the local network (default), to all, to none",
-    )
-    parser.add_argument("--key-file", default=DEFAULT_KEY, metavar="FILE", help=f"of the mask (default {DEFAULT_KEY})")
+    feedback_asking.add_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed draws other answers")
     parser.add_argument("--dry-run", action="store_true", help="tell what would be asked, and ask nothing")
     parser.add_argument("--compare-with-people", action="store_true", help="report how far it agrees with people")
@@ -94,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from burnish.loop import judging
 
     _refuse_slips(args)
-    asked = [_asked(args, name) for name in args.judge]
+    asked = [_asked(args)] * len(args.judge)
     entries = _entries(args)
     items = judging.items_of(entries, args.form, limit=args.limit)
     if not items:
@@ -121,13 +107,12 @@ def _refuse_slips(args: argparse.Namespace) -> None:
             raise InputError(
                 f"{flag}: says nothing to --form {args.form}. Leave it out, or ask by {' or '.join(forms)}."
             )
-    for flag in ("repeats", "limit", "budget"):
+    feedback_asking.refuse_slips(args)
+    for flag in ("repeats", "limit"):
         if (number := getattr(args, flag)) is not None and number < 1:
             raise InputError(f"--{flag}: {number} is not positive. Use at least 1.")
     if not 0 <= args.temperature < math.inf:
         raise InputError(f"--temperature: {args.temperature} is not 0 or above. Use 1 for draws as the model would.")
-    if args.max_cost is not None and not 0 < args.max_cost < math.inf:
-        raise InputError(f"--max-cost: {args.max_cost} is no amount above 0. Name the most that may be spent.")
     if len(set(args.judge)) < len(args.judge):
         raise InputError("--judge: one model is named twice. A panel is of different models.")
     if args.repeats > 1 and args.temperature == 0:
@@ -140,7 +125,8 @@ def _refuse_slips(args: argparse.Namespace) -> None:
         raise InputError(f"--picture: {args.picture.parent} is no folder. Make it first.")
 
 
-def _asked(args: argparse.Namespace, judge: str) -> Asked:
+def _asked(args: argparse.Namespace) -> Asked:
+    """Return what every judge is asked, nothing masked yet."""
     from burnish.loop.judging import Asked
 
     file = {"rubric": args.rubric, "constitution": args.constitution}.get(args.form)
@@ -153,27 +139,14 @@ def _asked(args: argparse.Namespace, judge: str) -> Asked:
         temperature=args.temperature,
         adaptive=args.adaptive,
         use_logprobs=not args.words,
-        mask=_mask(args, judge),
     )
 
 
 def _whole_scale(text: str) -> tuple[int, int]:
-    low, high = _two(text, "--scale", "1,10")
+    low, high = two(text, "--scale", "1,10")
     if not (low.is_integer() and high.is_integer()):
         raise InputError(f"--scale: {text!r} are no whole numbers. Write 1,10.")
     return int(low), int(high)
-
-
-def _mask(args: argparse.Namespace, judge: str) -> Mask | None:
-    """Return what every question's texts pass through; the key is kept, so that the same text is the same question."""
-    from burnish.models.endpoint_address import PREFIX, address_of
-
-    leaves = judge.startswith(PREFIX) and not address_of(judge).is_local
-    if args.dry_run or args.mask == "never" or (args.mask == "outside" and not leaves):
-        return None
-    from burnish.feedback.masking import Masker, read_key
-
-    return Masker(read_key(args.key_file, create=True))
 
 
 def _entries(args: argparse.Namespace) -> list[Entry]:
@@ -187,16 +160,6 @@ def _entries(args: argparse.Namespace) -> list[Entry]:
         return [entry for file in args.files for entry in entries_of(file)]
     with open_store(args.db, create=False) as store:
         return list(store.entries())
-
-
-def _two(text: str, flag: str, example: str) -> tuple[float, float]:
-    try:
-        first, second = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{flag}: {text!r} is not two numbers. Write {example}.") from None
-    if not (math.isfinite(first) and math.isfinite(second)):
-        raise InputError(f"{flag}: {text!r} are no finite numbers. Write {example}.")
-    return first, second
 
 
 # ------------------------------------------------------------------------------------------------------------- estimate
@@ -214,7 +177,7 @@ def _tell_estimates(args: argparse.Namespace, asked: Sequence[Asked], items: Seq
         print(f"about {each['prompt_tokens']:,} tokens of prompts, at most {each['completion_tokens']:,} of answers")
         if each["money"] is not None:
             print(f"about {each['money']:.2f} at these prices")
-    if outside := [each["most_tokens"] for judge, each in zip(args.judge, found, strict=True) if _is_endpoint(judge)]:
+    if outside := [each["most_tokens"] for judge, each in zip(args.judge, found, strict=True) if is_endpoint(judge)]:
         print(f"--budget {sum(outside)} is sure to suffice; nothing was asked")
     return 0
 
@@ -223,10 +186,10 @@ def _estimate(args: argparse.Namespace, judge: str, asked: Asked, items: Sequenc
     from burnish.loop.judging import estimate
     from burnish.models.spending import Prices
 
-    found = estimate(asked, items, tells_logprobs=not _is_endpoint(judge))
+    found = estimate(asked, items, tells_logprobs=not is_endpoint(judge))
     money = None
-    if args.prices and _is_endpoint(judge):
-        money = Prices(*_two(args.prices, "--prices", "0.5,2")).of(found.prompt_tokens, found.completion_tokens)
+    if args.prices and is_endpoint(judge):
+        money = Prices(*two(args.prices, "--prices", "0.5,2")).of(found.prompt_tokens, found.completion_tokens)
     return {**{name: getattr(found, name) for name in found.__slots__}, "money": money}
 
 
@@ -237,7 +200,7 @@ def _judge(args: argparse.Namespace, asked: Sequence[Asked], items: Sequence[Ite
     from burnish.store import open_store
     from burnish.store.judge_cache import JudgeCache
 
-    purse = _purse(args)
+    purse = feedback_asking.purse_of(args, args.judge)
     judges: list[Judging] = []
     by_judge: list[list[Verdict]] = []
     told: list[Told] = []
@@ -248,14 +211,15 @@ def _judge(args: argparse.Namespace, asked: Sequence[Asked], items: Sequence[Ite
                 pass
 
         for name, one in zip(args.judge, asked, strict=True):
-            sampler = _sampler(args, name, cache, purse)
-            judge = one.judge(sampler)
+            mask = feedback_asking.mask_of(args, name, cache)
+            sampler = feedback_asking.sampler_of(args, name, cache, purse, logprobs=not args.words)
+            judge = replace(one, mask=mask).judge(sampler)
             _refuse_draws_of_logprobs(args, judge)
             judges.append(judge)
             by_judge.append(_work(judge, items, keep, args.seed))
             told.append(_told(args, judge.author, by_judge[-1], entries, sampler))
     panel = _panel(args, judges, by_judge, entries) if len(judges) > 1 else None
-    spent = purse.spent if any(map(_is_endpoint, args.judge)) else None
+    spent = purse.spent if any(map(is_endpoint, args.judge)) else None
     if args.picture:
         save_picture(args.picture, [card for each in told for card in each.cards])
     if args.json:
@@ -306,41 +270,6 @@ def _panel(
     panel = Panel(tuple(judges))
     agreement = panel_card({judge.author: said for judge, said in zip(judges, by_judge, strict=True)})
     return ToldPanel(_told(args, panel.author, panel.together(by_judge), entries, None), agreement)
-
-
-def _is_endpoint(judge: str) -> bool:
-    return judge.startswith("openai:")
-
-
-def _purse(args: argparse.Namespace) -> Purse:
-    """Return the one purse of all endpoints: a cap is for the command."""
-    from burnish.models.spending import Prices, Purse
-
-    if (args.budget is not None or args.max_cost is not None) and not any(map(_is_endpoint, args.judge)):
-        raise InputError("--budget: a model in this process costs no tokens. Use --limit.")
-    if args.max_cost is not None and not args.prices:
-        raise InputError("--max-cost: says nothing without prices. Add --prices IN,OUT, for a million tokens each.")
-    prices = Prices(*_two(args.prices, "--prices", "0.5,2")) if args.prices else Prices()
-    return Purse(prices, tokens=args.budget, money=args.max_cost)
-
-
-def _sampler(args: argparse.Namespace, judge: str, cache: Any, purse: Purse) -> Remembered:
-    """Return a judge's model behind its memory."""
-    from burnish.judges.asking.remembered import Remembered
-
-    if not _is_endpoint(judge):
-        from burnish.judges.asking.backends import local_name, local_sampler
-
-        return (
-            Remembered(None, cache, name=local_name(judge)) if args.replay else Remembered(local_sampler(judge), cache)
-        )
-    from burnish.models.endpoint import Endpoint
-
-    endpoint = Endpoint(judge, purse=purse)
-    sampler = Remembered(None if args.replay else endpoint, cache, name=endpoint.name)
-    if not args.words:
-        sampler.probe()
-    return sampler
 
 
 def _cards(entries: Sequence[Entry], author: str) -> list[JudgeCard]:

@@ -43,6 +43,39 @@ def address_of(name: str) -> Address:
     (texts and key would be readable on the way), and for link-local addresses, where clouds keep their credentials;
     `UnreachableError` when the host is not known.
     """
+    url, host, model = _written(name)
+    addresses = _addresses(host)
+    if bad := [each for each in addresses if each.is_link_local or each.is_unspecified or each.is_multicast]:
+        raise InputError(f"endpoint: {host} is {bad[0]}, which is no server of models. Name another host.")
+    is_local = all(each.is_private or each.is_loopback for each in addresses)
+    if urlsplit(url).scheme == "http" and not is_local:
+        raise InputError(f"endpoint: {host} would be asked in clear text. Use https.")
+    return Address(url, model, host, is_local)
+
+
+def name_of(name: str) -> str:
+    """Return the name that an endpoint goes by, and its answers are kept under; its host is not looked up.
+
+    Raises InputError for what is no `openai:URL#MODEL`.
+    """
+    url, _, model = _written(name)
+    return f"{PREFIX}{url}#{model}"
+
+
+def is_near(name: str) -> bool:
+    """Return whether an endpoint's address says by itself that it is in the local network: an IP address, or localhost.
+
+    Its host is not looked up, so a name that leads into the local network is taken for one outside.
+    """
+    host = _written(name)[1]
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
+
+
+def _written(name: str) -> tuple[str, str, str]:
+    """The base address, host and model that a name states."""
     if not name.startswith(PREFIX) or "#" not in name:
         raise InputError(f"{name!r}: no endpoint. Write openai:URL#MODEL, as in openai:http://localhost:8000/v1#qwen3.")
     url, _, model = name.removeprefix(PREFIX).partition("#")
@@ -53,13 +86,7 @@ def address_of(name: str) -> Address:
         raise InputError("endpoint: a user or password stands in the address. Put the key into the environment.")
     if parts.query or not model.strip():
         raise InputError(f"{name!r}: expected URL#MODEL with nothing else. Write openai:http://HOST:PORT/v1#MODEL.")
-    addresses = _addresses(parts.hostname)
-    if bad := [each for each in addresses if each.is_link_local or each.is_unspecified or each.is_multicast]:
-        raise InputError(f"endpoint: {parts.hostname} is {bad[0]}, which is no server of models. Name another host.")
-    is_local = all(each.is_private or each.is_loopback for each in addresses)
-    if parts.scheme == "http" and not is_local:
-        raise InputError(f"endpoint: {parts.hostname} would be asked in clear text. Use https.")
-    return Address(url.rstrip("/"), model, parts.hostname, is_local)
+    return url.rstrip("/"), parts.hostname, model
 
 
 def key_for(host: str, environment: Mapping[str, str] | None = None) -> str | None:
