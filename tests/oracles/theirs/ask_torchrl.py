@@ -1,4 +1,4 @@
-"""torchrl 0.14.1: A2C with its own GAE, and implicit Q-learning with the conservative term for discrete actions.
+"""torchrl 0.14.1: A2C with its own GAE, deep Q-learning, and implicit Q-learning with the conservative term.
 
 Its networks are tables here, with a row for every trained token, and its trajectories are our completions one after
 the other, each ended by `done`. ILQL is not among its losses; their sum, with weights of advantages left out
@@ -14,12 +14,12 @@ from tensordict.nn import TensorDictModule
 from torch import Tensor, nn
 from torch.distributions import Categorical
 from torchrl.modules import ProbabilisticActor, QValueActor
-from torchrl.objectives import A2CLoss, DiscreteCQLLoss, DiscreteIQLLoss, ValueEstimators
+from torchrl.objectives import A2CLoss, DiscreteCQLLoss, DiscreteIQLLoss, DQNLoss, ValueEstimators
 
 
-def _table(rows: Tensor, said: str, seen: str = "place") -> TensorDictModule:
+def _table(rows: Tensor, said: str) -> TensorDictModule:
     """A network that knows what it says of every place."""
-    return TensorDictModule(nn.Embedding.from_pretrained(rows.clone(), freeze=False), in_keys=[seen], out_keys=[said])
+    return TensorDictModule(nn.Embedding.from_pretrained(rows.clone(), freeze=False), in_keys=["place"], out_keys=[said])
 
 
 def _actor(window: Window) -> ProbabilisticActor:
@@ -91,7 +91,24 @@ def _conservative(window: Window, head: Tensor) -> Tensor:
     return loss.cql_loss(steps)[0]
 
 
-QUESTIONS = {"a2c": a2c, "ilql": ilql}
+def dqn(window: Window, double: bool) -> list[Tensor]:
+    """Half of its squared error, and the conservative term where the larger value is taken."""
+    q, slow = (each[window.mask][:, 0] for each in (window.q_BTKV, window.slow_q_BTKV))
+    with precision(window.dtype), silence():
+        network = QValueActor(_table(q, "action_value"), in_keys=["place"], action_space="categorical")
+        loss = DQNLoss(network, action_space="categorical", loss_function="l2", double_dqn=double)
+        loss.make_value_estimator(ValueEstimators.TD0, gamma=window.discount)
+        (head,) = loss.value_network_params.values(True, True)
+        (held,) = loss.target_value_network_params.values(True, True)
+        with torch.no_grad():
+            held.copy_(slow)
+        total = loss(_steps(window))["loss"] / 2
+        if not double:
+            total = total + window.conservative * _conservative(window, head)
+    return [total.detach(), _along(window, torch.autograd.grad(total, head)[0])]
+
+
+QUESTIONS = {"a2c": a2c, "ilql": ilql, "dqn": lambda w: dqn(w, double=False), "dqn, double": lambda w: dqn(w, True)}
 
 if __name__ == "__main__":
     answer(QUESTIONS, "torchrl", "0.14.1")
