@@ -19,7 +19,8 @@ from torchrl.objectives import A2CLoss, DiscreteCQLLoss, DiscreteIQLLoss, DQNLos
 
 def _table(rows: Tensor, said: str) -> TensorDictModule:
     """A network that knows what it says of every place."""
-    return TensorDictModule(nn.Embedding.from_pretrained(rows.clone(), freeze=False), in_keys=["place"], out_keys=[said])
+    known = nn.Embedding.from_pretrained(rows.clone(), freeze=False)
+    return TensorDictModule(known, in_keys=["place"], out_keys=[said])
 
 
 def _actor(window: Window) -> ProbabilisticActor:
