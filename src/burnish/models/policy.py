@@ -24,7 +24,7 @@ from transformers.utils import logging
 from burnish import progress
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
-from burnish.models import adapters, asking, decoding, general, rank_budget, tuned_folder
+from burnish.models import adapters, asking, bidirectional, decoding, general, rank_budget, tuned_folder
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
@@ -317,7 +317,7 @@ class Policy:
 
         shift_NH: what is added to the embeddings of the N tokens laid flat.
         """
-        if self._dropping or self.decoder is None:
+        if self._dropping or bidirectional.is_encoder(self.model) or self.decoder is None:
             with contextlib.nullcontext() if adapter else self.adapter_off():
                 return general.hidden_states(self.model, rows, self.dtype, shift_NH)
         decoder, name = self.decoder, self.adapter_name

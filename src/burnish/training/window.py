@@ -112,7 +112,7 @@ def window(
         rewards_B=torch.tensor([_left_for_end(*each) for each in zip(rows, paid, strict=True)], dtype=network.dtype),
         token_rewards_BT=_padded(paid, mask_BT, network.dtype, math.nan),
         token_labels_BT=_padded(labels, mask_BT, network.dtype, math.nan),
-        behaviour_logprobs_BT=_behaviour(rows, mask_BT, network.dtype),
+        behaviour_logprobs_BT=_behaviour(network, rows, mask_BT),
         truncated_B=torch.tensor([row.completion.finish_reason is FinishReason.LENGTH for row in rows]),
         fresh_B=torch.tensor([row.fresh for row in rows]),
         mismatched_B=torch.tensor([row.mismatched for row in rows]),
@@ -182,10 +182,21 @@ def _padded(rows: Sequence[Sequence[float]], mask_BT: Tensor, dtype: torch.dtype
     return padded
 
 
-def _behaviour(rows: Sequence[Row], mask_BT: Tensor, dtype: torch.dtype) -> Tensor | None:
-    """Return the sampler's log-probs, NaN where a row was not sampled; None where none was."""
+def _behaviour(network: Learner, rows: Sequence[Row], mask_BT: Tensor) -> Tensor | None:
+    """Return the sampler's log-probs, NaN where a row was not sampled; None where none was.
+
+    An encoder cuts a text into other tokens than its sampler did: the completion's log-prob stands at the first.
+    """
     known = [row.completion.logprobs or () for row in rows]
-    return _padded(known, mask_BT, dtype, math.nan) if any(known) else None
+    if network.reads_only:
+        lengths = mask_BT.sum(-1).tolist()
+        known = [_at_first(math.fsum(each), n) if each else () for each, n in zip(known, lengths, strict=True)]
+    return _padded(known, mask_BT, network.dtype, math.nan) if any(known) else None
+
+
+def _at_first(value: float, count: int) -> tuple[float, ...]:
+    """Return `count` numbers that sum to the value: it comes first, then nothing."""
+    return (value, *(0.0,) * count)[:count]
 
 
 def _paid(network: Learner, row: Row, length: int) -> list[float]:
