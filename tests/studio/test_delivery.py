@@ -240,6 +240,30 @@ def test_what_one_server_tells_another_does_not(store: Store) -> None:
         assert len(other.webhooks.take(100, 200, each=9)) == 6  # as after a crash
 
 
+def test_what_was_told_long_ago_is_forgotten_but_for_each_webhooks_last(
+    store: Store, receiver: tuple[str, type[Receiver]], app: FastAPI
+) -> None:
+    url, _ = receiver
+    examples.install(store, now_ms=1)
+    told, silent = (store.webhooks.add(url, ["state"], study="", by="olga", now_ms=n).id for n in range(2))
+    for now in (1, 2, 3):
+        store.studies.set_state("plain-words", "paused", now_ms=now)
+    for due in store.webhooks.due(10):
+        if due.webhook == told:
+            delivery.deliver(store, due, ("127.0.0.1",), 10)
+    assert store.webhooks.forget(10) == 0  # not before that time
+    assert store.webhooks.forget(11, most=1) == 1
+    with TestClient(app):  # a studio that is started looks, too
+        pass
+    assert store.webhooks.forget(11) == 0
+    assert [hook.last for hook in store.webhooks.listing()] == ["status 200", ""]
+    assert [hook.waiting for hook in store.webhooks.listing()] == [0, 3]
+    store.webhooks.stop(silent, now_ms=20)
+    assert store.webhooks.forget(21) == 2  # what it was not told is not kept for ever, either
+    store.studies.set_state("plain-words", "open", now_ms=30)
+    assert [due.seq for due in store.webhooks.due(30)] == [7]  # no number twice
+
+
 def test_a_webhook_is_the_owners_and_shows_its_secret_once(store: Store, client_as: Any) -> None:
     owner = client_as("olga", role="owner")
     refused = owner.post("/api/webhooks", json={"url": "https://127.0.0.1/", "events": ["answer"]})

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from burnish.records import canonical_json
 from burnish.store import audit
@@ -89,7 +89,7 @@ class Webhooks:
             mark = update(webhooks).where(webhooks.c.id == name, webhooks.c.stopped_ms.is_(None))
             done = connection.execute(mark.values(stopped_ms=now_ms, secret="")).rowcount > 0
             rest = update(deliveries).where(deliveries.c.webhook == name, deliveries.c.next_ms.is_not(None))
-            connection.execute(rest.values(next_ms=None, message="stopped"))
+            connection.execute(rest.values(next_ms=None, done_ms=now_ms, message="stopped"))
             if done:
                 audit.append(connection, now_ms, actor, "stop webhook", f"webhook:{name}")
             return done
@@ -133,6 +133,17 @@ class Webhooks:
             connection.execute(mark.values(tries=deliveries.c.tries + 1, **values))
 
         self._turns.run(act)
+
+    def forget(self, before_ms: int, *, most: int = 1_000) -> int:
+        """Return how many deliveries were deleted: those made or given up before a time, at most so many at once.
+
+        Each webhook keeps its last one: it says what became of it, and the numbers of later ones go on from there.
+        """
+        done = deliveries.c.done_ms.is_not(None)
+        last = select(func.max(deliveries.c.seq)).where(done).group_by(deliveries.c.webhook)
+        old = select(deliveries.c.seq).where(deliveries.c.done_ms < before_ms, deliveries.c.seq.not_in(last))
+        gone = delete(deliveries).where(deliveries.c.seq.in_(old.limit(most)))
+        return self._turns.run(lambda connection: int(connection.execute(gone).rowcount))
 
 
 _DUE = select(

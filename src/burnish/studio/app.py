@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 import burnish
+from burnish.errors import BusyError
 from burnish.store import Store
 from burnish.studio import refusals
 from burnish.studio.context import Studio
@@ -31,6 +32,8 @@ SILENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "log
 async def _serving(app: FastAPI) -> AsyncIterator[None]:
     """Tell webhooks while the app is served; compute and draw nothing once it ends."""
     deliverer = deliverer_of(app.state.studio)
+    with suppress(BusyError):  # old deliveries can wait for the next start
+        deliverer.forget()
     if app.state.studio.store.webhooks.listing():
         deliverer.start()
     yield

@@ -19,6 +19,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,7 +38,10 @@ DEADLINE_SECONDS = 20.0
 """For a whole one: a byte every nine seconds would meet every other limit."""
 PAUSES_MS = (10_000, 60_000, 600_000, 3_600_000)
 """How long to wait after each failed try; after the last one it is given up."""
+KEPT_MS = 14 * 86_400_000
+"""How long what was told is kept, so that an owner can ask a receiver about it."""
 POLL_SECONDS = 1.0
+_FORGET_SECONDS = 3_600.0
 _AT_ONCE = 5  # deliveries to one webhook before it is another's turn
 _TAKEN_MS = 300_000  # after a crash it is told by whoever looks then
 _THREADS = 8
@@ -152,6 +156,7 @@ class Deliverer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._telling: dict[str, Future[None]] = {}
+        self._forget_at = 0.0
 
     def start(self) -> None:
         """Begin to tell, unless that was begun."""
@@ -166,11 +171,19 @@ class Deliverer:
         if self._thread is not None:
             self._thread.join(TIMEOUT_SECONDS)
 
+    def forget(self) -> None:
+        """Delete what was told long ago, a part at a time, so that answers come in between."""
+        while not self._stop.is_set() and self._studio.store.webhooks.forget(now_ms() - KEPT_MS):
+            pass
+        self._forget_at = time.monotonic() + _FORGET_SECONDS
+
     def _run(self) -> None:
         with ThreadPoolExecutor(_THREADS, "burnish-webhook") as pool:
             while not self._stop.wait(POLL_SECONDS):
                 try:
                     self._tell_what_is_due(pool)
+                    if time.monotonic() > self._forget_at:
+                        self.forget()
                 except ClosedError:
                     return
                 except Exception:  # a server that is away for a minute, a disk that is full: it may be better next time
