@@ -7,10 +7,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from burnish.records import Author, Completion, Feedback, Prompt
-from burnish.store import Entry, Store
+from burnish.store import Entry, Store, noted
 from burnish.store.studies import NewItem, Role
+from burnish.store.studies_schema import study_events
 from burnish.studio import assign
 from burnish.studio.context import Studio
 from burnish.studio.pages import Pages
@@ -166,6 +168,24 @@ def test_a_draft_is_kept_and_keeps_the_item(store: Store) -> None:
     assert (again.assignment, again.draft) == (task.assignment, {"better": {"chosen": 1}})
     with pytest.raises(assign.AnswerError, match="at most"):
         assign.save_draft(studio, person("ana"), task.assignment, {"x": "y" * 300_000}, NOW + 15 * MINUTE)
+
+
+def test_drafts_and_flags_without_end_do_not_fill_the_store(store: Store) -> None:
+    studio = begin(store, Study("s", "S", (BETTER,)), items=1)
+    ana = person("ana")
+    task = assign.next_task(studio, ana, "s", NOW)
+    assert task is not None
+    for number in range(noted.MOST["draft"] + 5):
+        assign.save_draft(studio, ana, task.assignment, {"better": {"chosen": number}}, NOW + number)
+    for number in range(noted.MOST["flag"]):
+        assign.flag(studio, ana, task.assignment, f"cut off {number}", NOW + number)
+    with pytest.raises(assign.AnswerError, match="10 times already"):
+        assign.flag(studio, ana, task.assignment, "cut off", NOW + 99)
+    with store._database.reading() as connection:
+        kinds = Counter(connection.execute(select(study_events.c.kind)).scalars())
+    assert kinds == {"given": 1, **noted.MOST}
+    assert store.studies.items("s")[0].flagged == noted.MOST["flag"]
+    assert assign.open_task(studio, ana, task.assignment).draft == {"better": {"chosen": noted.MOST["draft"] + 4}}
 
 
 def test_undo_goes_back_answer_by_answer_and_a_new_answer_supersedes(store: Store) -> None:

@@ -35,11 +35,12 @@ from burnish.store.held import (
     study_number,
 )
 from burnish.store.insert import Inserts, Work
+from burnish.store.noted import note
 from burnish.store.pace import answered_by_hour, places_left, recent_seconds
 from burnish.store.picking import Rules, Standing
 from burnish.store.reported import MOST_REPORTS, Reported, reported
 from burnish.store.studies import free_of
-from burnish.store.studies_schema import assignments, study_events, study_items
+from burnish.store.studies_schema import assignments, study_items
 from burnish.store.turns import Turns
 from burnish.store.validation import check
 
@@ -113,14 +114,14 @@ class Assignments:
     # ---------------------------------------------------------------------------------------------------------- working
 
     def save_draft(self, name: str, person: str, draft: Mapping[str, Any], due_ms: int, now_ms: int) -> None:
-        """Keep what a person has entered so far, and give them time until `due_ms`."""
+        """Keep what a person has entered so far, and give them time until `due_ms`; the first many are noted, too."""
         body = canonical_json(dict(draft))
 
         def act(connection: Connection) -> None:
             held = need_open(connection, name, person, now_ms)
             mark = update(assignments).where(assignments.c.seq == held.seq)
             connection.execute(mark.values(draft=body, due_ms=due_ms))
-            _note(connection, held, "draft", body, now_ms)
+            note(connection, held, "draft", body, now_ms)
 
         self._turns.run(act)
 
@@ -155,35 +156,37 @@ class Assignments:
             ids = [receipt.feedback_id for receipt in outcome]
             answer = _Answer(key, digest, canonical_json(ids), canonical_json(dict(said)))
             _end(connection, now, "answered", now_ms, answer, right)
-            _note(connection, now, "answer", canonical_json({"key": key, "round": now.round + 1}), now_ms)
+            note(connection, now, "answer", canonical_json({"key": key, "round": now.round + 1}), now_ms)
             if now.role != "training" and _tell(connection, "answer", now, now_ms, feedback_ids=ids):
                 _tell_if_complete(connection, now, now_ms)
             return outcome
 
         return self._turns.run(act)
 
-    def skip(self, name: str, person: str, reason: str, note: str, now_ms: int) -> None:
+    def skip(self, name: str, person: str, reason: str, why: str, now_ms: int) -> None:
         """Give an item back unanswered, with a reason; an answer that stood before it was reopened stays."""
 
         def act(connection: Connection) -> None:
             held = need_open(connection, name, person, now_ms)
             _end(connection, held, "skipped", now_ms)
-            _note(connection, held, "skip", canonical_json({"reason": reason, "note": note}), now_ms)
+            note(connection, held, "skip", canonical_json({"reason": reason, "note": why}), now_ms)
             _tell(connection, "skip", held, now_ms, reason=reason)
 
         self._turns.run(act)
 
-    def flag(self, name: str, person: str, note: str, now_ms: int) -> None:
-        """Point out an item to the owner; the assignment goes on."""
+    def flag(self, name: str, person: str, why: str, now_ms: int) -> bool:
+        """Point out an item to the owner; the assignment goes on. False: the person has done so too often already."""
 
-        def act(connection: Connection) -> None:
+        def act(connection: Connection) -> bool:
             held = held_by(connection, name, person)
+            if not note(connection, held, "flag", canonical_json({"note": why}), now_ms):
+                return False
             mark = update(study_items).where(study_items.c.seq == held.item_seq)
             connection.execute(mark.values(flagged=study_items.c.flagged + 1))
-            _note(connection, held, "flag", canonical_json({"note": note}), now_ms)
             _tell(connection, "flag", held, now_ms)
+            return True
 
-        self._turns.run(act)
+        return self._turns.run(act)
 
     def undo(self, study: str, person: str, due_ms: int, now_ms: int) -> Held | None:
         """Return the last thing the person answered or skipped, reopened; None where nothing can be.
@@ -197,7 +200,7 @@ class Assignments:
             for row in _ended(connection, seq, person):
                 if _reopen(connection, row, due_ms):
                     held = held_by(connection, row["id"], person)
-                    _note(connection, held, "undo", "{}", now_ms)
+                    note(connection, held, "undo", "{}", now_ms)
                     return held
             return None
 
@@ -217,18 +220,6 @@ def known_answer(held: Held, key: str, digest: str) -> tuple[Receipt, ...] | Non
     if held.answer_digest != digest:
         raise OtherAnswerError("key: it came before with another answer. Take a new key for each answer.")
     return tuple(Receipt(name, "known") for name in held.receipts)
-
-
-_EVENT = insert(study_events).values(
-    seq=select(func.coalesce(func.max(study_events.c.seq), 0) + 1).scalar_subquery(),
-    **{name: bindparam(f"the_{name}") for name in ("study", "assignment", "person", "kind", "body", "time_ms")},
-)
-
-
-def _note(connection: Connection, held: Held, kind: str, body: str, now_ms: int) -> None:
-    """Append to the log of what people did."""
-    about = {"the_study": held.study_seq, "the_assignment": held.seq, "the_person": held.person}
-    connection.execute(_EVENT, {**about, "the_kind": kind, "the_body": body, "the_time_ms": now_ms})
 
 
 def _tell(connection: Connection, event: webhooks.Event, held: Held, now_ms: int, **details: Any) -> bool:
@@ -276,7 +267,7 @@ def _give(connection: Connection, so_far: Standing, item: RowMapping, person: st
     _take(connection, item["seq"], +1)
     picking.count_given(connection, person, so_far, item)
     held = held_by(connection, name, person)
-    _note(connection, held, "given", "{}", now_ms)
+    note(connection, held, "given", "{}", now_ms)
     return held
 
 

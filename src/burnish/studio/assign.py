@@ -17,6 +17,7 @@ from burnish.records import Completion, Prompt, canonical_json
 from burnish.store import Entry, Receipt
 from burnish.store.assignments import known_answer
 from burnish.store.held import ExpiredError, Held, NotYoursError, OtherAnswerError
+from burnish.store.noted import MOST
 from burnish.store.picking import Rules, Standing
 from burnish.store.studies import StudyRow
 from burnish.studio import answers, wanted
@@ -222,8 +223,9 @@ def skip(studio: Studio, who: Person, assignment_id: str, reason: str, note: str
 
 
 def flag(studio: Studio, who: Person, assignment_id: str, note: str, now_ms: int) -> None:
-    """Point out an item to the study's owner; the task stays open. Raises NotYoursError."""
-    studio.store.assignments.flag(assignment_id, who.name, _note(note), now_ms)
+    """Point out an item to the study's owner; the task stays open. Raises NotYoursError, AnswerError."""
+    if not studio.store.assignments.flag(assignment_id, who.name, _note(note), now_ms):
+        raise AnswerError("note", f"this item was pointed out {MOST['flag']} times already. Its owner sees them all.")
 
 
 def undo(studio: Studio, who: Person, study_id: str, now_ms: int) -> Task | None:
