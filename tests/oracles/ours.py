@@ -50,6 +50,7 @@ WHY = {
     "cpo, preference": "TRL's imitation beside it divides by a batch's tokens, ours by the completion's",
     "grpo with kl k3": "TRL with use_bias_correction_kl off",
     "cispo": "verl's lower bound of the weights set to 0, as published",
+    "reinforce": "a given baseline and the KL in the reward: verl's ReMax and GPG",
     "ppo update": "a whole step of TRL's own trainer; completions that all reach the length limit",
     "ppo update, a place more": "a whole step of TRL's own trainer: it pays a completion that ends before the limit "
     "one place after its end, and learns that place's value; ours is asked with that place",
@@ -323,6 +324,7 @@ ANSWERS: dict[str, Answer] = {
     "gspo": lambda w: _grpo(w, normaliser="completion", ratio="sequence", clip_low=w.gspo_low, clip_high=w.gspo_high),
     "cispo": _cispo,
     "rloo": _rloo,
+    "reinforce": updates.reinforced,
     "ppo policy": lambda w: _ppo(w, w.leaf),
     "ppo value": ppo_value,
     "ppo update": lambda w: updates.ppo_update(w.filled()),

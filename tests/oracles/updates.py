@@ -13,7 +13,7 @@ from torch import Tensor
 
 from burnish.maths import returns, rollouts
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import a2c, dqn, ilql, ppo
+from burnish.methods import a2c, dqn, ilql, ppo, reinforce
 from oracles.given import batch_of, shaped, statistics, whole_loss
 from oracles.theirs.protocol import Window
 
@@ -78,6 +78,17 @@ def ppo_update_with_a_place_more(window: Window) -> list[Tensor]:
     loss = ppo.loss(rollouts.with_counts(by_policy), outputs, replace(config, value_weight=0.0))[0].sum()
     loss = loss + ppo.loss(by_values, outputs, config)[0].sum()
     return [loss.detach(), _kl(batch), *_of_both(window, loss, leaves)]
+
+
+def reinforced(window: Window) -> list[Tensor]:
+    """With its running baseline where it happens to stand."""
+    config = reinforce.Config(baseline="running", beta=window.beta, normaliser="token")
+    batch = batch_of(
+        window, rewards_B=window.rewards_B, old_logprobs_BT=window.old_logprobs_BT,
+        reference_logprobs_BT=window.reference_logprobs_BT,
+    )  # fmt: skip
+    batch = replace(batch, scalars={**batch.scalars, "baseline": window.baseline})
+    return window.told(whole_loss(reinforce, config, batch, Outputs(logprobs_BT=window.leaf)))
 
 
 def actor_critic(window: Window) -> list[Tensor]:

@@ -19,7 +19,7 @@ GROUPS = (0, 0, 0, 0, 1, 1, 1, 1)
 SETTINGS = {
     "beta": 0.3, "smoothing": 0.15, "gamma": 0.7, "alpha": 0.6, "clip_low": 0.2, "clip_high": 0.28, "value_clip": 0.25,
     "discount": 0.97, "trace": 0.9, "limit": 9.0, "gspo_low": 0.05, "gspo_high": 0.08, "desirable": 1.3,
-    "undesirable": 0.8, "cap": 1.5, "expectile": 0.7, "conservative": 0.1, "value_weight": 0.5,
+    "undesirable": 0.8, "cap": 1.5, "expectile": 0.7, "conservative": 0.1, "value_weight": 0.5, "baseline": 0.4,
 }  # fmt: skip
 """Numbers that stand in a configuration, the same for both sides."""
 

@@ -102,6 +102,14 @@ def _kl(window: Window, kind: str) -> list[Tensor]:
     return window.told(CORE.kl_penalty(window.held(window.leaf), window.held(window.reference_logprobs_BT), kind).sum())
 
 
+def reinforce(window: Window) -> list[Tensor]:
+    """Its advantages over a given baseline (ReMax) and its plain policy gradient (GPG), of rewards less the KL."""
+    kl = CORE.kl_penalty(window.old_logprobs_BT, window.reference_logprobs_BT, "k1") * window.mask_BT
+    rewards, baselines = _at_last(window) - window.beta * kl, torch.full_like(window.rewards_B, window.baseline)
+    advantages, _ = CORE.compute_remax_outcome_advantage(rewards, baselines, window.mask_BT)
+    return _policy(window, "gpg", "token-mean", advantages)
+
+
 def ppo_update(window: Window) -> list[Tensor]:
     """A whole update by its functions: reward less KL, GAE, policy and value; loss, KL and gradients out."""
     logits, values = (each.clone().requires_grad_(True) for each in (window.logits_BTV, window.values_BT))
@@ -150,6 +158,7 @@ QUESTIONS = {
     "gspo": lambda w: _policy(w, "gspo", "seq-mean-token-mean", w.advantages_B[:, None]),
     "cispo": lambda w: _policy(w, "cispo", "token-mean", w.advantages_B[:, None], floor=False),
     "cispo, weights with a floor": lambda w: _policy(w, "cispo", "token-mean", w.advantages_B[:, None]),
+    "reinforce": reinforce,
     "ppo policy": lambda w: _policy(w, "vanilla", "token-mean", w.advantages_BT),
     "ppo value": value,
     "ppo update": lambda w: ppo_update(w.filled()),
