@@ -63,7 +63,7 @@ def test_what_only_the_other_list_knows_counts_in_part_but_a_sign_counts_whole()
 
 def test_vaders_words_ship_beside_ours():
     assert by_hand().word("bankrupt") is None
-    assert own().word("bankrupt") == Entry(vader()["bankrupt"] * OUT_OF_CONTEXT)
+    assert own().word("bankrupt") == Entry(vader()["bankrupt"] * OUT_OF_CONTEXT, by_itself=True)
     assert own().word("good").valence == pytest.approx((by_hand().word("good").valence + vader()["good"]) / 2)
     assert own().word("haunting") == by_hand().word("haunting")  # praise of a film, a fright by itself: ours stands
     assert read("The company went bankrupt.").whole.value < 0

@@ -58,6 +58,12 @@ def test_an_adverb_only_strengthens_what_follows():
     assert valences("spectacularly stupid") == [pytest.approx(polarity.LENT * own().word("stupid").valence, abs=1e-3)]
 
 
+def test_a_curse_before_an_opinion_only_strengthens_it():
+    (found,) = valences("It's damn good.")
+    assert found > GOOD
+    assert valences("Damn.")[0] < 0
+
+
 def test_like_is_an_opinion_only_where_somebody_likes():
     assert valences("I like poems.") == [own().word("like").valence]
     assert valences("It is like poems.") == []

@@ -14,6 +14,15 @@ from burnish.records import share_of
 DATA = Path(__file__).parent / "data"
 
 
+def test_a_word_that_only_vader_lists_names_the_part_where_the_completion_has_it():
+    completion = "It opens in Rome. A crime novel lies there. Then everybody sings."
+    (said,) = read("The crime novel sounds made up.", completion).said
+    assert said.aspect == "correctness"
+    assert [completion[span.start : span.end] for span in said.spans] == ["crime", "novel"]
+    assert read("That is a crime.").whole.value < 0
+    assert read("That is a crime.", completion).whole is None
+
+
 def rows(name):
     lines = (DATA / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
     return [line.split("\t") for line in lines if not line.startswith("#")]

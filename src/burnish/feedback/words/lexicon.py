@@ -39,6 +39,8 @@ class Entry:
     """The respect it speaks of by itself: `accurate` speaks of correctness, `good` of none."""
     wanted: bool = False
     """It names what a reader wants (an answer, evidence, sense): saying that it is there says little."""
+    by_itself: bool = False
+    """Only a list of words without a text has it: where the completion has the word too, that is what is spoken of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class Lexicon:
         """A lexicon that also has these words' valences (from -4 to 4): averaged where both lists agree on the sign.
 
         Where they do not agree, or ours has an entry under another form of the word, ours stands. What only the other
-        list knows counts `alone` times its valence; a sign, which is never what a text is about, counts it whole.
+        list knows counts `alone` times its valence, and less than 1 says that its raters saw no text (`by_itself`); a
+        sign, which is never what a text is about, counts whole.
         """
         merged = dict(self._entries)
         for given, valence in valences.items():
@@ -81,7 +84,8 @@ class Lexicon:
             if before and before.valence * valence > 0:
                 merged[word] = replace(before, valence=(before.valence + valence) / 2)
             elif before is None and word not in grammar.SPOKEN_FOR and self.word(word) is None:
-                merged[word] = Entry(valence * (1.0 if is_sign(word) else alone))
+                share = 1.0 if is_sign(word) else alone
+                merged[word] = Entry(share * valence, by_itself=share < 1)
         return Lexicon(merged)
 
     def knowing(self, words: Iterable[str]) -> Lexicon:

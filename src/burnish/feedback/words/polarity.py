@@ -17,12 +17,12 @@ measures on; no figure hangs on their digits.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.feedback.words import grammar, negation
 from burnish.feedback.words.clauses import Clause
-from burnish.feedback.words.lexicon import Entry, Found, Lexicon
+from burnish.feedback.words.lexicon import Entry, Found, Lexicon, stems
 from burnish.feedback.words.negation import Negator
 from burnish.feedback.words.tokens import Token
 
@@ -58,10 +58,12 @@ class Opinion:
     turned: bool = False
 
 
-def opinions(words: Sequence[Token], clause: Clause, lexicon: Lexicon) -> list[Opinion]:
-    """The opinions of one clause in their order."""
+def opinions(
+    words: Sequence[Token], clause: Clause, lexicon: Lexicon, about: Collection[str] = frozenset()
+) -> list[Opinion]:
+    """The opinions of one clause in their order; `about`: the words of what the clause speaks of."""
     part = words[clause.first : clause.last]
-    found = [each for each in lexicon.find(part) if _is_opinion(part, each)]
+    found = [each for each in lexicon.find(part) if _is_opinion(part, each) and not _is_named(part, each, about)]
     negators = negation.negators(part, found)
     said, lent = _lent(part, _outside(found, negators))
     said = sorted([*said, *_too_much(part, found), *_grades(part)], key=lambda each: each.first)
@@ -100,6 +102,12 @@ def _is_opinion(part: Sequence[Token], found: Found) -> bool:
     return found.first > 0 and part[found.first - 1].text in grammar.LIKERS
 
 
+def _is_named(part: Sequence[Token], found: Found, about: Collection[str]) -> bool:
+    """Whether a word rather names what is spoken of: "the war is over too soon" of a text with a war in it."""
+    word = part[found.first].text
+    return found.entry.by_itself and any(form in about for form in (word, *stems(word)))
+
+
 def _outside(found: Sequence[Found], negators: Sequence[Negator]) -> list[Found]:
     """What says something and is no part of a negator: `longer` is one of "no longer"."""
     inside = {place for n in negators for place in range(n.first, n.last) if n.last > n.first + 1}
@@ -115,11 +123,12 @@ def _lent(part: Sequence[Token], said: Sequence[Found]) -> tuple[list[Found], se
 
 
 def _lends(part: Sequence[Token], each: Found, after: Found | None) -> bool:
-    """Whether an opinion only strengthens the one right after it: "spectacularly stupid", "a complete mess"."""
+    """Whether an opinion only strengthens the next one: "spectacularly stupid", "a complete mess", "damn good"."""
     if after is None or each.last > each.first + 1 or not after.entry.valence:
         return False
     word = part[each.first].text
-    return (word.endswith("ly") and len(word) > 4) or (word in grammar.LENDS and after.entry.valence < 0)
+    strengthens = (word.endswith("ly") and len(word) > 4) or (word,) in grammar.FACTORS
+    return strengthens or (word in grammar.LENDS and after.entry.valence < 0)
 
 
 def _too_much(part: Sequence[Token], found: Sequence[Found]) -> list[Found]:

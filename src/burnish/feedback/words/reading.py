@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -116,7 +117,7 @@ def read(
     `lexicon`: words of opinion (default: those that ship); `own_aspects`: `Aspects.with_own` of the user's list.
     """
     known = own_aspects or aspects.DEFAULT
-    parsed = parse(comment, _knowing(lexicon or own(), own_aspects) if own_aspects else lexicon)
+    parsed = parse(comment, _knowing(lexicon or own(), own_aspects) if own_aspects else lexicon, completion)
     said = [
         each
         for part, found in zip(parsed.clauses, parsed.opinions, strict=True)
@@ -130,12 +131,13 @@ def read(
     return Reading(comment, tuple(said), whole, _by_aspect(parsed, known, doubts), doubts)
 
 
-def parse(text: str, lexicon: Lexicon | None = None) -> Parsed:
-    """A text's clauses with their opinions."""
+def parse(text: str, lexicon: Lexicon | None = None, completion: str = "") -> Parsed:
+    """A text's clauses with their opinions; what the completion is about counts as none (`Entry.by_itself`)."""
     known = lexicon or own()
     words = known.cut(text)
     parts = clauses(text, words)
-    opinions = [polarity.opinions(words, part, known) for part in parts]
+    about = _words_of(completion)
+    opinions = [polarity.opinions(words, part, known, about) for part in parts]
     return Parsed(text, words, parts, _answered(parts, opinions))
 
 
@@ -152,6 +154,12 @@ def rule_value(found: float) -> float:
 @functools.lru_cache(maxsize=8)
 def _knowing(lexicon: Lexicon, known: Aspects) -> Lexicon:
     return lexicon.knowing(known.words())
+
+
+@functools.lru_cache(maxsize=256)
+def _words_of(completion: str) -> frozenset[str]:
+    """The words of a completion in lower case; kept, because many comments may speak of one."""
+    return frozenset(re.findall(r"[^\W\d_]+", completion.lower()))
 
 
 # ------------------------------------------------------------------------------------------------------------ the whole
