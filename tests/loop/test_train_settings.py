@@ -48,3 +48,14 @@ def test_an_older_file_is_read_where_nothing_is_lost_and_refused_where_it_would_
     assert of("grpo", given={"grpo": {"minibatches": 1, "beta": 0.5}}).method == grpo.Config(beta=0.5)
     with pytest.raises(InputError, match=r"minibatches = 3 is now walk\.parts.*write parts = 3 under \[walk\]"):
         of("grpo", given={"grpo": {"minibatches": 3}})
+
+
+@pytest.mark.parametrize(("method", "setting"), [("dpo", "new.dropout=0.1"), ("raft", "new.teacher_forcing=0.5")])
+def test_dropout_is_refused_where_it_would_be_left_off(method, setting):
+    model = "model=new:encoder_decoder"
+    with pytest.raises(InputError, match=rf"{setting.partition('=')[0]}: .*{method} compares log-probs.*T20"):
+        of(method, model, setting)
+    for learns in ("sft", "pretrain", "reward", "process_reward"):
+        of(learns, model, setting)
+    of(method, model)
+    of("discriminator", "model=new:encoder", "new.dropout=0.1")  # an encoder says no log-probs

@@ -12,6 +12,7 @@ from burnish import config, methods
 from burnish.errors import InputError, nearest
 from burnish.loop.heard import Heard
 from burnish.loop.new_model import NewModel, defaults, is_new
+from burnish.loop.ready import is_encoder
 from burnish.loop.recipe import SamplingSettings
 from burnish.models.tuning import TuningConfig
 from burnish.training.course import CourseConfig
@@ -52,6 +53,9 @@ class TrainSettings:
     """File name of the method."""
     model: str = "smollm2-135m"
     """The model that is trained: a name known to `burnish fetch`, a folder, a hub id, or one to be made (`new:gru`)."""
+    partner_model: str = ""
+    """The model of the method that is trained in turn: a known name, a folder, a hub id; empty: the same one. A reward
+    may so stand on an encoder, beside a policy that speaks."""
     seed: int = 0
     """Every random choice follows from it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -132,7 +136,23 @@ def settings_of(method: str, module: ModuleType, given: Mapping[str, Any], sets:
         if beside
         else None
     )
-    return Settings(config.load(TrainSettings, {**run, "method": method}, for_run, where=where), chosen, its)
+    whole = Settings(config.load(TrainSettings, {**run, "method": method}, for_run, where=where), chosen, its)
+    _check_noise(whole, module.needs(chosen))
+    return whole
+
+
+def _check_noise(settings: Settings, needs: methods.Needs) -> None:
+    """Raise InputError for dropout or scheduled sampling under a method that would leave them off."""
+    run = settings.run
+    if needs.noise or not is_new(run.model) or is_encoder(run.model):
+        return
+    for name in ("dropout", "teacher_forcing"):
+        value, off = getattr(run.new, name), getattr(NewModel(), name)
+        if value != off:
+            raise InputError(
+                f"new.{name}: {value:g}, and {run.method} compares log-probs, which it changes from one pass to the "
+                f"next (trap T20). Use {off:g}, or train the model with pretrain or sft first."
+            )
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

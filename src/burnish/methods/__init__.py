@@ -74,7 +74,7 @@ class Needs:
     partner: str = ""
     """Method trained in turn: the reward of this one, or the policy of this reward."""
     noise: bool = False
-    """Whether dropout may be on while learning: true only where no log-prob is held against another pass's."""
+    """Whether dropout may be on while learning: only where no log-prob is held against another's, or another pass's."""
     policy: bool = True
     """Whether the language model itself is trained; False trains heads (and adapter) as a reward model."""
 

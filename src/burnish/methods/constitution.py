@@ -109,7 +109,7 @@ def needs(config: Config) -> Needs:
     """Signals of any kind, for their prompts; the reference's view when pairs are learned."""
     pairs = config.learns == "pairs"
     eats = (Demonstration, Preference, Score, Critique)
-    return Needs(eats=eats, views=("reference",) if pairs else (), together=pairs)
+    return Needs(eats=eats, views=("reference",) if pairs else (), together=pairs, noise=not pairs)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

@@ -71,7 +71,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Scores and critiques with spans, and K reward heads."""
-    return Needs(eats=(Score, Critique), heads={"reward": config.heads}, policy=False)
+    return Needs(eats=(Score, Critique), heads={"reward": config.heads}, noise=True, policy=False)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

@@ -61,7 +61,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Preferences (pairs are rankings of two) whose rows stay together, and K reward heads."""
-    return Needs(eats=(Preference,), heads={"reward": config.heads}, together=True, policy=False)
+    return Needs(eats=(Preference,), heads={"reward": config.heads}, together=True, noise=True, policy=False)
 
 
 def targets(batch: Batch, config: Config) -> Batch:

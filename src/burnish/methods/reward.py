@@ -62,7 +62,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Preferences, and K reward heads."""
-    return Needs(eats=(Preference,), heads={"reward": config.heads}, together=True, policy=False)
+    return Needs(eats=(Preference,), heads={"reward": config.heads}, together=True, noise=True, policy=False)
 
 
 def prepare(signals: Sequence[Signal], config: Config, tools: Tools) -> list[Example]:

@@ -72,7 +72,7 @@ class Config:
 
 def needs(config: Config) -> Needs:
     """Scores, and K reward heads."""
-    return Needs(eats=(Score,), heads={"reward": config.heads}, policy=False)
+    return Needs(eats=(Score,), heads={"reward": config.heads}, noise=True, policy=False)
 
 
 def weight(variance: float | None, config: Config) -> float:
