@@ -3,7 +3,7 @@
 python benchmarks/toys.py                          the table, five seeds
 python benchmarks/toys.py --seeds 2 grpo dpo       some methods, fewer seeds
 python benchmarks/toys.py --json docs/toys.json    the numbers that the methods' pages show, written after each method
-python benchmarks/toys.py --picture docs/toys.svg  reward against KL of all policies, at equal numbers of completions
+python benchmarks/toys.py --picture docs/toys.svg  reward against KL of all policies after equally many completions
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from burnish.conformance import toys
 from burnish.maths.intervals import bootstrap_mean
 from burnish.records import Critique, Preference
 
-POINTS = 12
-EQUAL = 20_000
-"""Completions after which the picture's curves end."""
+EQUAL = 4_800
+"""Completions after which every curve of the picture ends: no toy takes fewer."""
+MARKS = range(EQUAL // 12, EQUAL + 1, EQUAL // 12)
+"""Completions after which a point of a curve is noted; a method that takes more in a step has fewer points."""
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     found: dict[str, dict] = json.loads(args.json.read_text("utf-8")) if args.json and args.json.exists() else {}
     for name in args.names or methods.names():
         began = time.process_time()
-        runs = [toys.run(name, seed=seed, points=POINTS) for seed in range(args.seeds)]
+        runs = [toys.run(name, seed=seed, marks=MARKS) for seed in range(args.seeds)]
         row = summary(runs)
         found[name] = row | {"path": mean_path(runs), "seconds": time.process_time() - began}
         if args.json:
@@ -79,7 +80,7 @@ def summary(runs: list[toys.Reached]) -> dict[str, object]:
 
 
 def mean_path(runs: list[toys.Reached]) -> list[list[float]]:
-    """Return (KL, reward) along the way, means over seeds, rounded for the file."""
+    """Return (completions, KL, reward) along the way, means over seeds, rounded for the file."""
     return [[round(float(value), 4) for value in point] for point in np.array([run.path for run in runs]).mean(0)]
 
 
@@ -95,14 +96,14 @@ APART = 0.019
 
 
 def draw(found: dict[str, dict], target: Path) -> None:
-    """Write reward against KL, mean over seeds, up to an equal number of completions; each line ends in its name."""
+    """Write reward against KL, mean over seeds, up to `EQUAL` completions; each line ends in its name."""
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "burnish"
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(9, 7))
     policies = {name: row for name, row in found.items() if row["measure"] == "reward" and row["kl_nats"] > 0.05}
-    paths = {name: _equal(row) for name, row in policies.items()}
+    paths = {name: equal(row["path"]) for name, row in policies.items()}
     right = max(path[:, 0].max() for path in paths.values())
     height = math.inf
     for name, path in sorted(paths.items(), key=lambda item: -item[1][-1, 1]):
@@ -116,17 +117,18 @@ def draw(found: dict[str, dict], target: Path) -> None:
     axes.set_xlim(-0.05 * right, right * 1.32)
     axes.set_xlabel("KL from the untouched policy, nats a completion")
     axes.set_ylabel("exact mean true reward")
-    axes.set_title(f"Reward against KL, mean over seeds, at most {EQUAL:,} completions each")
+    axes.set_title(f"Reward against KL after {EQUAL:,} completions each, mean over seeds")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower center")
     figure.tight_layout()
     figure.savefig(target, metadata={"Date": None})
 
 
-def _equal(row: dict) -> np.ndarray:
-    """Return the part of a method's path that the picture's number of completions pays for, two points at least."""
-    path = np.array(row["path"])
-    return path[: max(2, round(len(path) * min(1.0, EQUAL / row["completions"])))]
+def equal(path: list[list[float]]) -> np.ndarray:
+    """Return (KL, reward) up to exactly `EQUAL` completions; the end lies between two points where a step passes it."""
+    points = np.array(path)
+    end = [np.interp(EQUAL, points[:, 0], points[:, column]) for column in (1, 2)]
+    return np.vstack([points[points[:, 0] < EQUAL, 1:], end])
 
 
 def _needs(name: str) -> methods.Needs:

@@ -391,17 +391,29 @@ def index_page(results: Mapping[str, Any] | None = None) -> str:
         of_family = [row for row in rows.values() if family(row["name"]) == title]
         parts += [f"## {title}", what, _table(of_family, found)]
     if found:
-        parts += ["## Measured where the optimum is known", *_picture()]
+        parts += ["## Measured where the optimum is known", *_reached(found)]
     return "\n\n".join([*parts, "## Paper index", _papers_table()]) + "\n"
 
 
-def _picture() -> Iterator[str]:
+def _reached(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        "Each method's page has what it reached in a world whose every completion can be listed, and what the best is "
-        f"that it could reach there. All of them: `{MEASURE}`."
+        "What each method reached in a world whose every completion can be listed, means over seeds with the interval "
+        "of a bootstrap over them, and what the best is that it could reach there (its page says why). A reward's "
+        "measure is the share of pairs that it puts in the true order, a policy's its mean true reward. Completions "
+        f"are those drawn, for whatever end, or given. The command: `{MEASURE}`."
     )
+    heads = ["method", "before", "reached", "95% interval", "optimum", "share", "seeds", "completions"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for name, row in sorted(found.items()):
+        cells = [
+            f"[`{name}`](methods/{name}.md)",
+            *(f"{row['before']:.3f}", f"{row['reached']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}"),
+            *(f"{row['optimum']:.3f}", f"{row['share']:.1%}", str(row["seeds"]), f"{row['completions']:,}"),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    yield "\n".join(lines)
     if TOYS.with_suffix(".svg").exists():
-        yield "![Reward against KL of all policies, with equal numbers of completions](toys.svg)"
+        yield "![Reward against KL of all policies, each after equally many completions](toys.svg)"
 
 
 def _table(rows: list[dict[str, str]], found: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ family, by what it needs (`toy_of`): a new method is under test as soon as its f
 from __future__ import annotations
 
 import functools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -67,8 +67,8 @@ class Reached:
     completions: int
     """Completions it took: drawn from whatever policy for whatever end (opponents and roll-outs too), or given in
     examples, each text of a pair and each time anew."""
-    path: tuple[tuple[float, float], ...] = ()
-    """(KL, reward) now and then along the way."""
+    path: tuple[tuple[float, float, float], ...] = ()
+    """(completions, KL, reward) now and then along the way."""
 
 
 PAIRED = Toy(signals=lessons.pairs, course={"examples_per_step": 300, "steps": 300}, rate=0.5)
@@ -217,6 +217,11 @@ class Begun:
     given: int = 0
     """Texts of the data learned from so far, by either."""
 
+    @property
+    def seen(self) -> int:
+        """Completions it has taken so far (`Reached.completions`)."""
+        return self.given + self.drawn["completions"]
+
     def step(self) -> dict[str, float]:
         """Let the partner learn, if there is one, and then the method."""
         for course in (self.course, *([self.partner.course] if self.partner else [])):
@@ -272,17 +277,25 @@ def begin(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, **
     return Begun(course, partner, policy, world, measured, moved, toy.optimum(world, plain), drawn)
 
 
-def run(name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, points: int = 0, **changes: int) -> Reached:
-    """Return what a method reached in the world of a seed; points: how many (KL, reward) are noted along the way."""
+def run(
+    name: str, *, seed: int, sign: float = 1.0, toy: Toy | None = None, marks: Sequence[int] = (), **changes: int
+) -> Reached:
+    """Return what a method reached in the world of a seed.
+
+    marks: after how many completions a point of its path is noted, each at the first step that has taken as many.
+    """
     begun = begin(name, seed=seed, sign=sign, toy=toy, **changes)
-    settings, before = begun.course.settings, begun.measured()
-    path = [(0.0, before)]
-    for step in range(settings.steps):
+    before, ahead = begun.measured(), deque(sorted(marks))
+    path = [(0.0, 0.0, before)]
+    for _ in range(begun.course.settings.steps):
         begun.step()
-        if points and (step + 1) % max(settings.steps // points, 1) == 0:
-            path.append((begun.moved(), begun.measured()))
-    seen = begun.given + begun.drawn["completions"]
-    return Reached(name, seed, before, begun.measured(), begun.optimum, begun.moved(), seen, tuple(path))
+        if ahead and begun.seen >= ahead[0]:
+            path.append((float(begun.seen), begun.moved(), begun.measured()))
+            while ahead and begun.seen >= ahead[0]:
+                ahead.popleft()
+    return Reached(
+        name, seed, before, begun.measured(), begun.optimum, begun.moved(), begun.seen, tuple(path if marks else ())
+    )
 
 
 def _asking(toy: Toy, module: Any, config: Any) -> Callable[[Prompt], Prompt]:
