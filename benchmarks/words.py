@@ -1,11 +1,15 @@
 """How well comments are read: by rule and by a learned scorer, beside vaderSentiment, against people's ratings.
 
 pip install vaderSentiment==3.3.2 && python benchmarks/words.py [--model FOLDER]
+python benchmarks/words.py --choose
 
 On the real rated texts of `burnish fetch ratings` (film reviews, Amazon, tweets, NYT), read as comments. Split by the
 hash of the text's group: what the rules' few numbers were chosen on (`share_of(group, "words")` of 1/2 and above) is
 never measured on. The learned scorer is fitted twice: to that half, measured on the other, and to three quarters,
 measured on the last. Prints one table a question; the intervals are paired bootstraps over texts.
+
+`--choose` prints instead, on the half that chooses, what the rules' few fitted numbers come from: the share that a word
+counts which only VADER lists, the strength halfway along the scale, and the variances.
 """
 
 from __future__ import annotations
@@ -21,9 +25,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from burnish.corpora import ratings
-from burnish.feedback.words import asked, grades, learned
-from burnish.feedback.words.lexicon import own
-from burnish.feedback.words.reading import LEAST, read, strength
+from burnish.feedback.words import asked, grades, learned, lexicon
+from burnish.feedback.words.reading import HALF_WAY, LEAST, MIXED, VARIANCES, parse, read, strength
 from burnish.maths.intervals import paired_bootstrap
 from burnish.records import share_of
 
@@ -35,6 +38,15 @@ NEGATED = re.compile(
 )
 DATA = Path(__file__).parents[1] / "tests" / "feedback" / "words" / "data"
 RESAMPLES = 1000
+HAND, SHIPPED, WHOLE = "rules, our words", "rules as shipped", "rules, VADER whole"
+LEXICONS: dict[str, Callable[[], lexicon.Lexicon]] = {
+    HAND: lexicon.by_hand,
+    WHOLE: lambda: lexicon.by_hand().with_words(lexicon.vader()),
+    SHIPPED: lexicon.own,
+}
+"""Our words alone, VADER's beside them as they stand, and what ships: those that only VADER lists count in part."""
+FITTED_TO = ("movie", "amazon", "tweets")
+"""The sets that the scale and the variances are fitted to; a newspaper's sentences are no comments."""
 
 
 def rank_correlation(scores: Floats, means: Floats) -> float:
@@ -73,7 +85,7 @@ def by_rule(texts: Sequence[ratings.RatedText], scores: dict[str, Floats]) -> No
     for label, found in scores.items():
         print(f"{label:22}" + "".join(f"{rank_correlation(found[rows[s]], means[rows[s]]):9.3f}" for s in SETS))
     if "vaderSentiment" in scores:
-        for label in ("rules, our words", "rules, both lists"):
+        for label in LEXICONS:
             gains = [gain_in_rank_correlation(scores["vaderSentiment"][rows[s]], scores[label][rows[s]], means[rows[s]])
                      for s in SETS]  # fmt: skip
             told = ", ".join(f"{s} [{low:+.3f}, {high:+.3f}]" for s, (low, high) in zip(SETS, gains, strict=True))
@@ -91,14 +103,14 @@ def by_sign(texts: Sequence[ratings.RatedText], scores: dict[str, Floats]) -> No
         print(f"{part}: {rows.sum():,} texts; " + ", ".join(f"{label} {r.mean():.3f}" for label, r in right.items()))
         if "vaderSentiment" in right:
             groups = [text.group for text, kept in zip(texts, rows, strict=True) if kept]
-            for label in ("rules, our words", "rules, both lists"):
+            for label in LEXICONS:
                 gain = paired_bootstrap(right["vaderSentiment"], right[label], groups, n=2000)
                 print(f"  {label} less vaderSentiment: {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
 
 
 def stated_ranges(texts: Sequence[ratings.RatedText]) -> None:
     """How often people's mean lies in the range that a reading states."""
-    print("\nStated ranges of the rules, our words (the half that chose nothing)")
+    print("\nStated ranges of the rules as shipped (the half that chose nothing)")
     for name in SETS:
         apart = [text for text in texts if text.set == name and share_of(text.group, "words") < 0.5]
         found = [(read(text.text).whole, text.mean) for text in apart]
@@ -134,12 +146,11 @@ def by_grades(texts: Sequence[ratings.RatedText]) -> None:
 
 def by_learning(texts: Sequence[ratings.RatedText]) -> None:
     """The learned scorer on texts it did not see."""
-    lexicon = own().with_words(ratings.lexicon())
     print("\nLearned scorer: Spearman with people's mean on texts it did not see")
     for below in (0.5, 0.25):
         fitted = [text for text in texts if share_of(text.group, "words") >= below]
         began = time.perf_counter()
-        scorer = learned.fit([t.text for t in fitted], [t.mean for t in fitted], lexicon=lexicon)
+        scorer = learned.fit([t.text for t in fitted], [t.mean for t in fitted])
         took = time.perf_counter() - began
         told = []
         for name in SETS:
@@ -198,19 +209,61 @@ def by_model(folder: Path, texts: Sequence[ratings.RatedText], form: asked.Form,
               f"[{found.gain.low:+.2f}, {found.gain.high:+.2f}]")  # fmt: skip
 
 
+def choose(texts: Sequence[ratings.RatedText]) -> None:
+    """What the rules' fitted numbers come from, on the half that nothing is measured on."""
+    chosen_by = [text for text in texts if share_of(text.group, "words") >= 0.5]
+    print(f"Spearman with people's mean, the half that chooses ({len(chosen_by):,} texts), by what a word counts that")
+    print(f"only VADER lists; in use: {lexicon.OUT_OF_CONTEXT}")
+    print("     " + "".join(f"{name:>9}" for name in (*SETS, "mean")))
+    for share in (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        words = lexicon.by_hand().with_words(lexicon.vader(), share)
+        found = []
+        for name in SETS:
+            part = [text for text in chosen_by if text.set == name]
+            scores = np.array([strength(text.text, words) for text in part])
+            found.append(rank_correlation(scores, np.array([text.mean for text in part])))
+        print(f"{share:5.1f}" + "".join(f"{value:9.4f}" for value in (*found, np.mean(found))))
+    fit_scale([text for text in chosen_by if text.set in FITTED_TO])
+
+
+def fit_scale(texts: Sequence[ratings.RatedText]) -> None:
+    """The strength halfway along the scale, by least squares, and the variances left; every set counts the same."""
+    readings = [(text, parsed) for text in texts if any((parsed := parse(text.text)).weighed)]
+    of = np.array([text.set for text, _ in readings])
+    weight_N = sum((of == name) / (of == name).sum() for name in FITTED_TO)
+    mean_N = np.array([text.mean for text, _ in readings])
+    strength_N = np.array([parsed.strength for _, parsed in readings])
+    grid = np.arange(2.0, 10.0, 0.1)
+    squares = [np.average((4 * strength_N / (abs(strength_N) + half) - mean_N) ** 2, weights=weight_N) for half in grid]
+    half = grid[int(np.argmin(squares))]
+    error_N = 4 * strength_N / (abs(strength_N) + half) - mean_N
+    said = [[valence for found in parsed.weighed for valence in found] for _, parsed in readings]
+    mixed_N = np.array([min(valences) < -LEAST and max(valences) > LEAST for valences in said])
+    many_N = np.array([min(3, len(valences)) for valences in said])
+    parts = {name: ~mixed_N & (many_N == n) for n, name in enumerate(("one opinion", "two", "more"), 1)}
+    parts["good and bad"] = mixed_N
+    told = (f"{name} {np.average(error_N[rows] ** 2, weights=weight_N[rows]):.2f}" for name, rows in parts.items())
+    print(f"\nThe scale, fitted to {', '.join(FITTED_TO)}: HALF_WAY {half:.1f} (in use: {HALF_WAY})")
+    print(f"variances: {', '.join(told)} (in use: {VARIANCES}, {MIXED})")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="How well comments are read.")
     parser.add_argument("--model", type=Path, help="also ask the model in this folder to read some")
+    parser.add_argument("--choose", action="store_true", help="print what the rules' fitted numbers come from")
     args = parser.parse_args()
     texts = ratings.load()
-    both, compound = own().with_words(ratings.lexicon()), vader()
+    if args.choose:
+        choose(texts)
+        return
+    compound = vader()
     scores: dict[str, Floats] = {} if compound is None else {
         "vaderSentiment": np.array([compound(text.text) for text in texts])
     }  # fmt: skip
-    for label, lexicon in (("rules, our words", own()), ("rules, both lists", both)):
-        began = time.perf_counter()
-        scores[label] = np.array([strength(text.text, lexicon) for text in texts])
+    for label, words in LEXICONS.items():
+        known, began = words(), time.perf_counter()
+        scores[label] = np.array([strength(text.text, known) for text in texts])
         print(f"{label}: {len(texts) / (time.perf_counter() - began):,.0f} texts a second")
     by_rule(texts, scores)
     by_sign(texts, scores)
