@@ -68,9 +68,16 @@ class Vocabulary:
         given = set(words)
         self.chinese = {word for word in given if re.fullmatch(f"[{HAN}]+", word)}
         self.longest = max(map(len, self.chinese), default=1)
-        signs = sorted(filter(is_sign, given), key=len, reverse=True)
-        # a sign with a letter in it (":D", "xD") must not begin or end inside a word
-        self.sign = re.compile("|".join(_sign_pattern(sign) for sign in signs) or r"(?!)", re.IGNORECASE)
+        by_first: dict[str, list[str]] = {}
+        for sign in sorted(filter(is_sign, given), key=len, reverse=True):
+            by_first.setdefault(sign[0].lower(), []).append(_sign_pattern(sign))
+        # asked for at every token of a text, so only the few signs are tried that begin as the text does there
+        self._signs = {first: re.compile("|".join(each), re.IGNORECASE) for first, each in by_first.items()}
+
+    def sign_at(self, text: str, place: int) -> re.Match[str] | None:
+        """The longest sign that begins at a place; one with a letter in it (":D", "xD") not inside a word."""
+        signs = self._signs.get(text[place].lower())
+        return signs.match(text, place) if signs else None
 
 
 def is_sign(word: str) -> bool:
@@ -90,7 +97,7 @@ def _next(text: str, place: int, vocabulary: Vocabulary) -> tuple[int, int, str]
     if part is None:
         return None
     # signs contain a mark, so one can only begin where no word or number was found before it
-    sign = vocabulary.sign.match(text, part.start()) if part.group("skip") is None else None
+    sign = vocabulary.sign_at(text, part.start()) if part.group("skip") is None else None
     if sign:
         return sign.start(), sign.end(), "sign"
     return part.start(), part.end(), str(next(name for name in _KINDS if part.group(name)))
