@@ -1,5 +1,6 @@
 """`burnish feedback judge` against a small server on this machine that prefers the longer text."""
 
+import ipaddress
 import json
 import re
 import socket
@@ -194,6 +195,18 @@ def test_personal_data_is_masked_before_it_is_sent(judge, stored, server):
     judge("--form", "rating", "--mask", "always")  # the same key, the same question: nothing is asked
     assert len(server.asked) == again
     judge("--form", "rating")  # this machine is not outside
+    assert "ana@example.org" in json.dumps(server.asked[again:])
+
+
+def test_a_server_in_the_same_network_is_not_this_machine(judge, stored, server, monkeypatch):
+    stored([{"prompt": "Write to ana@example.org", "completion": "Dear ana@example.org, hello", "thumb": True}])
+    network = [ipaddress.ip_address("192.168.1.7")]
+    monkeypatch.setattr("burnish.models.endpoint_address._addresses", lambda host: network)
+    assert judge("--form", "rating")[0] == 0
+    assert "ana@example.org" not in json.dumps(server.asked)
+    again = len(server.asked)
+    judge("--form", "rating", "--replay")  # and its answers are found again as they were asked
+    judge("--form", "rating", "--mask", "never")
     assert "ana@example.org" in json.dumps(server.asked[again:])
 
 

@@ -15,7 +15,7 @@ from burnish.models.answering import Failure
 from burnish.models.scripted import Scripted
 from burnish.records import Completion, Prompt
 from burnish.rewards.classifier import Classifier
-from burnish.rewards.judged import Judged
+from burnish.rewards.judged import Judged, mask_of
 from burnish.rewards.similarity import Similarity
 
 
@@ -86,10 +86,29 @@ def test_a_judge_by_a_word(tmp_path, monkeypatch):
     assert len(script.asked) == 2  # the third was answered from the file
     found = rewards.make("judged:rating@openai:https://8.8.8.8/v1#m").score(*texts("write to ana@example.org"))
     assert found[0].value == 6.0
-    assert "ana@example.org" not in script.asked[-1].text  # it would leave the local network
+    assert "ana@example.org" not in script.asked[-1].text  # it would leave the machine
     for word in ("judged", "judged:rating", "judged:grade@m"):
         with pytest.raises(InputError, match="names no judge"):
             rewards.make(word)
+
+
+@pytest.mark.parametrize(
+    ("address", "masked"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://localhost:8000", False),
+        ("http://[::1]:8000", False),
+        ("http://192.168.1.7:8000", True),
+        ("http://10.0.0.3", True),
+        ("http://[fd00::1]:8000", True),
+        ("https://8.8.8.8", True),
+    ],
+)
+def test_only_what_stays_on_this_machine_is_not_masked(address, masked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mask = mask_of(f"openai:{address}/v1#m")
+    said = ["write to ana@example.org"]
+    assert (mask is not None and "ana@" not in mask(said)[0]) == masked
 
 
 def test_a_failed_judgement_is_not_scored_and_a_judge_out_of_order_is_told():

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mask",
         choices=("outside", "always", "never"),
         default="outside",
-        help="mask personal data in questions: to endpoints outside the local network (default), to all, to none",
+        help="mask personal data in questions: to endpoints on other machines (default), to all, to none",
     )
     parser.add_argument("--key-file", default=DEFAULT_KEY, metavar="FILE", help=f"of the mask (default {DEFAULT_KEY})")
 
@@ -59,18 +59,18 @@ def mask_of(args: argparse.Namespace, model: str, memory: Memory) -> Mask | None
 
 
 def _leaves(args: argparse.Namespace, model: str, memory: Memory) -> bool:
-    """Whether questions leave the local network. A replay looks up no host: it goes by what was found when the answers
+    """Whether questions leave this machine. A replay looks up no host: it goes by what was found when the answers
     were recorded, or where that is not known, by the address as it is written."""
-    from burnish.models.endpoint_address import address_of, is_near, name_of
+    from burnish.models.endpoint_address import address_of, is_written_here, name_of
     from burnish.records import content_id
 
     key = content_id("q", [name_of(model), "local"])
     if not args.replay:
-        is_local = address_of(model).is_local
-        memory.put({key: json.dumps(is_local)}, {key: ()})
-        return not is_local
+        is_here = address_of(model).is_here
+        memory.put({key: json.dumps(is_here)}, {key: ()})
+        return not is_here
     known = memory.get([key])
-    return not (json.loads(known[key]) if key in known else is_near(model))
+    return not (json.loads(known[key]) if key in known else is_written_here(model))
 
 
 def purse_of(args: argparse.Namespace, models: list[str]) -> Purse:

@@ -30,7 +30,7 @@ Asks a model about stored completions, or those of files, and stores its answers
 an author of kind ai. A judgement that fails is counted with its reason, and never a 0.
 Comparisons are asked in both orders. Nothing is asked twice: answers are kept in --cache.
 Several --judge are a panel: each one's answers are stored, and their agreement is told.
-Personal data is masked in all that leaves the local network (--mask)."""
+Personal data is masked in all that leaves this machine (--mask)."""
 EXAMPLES = """\
 M is a name of `burnish fetch`, a folder, or openai:URL#MODEL (any server that speaks OpenAI's
 API; its key comes from OPENAI_API_KEY or BURNISH_KEY_<HOST>, and goes to that host only)

@@ -29,7 +29,9 @@ class Address:
     model: str
     host: str
     is_local: bool
-    """Whether it stays on this machine or in its private network."""
+    """Whether it stays on this machine or in its private network: plain http is allowed, and no proxy is asked."""
+    is_here: bool = False
+    """Whether it stays on this machine (loopback): what goes to any other place is masked."""
 
     @property
     def name(self) -> str:
@@ -50,7 +52,7 @@ def address_of(name: str) -> Address:
     is_local = all(each.is_private or each.is_loopback for each in addresses)
     if urlsplit(url).scheme == "http" and not is_local:
         raise InputError(f"endpoint: {host} would be asked in clear text. Use https.")
-    return Address(url, model, host, is_local)
+    return Address(url, model, host, is_local, is_here=all(each.is_loopback for each in addresses))
 
 
 def name_of(name: str) -> str:
@@ -62,14 +64,14 @@ def name_of(name: str) -> str:
     return f"{PREFIX}{url}#{model}"
 
 
-def is_near(name: str) -> bool:
-    """Return whether an endpoint's address says by itself that it is in the local network: an IP address, or localhost.
+def is_written_here(name: str) -> bool:
+    """Return whether an endpoint's address says by itself that it is on this machine: a loopback address, or localhost.
 
-    Its host is not looked up, so a name that leads into the local network is taken for one outside.
+    Its host is not looked up, so another name that leads to this machine is taken for one outside.
     """
     host = _written(name)[1]
     try:
-        return ipaddress.ip_address(host).is_private
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 

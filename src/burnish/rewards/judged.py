@@ -6,7 +6,7 @@ reason: an outage of the judge must never look like a bad text.
 
 By a word: `judged:rating@M`, or `judged:FILE.toml@M` with a rubric; M is what `burnish feedback judge --judge` takes.
 What it answers is kept in `burnish-judges.db` and not asked twice; personal data is masked (`burnish-mask.key`) in all
-that leaves the local network.
+that leaves this machine.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def make(spec: str = "") -> Reward:
 
 
 def mask_of(model: str) -> Mask | None:
-    """Return what takes personal data out of questions that leave the local network; None where they do not."""
-    if not model.startswith(PREFIX) or address_of(model).is_local:
+    """Return what takes personal data out of questions that leave this machine; None where they do not."""
+    if not model.startswith(PREFIX) or address_of(model).is_here:
         return None
     from burnish.feedback.masking import Masker, read_key
 
