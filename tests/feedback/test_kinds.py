@@ -260,6 +260,9 @@ def test_a_label_that_praises_adds_to_the_reward(label):
     assert kinds.load("span").sign(label) == 1
 
 
-@pytest.mark.parametrize("label", ["wrong", "", "grammar", "not good", "错误", "good but wrong", "hallucination", "A7"])
+@pytest.mark.parametrize(
+    "label",
+    ["wrong", "", "grammar", "not good", "错误", "good but wrong", "hallucination", "A7", "agreement", "security"],
+)
 def test_any_other_label_takes_from_it(label):
     assert kinds.load("span").sign(label) == -1

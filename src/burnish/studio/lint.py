@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from burnish.feedback.words.lexicon import by_hand
 from burnish.feedback.words.reading import read
 from burnish.studio.study import Question, Study
 
@@ -111,6 +112,9 @@ def _scale(question: Question) -> Iterator[Remark]:
 
 
 def _valence(words: str) -> float:
-    """How positive the words of an anchor are, by the rules that read comments; 0 where they say nothing."""
-    whole = read(words).whole
+    """How positive the words of an anchor are, by the rules that read comments; 0 where they say nothing.
+
+    By the words written for comments alone: "important" and "confident" are what a scale asks for, no praise.
+    """
+    whole = read(words, lexicon=by_hand()).whole
     return whole.value if whole is not None and abs(whole.value) > NO_WORD else 0.0

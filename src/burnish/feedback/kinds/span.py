@@ -19,6 +19,7 @@ from typing import Any
 from burnish.errors import InputError, nearest
 from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig
+from burnish.feedback.words.lexicon import by_hand
 from burnish.feedback.words.reading import read
 from burnish.maths.agreement import Metric
 from burnish.records import Critique, Span
@@ -93,7 +94,8 @@ def sign(label: str) -> int:
 
 @functools.cache
 def _praises(label: str) -> bool:
-    said = read(label).said
+    # a label names a category: "agreement" and "security" are pleasant words, and kinds of faults all the same
+    said = read(label, lexicon=by_hand()).said
     return bool(said) and all(each.value > 0 for each in said)
 
 
