@@ -9,6 +9,7 @@ from burnish.loop import evidence
 from burnish.loop.heard import Heard
 from burnish.loop.material import signals_of
 from burnish.loop.recipe import RewardSettings
+from burnish.records import Score
 
 
 @pytest.fixture
@@ -46,3 +47,26 @@ def test_an_aspect_without_words_is_refused():
     for made in (Heard, RewardSettings):
         with pytest.raises(InputError, match="aspects: 'tone' names no words"):
             made(aspects=("tone",))
+
+
+def test_ties_and_corrections_are_heard_as_they_are_asked_for(tmp_path):
+    rows = [
+        *({"prompt": "q", "chosen": "a", "rejected": "b", "author": f"p{n}"} for n in range(3)),
+        {"prompt": "q", "chosen": "a", "rejected": "b", "tie": "good", "author": "p9"},
+        {"prompt": "r", "completion": "one two three four", "correction": "one two three five", "author": "ana"},
+    ]
+    path = tmp_path / "said.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    plain = signals_of(str(path), None, Heard().config())
+    told = signals_of(str(path), None, Heard(ties="davidson", corrections="graded").config())
+    probability = [next(s.probability for s in found if getattr(s, "probability", None)) for found in (plain, told)]
+    assert probability[0] != probability[1]
+    assert "correction" not in aspects([s for s in plain if isinstance(s, Score)])
+    (graded,) = [s for s in told if isinstance(s, Score) and s.aspect == "correction"]
+    assert (graded.value, graded.reason) == (2.0, "75% of the words stayed")  # of a scale from -4 to 4
+    assert graded.variance > 0
+
+
+def test_readings_that_are_not_there_are_refused_when_they_are_asked_for():
+    with pytest.raises(InputError, match="no such file"):
+        Heard(readings="none.jsonl").config()

@@ -1,4 +1,4 @@
-"""`burnish feedback import|export|stats|doctor|judge|delete`: feedback in and out of the store, and what is in it."""
+"""`burnish feedback VERB`: feedback in and out of the store, what is in it, who else answers, and what to ask next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from burnish import progress
-from burnish.cli import feedback_asking, feedback_doctor, feedback_judge, feedback_mask, feedback_next, feedback_stats
+from burnish.cli import (
+    feedback_asking,
+    feedback_comments,
+    feedback_doctor,
+    feedback_judge,
+    feedback_mask,
+    feedback_next,
+    feedback_stats,
+)
 from burnish.errors import InputError, nearest
 from burnish.progress import counted
 
@@ -102,6 +110,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     feedback_mask.add_arguments(mask)
     _output(mask)
 
+    comments = verb("comments", feedback_comments.HELP, feedback_comments.DESCRIPTION, feedback_comments.EXAMPLES)
+    feedback_comments.add_arguments(comments)
+    _db(comments)
+    _output(comments)
+
     following = verb("next", feedback_next.HELP, feedback_next.DESCRIPTION, feedback_next.EXAMPLES)
     feedback_next.add_arguments(following)
     _db(following)
@@ -130,6 +143,7 @@ def run(args: argparse.Namespace) -> int:
         "stats": feedback_stats.run,
         "doctor": feedback_doctor.run,
         "judge": feedback_judge.run,
+        "comments": feedback_comments.run,
         "next": feedback_next.run,
         "mask": feedback_mask.run,
         "delete": _delete,

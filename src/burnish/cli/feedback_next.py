@@ -10,7 +10,9 @@ from burnish.errors import InputError
 
 if TYPE_CHECKING:
     from burnish.feedback.agenda import Ask
+    from burnish.feedback.words.queue import Reader
     from burnish.maths.sample_size import Spreads
+    from burnish.records import Prompt
     from burnish.store import Entry
 
 STRATEGIES = ("d_optimal", "double_thompson", "information_gain", "large_gap", "random", "uncertainty")
@@ -18,6 +20,8 @@ HELP = "which pairs to ask people about next, and how many answers an interval t
 DESCRIPTION = """\
 Writes pairs of stored completions to compare, one JSON object a line: first a share drawn at random,
 marked so, for statistics to rest on; then what a strategy picks, the most wanted first.
+With --comments: comments that a person should read, first some drawn at random, then those whose
+reading is likeliest wrong.
 With --interval: how many items and answers give the mean rating a 95% interval that narrow."""
 EXAMPLES = """\
 strategies
@@ -31,19 +35,26 @@ strategies
 examples
   burnish feedback next --n 100 > ask.jsonl
   burnish feedback next --n 60 --people ana,bo,cy --overlap 2 --load 50
+  burnish feedback next --comments --people ana,bo:zh,cy:en+zh --load 20
   burnish feedback next --interval 0.1 --people ana,bo,cy,di"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback next` (but for --db, --json and --quiet)."""
-    parser.add_argument("--n", type=int, default=50, metavar="N", help="how many pairs (default 50)")
+    parser.add_argument("--n", type=int, default=50, metavar="N", help="how many pairs or comments (default 50)")
     parser.add_argument("--strategy", choices=STRATEGIES, default="information_gain", help="how they are picked")
     parser.add_argument(
         "--random-share", type=float, default=0.2, metavar="X", help="share drawn at random, at least 0.1 (default 0.2)"
     )
-    parser.add_argument("--people", default="", metavar="A,B,C", help="whom to deal them out to")
+    parser.add_argument(
+        "--people", default="", metavar="A,B,C", help="whom to deal them out to; who reads Chinese: bo:zh, cy:en+zh"
+    )
     parser.add_argument("--overlap", type=int, default=2, metavar="K", help="people who answer each pair (default 2)")
     parser.add_argument("--load", type=int, metavar="N", help="most pairs for one person")
+    parser.add_argument("--comments", action="store_true", help="comments to read instead of pairs to compare")
+    parser.add_argument(
+        "--readings", metavar="FILE", help="with --comments: readings of `burnish feedback comments`, for the rules'"
+    )
     parser.add_argument("--interval", type=float, metavar="W", help="plan a mean rating known to plus or minus W")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed picks otherwise (default 0)")
 
@@ -59,9 +70,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"--interval: {args.interval:g} is not in (0, 0.5]. Ratings lie between 0 and 1 here; try 0.05."
         )
+    if args.comments and args.interval is not None:
+        raise InputError("--comments: a plan is of ratings, not of comments. Leave --interval or --comments out.")
+    if args.readings and not args.comments:
+        raise InputError("--readings: says nothing to pairs. Add --comments.")
     people = list(dict.fromkeys(filter(None, (name.strip() for name in args.people.split(",")))))
     with open_store(args.db, create=False) as store:
         entries = list(store.entries())
+    if args.comments:
+        return _comments(args, entries, people)
     return _plan(args, entries, people) if args.interval is not None else _agenda(args, entries, people)
 
 
@@ -77,13 +94,56 @@ def _agenda(args: argparse.Namespace, entries: list[Entry], people: list[str]) -
     return 0
 
 
+def _comments(args: argparse.Namespace, entries: list[Entry], people: list[str]) -> int:
+    """Write the comments that a person should read, one JSON object a line."""
+    from burnish.feedback.answers import SignalConfig
+    from burnish.feedback.comment_readers import comments_in, load
+    from burnish.feedback.kinds.comment import read_all
+    from burnish.feedback.words.queue import queue
+
+    config = SignalConfig(readings=load(args.readings) if args.readings else {})
+    given = {
+        answer.feedback.id: (answer, reading) for answer, reading in read_all(comments_in(entries, config), config)
+    }
+    waiting = queue(
+        {name: reading for name, (_, reading) in given.items()},
+        [_reader(each, args.load) for each in people],
+        authors={name: answer.feedback.author.id for name, (answer, _) in given.items()},
+        most=args.n,
+        random_share=args.random_share,
+    )
+    for each in waiting:
+        answer, reading = given[each.id]
+        row = {
+            "feedback_id": each.id,
+            "prompt": _asked(answer.prompt),
+            "completion": answer.completions[0].text,
+            "comment": reading.comment,
+            "read_as": None if reading.whole is None else round(reading.whole.value, 3),
+            "chance_wrong": round(each.chance_wrong, 4),
+            "why": list(each.reasons),
+            **({"people": [each.reader]} if each.reader else {}),
+        }
+        print(json.dumps(row, ensure_ascii=False))
+    return 0
+
+
+def _reader(text: str, load: int | None) -> Reader:
+    """Return who `bo`, `bo:zh` or `bo:en+zh` is."""
+    from burnish.feedback.words.queue import Reader
+
+    name, _, languages = text.partition(":")
+    known = frozenset(filter(None, languages.split("+"))) or frozenset({"en"})
+    if unknown := sorted(known - {"en", "zh"}):
+        raise InputError(
+            f"--people: {text!r} reads {unknown[0]!r}; comments are told apart as en and zh. Write {name}:zh."
+        )
+    return Reader(name, known) if load is None else Reader(name, known, at_most=load)
+
+
 def _row(ask: Ask) -> dict[str, Any]:
-    prompt = ask.pair.prompt
-    asked: Any = [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
-    if len(prompt.messages) == 1 and prompt.messages[0].role == "user":
-        asked = prompt.text
     return {
-        "prompt": asked,
+        "prompt": _asked(ask.pair.prompt),
         "completions": [completion.text for completion in ask.pair.completions],
         "completion_ids": [completion.id for completion in ask.pair.completions],
         "why": ask.why,
@@ -91,6 +151,13 @@ def _row(ask: Ask) -> dict[str, Any]:
         "gain": round(ask.gain, 5),
         **({"people": list(ask.people)} if ask.people else {}),
     }
+
+
+def _asked(prompt: Prompt) -> Any:
+    """Return a prompt as a row holds it: a text where it is one, else messages."""
+    if len(prompt.messages) == 1 and prompt.messages[0].role == "user":
+        return prompt.text
+    return [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
 
 
 # ----------------------------------------------------------------------------------------------------------------- plan

@@ -6,11 +6,14 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
 from burnish.errors import InputError, nearest
 from burnish.records import AuthorKind, Completion, Feedback, Prompt
 from burnish.store import Entry
+
+if TYPE_CHECKING:
+    from burnish.feedback.words.reading import Reading
 
 DECIDES = "decides"
 """Metadata of a reviewer's decision: the ids of the answers that it decides between."""
@@ -65,6 +68,12 @@ class SignalConfig:
     """The same for the standard deviation of people's leniency."""
     aspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Respects of your own that comments are read for, beside the six: name -> words that name it in a comment."""
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    """Readings of comments, by id, that stand in for the rules': a learned scorer's or a model's
+    (`burnish.feedback.comment_readers`)."""
+    graded_corrections: bool = False
+    """Whether a correction also grades its original, by how little had to be changed: a score of the aspect
+    `correction`. It is the same decision as its preference, told as a number; learn from one of the two."""
 
     def __post_init__(self) -> None:
         if self.people not in get_args(People):

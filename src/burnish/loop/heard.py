@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from burnish.errors import InputError
-from burnish.feedback.answers import People, SignalConfig
+from burnish.feedback import comment_readers
+from burnish.feedback.answers import People, SignalConfig, Ties
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,24 @@ class Heard:
     """Whether clicks, purchases, copies and the like count too: what people do is not what they say."""
     aspects: tuple[str, ...] = field(default=())
     """Respects of your own that comments are read for: "tone: rude polite friendly"."""
+    ties: Literal["half", "davidson", "rao_kupper"] = "half"
+    """What "equally good" says: half a vote for each, or an answer of its own in one of two models of ties."""
+    readings: str = ""
+    """File of `burnish feedback comments --out`: how a learned scorer or a model read the comments, for the rules'."""
+    corrections: Literal["compared", "graded"] = "compared"
+    """What a correction says of its original: that it is worse; with graded also by how much, aspect `correction`."""
 
     def __post_init__(self) -> None:
-        signal_config(self.people, self.behaviour, self.aspects)
+        signal_config(self.people, self.behaviour, self.aspects, self.ties)
 
     def config(self) -> SignalConfig:
-        """Return the settings of the room that makes signals."""
-        return signal_config(self.people, self.behaviour, self.aspects)
+        """Return the settings of the room that makes signals. Raises InputError for readings that are not there."""
+        told = signal_config(self.people, self.behaviour, self.aspects, self.ties)
+        readings = comment_readers.load(self.readings) if self.readings else {}
+        return replace(told, readings=readings, graded_corrections=self.corrections == "graded")
 
 
-def signal_config(people: People, behaviour: bool, aspects: Sequence[str]) -> SignalConfig:
+def signal_config(people: People, behaviour: bool, aspects: Sequence[str], ties: Ties = "half") -> SignalConfig:
     """Return how answers become signals. Raises InputError for an aspect without a name or without words."""
     own: dict[str, tuple[str, ...]] = {}
     for each in aspects:
@@ -38,4 +47,5 @@ def signal_config(people: People, behaviour: bool, aspects: Sequence[str]) -> Si
             raise InputError(f'aspects: {each!r} names no words of comments. Write "tone: rude polite friendly".')
         own[name.strip()] = tuple(words.split())
     plain = SignalConfig()
-    return SignalConfig(people=people, kinds=(*plain.kinds, "implicit") if behaviour else plain.kinds, aspects=own)
+    spoken = (*plain.kinds, "implicit") if behaviour else plain.kinds
+    return SignalConfig(people=people, kinds=spoken, aspects=own, ties=ties)

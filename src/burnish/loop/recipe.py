@@ -94,6 +94,8 @@ class RewardSettings:
     """Whether clicks, purchases, copies and the like count too, each an aspect of its own (`aspect = "purchase"`)."""
     aspects: tuple[str, ...] = ()
     """Respects of your own that comments are read for: "tone: rude polite friendly"."""
+    ties: Literal["half", "davidson", "rao_kupper"] = "half"
+    """What "equally good" says: half a vote for each, or an answer of its own in one of two models of ties."""
     epochs: float = 1.0
     """Passes over them."""
     batch: int = 32
@@ -118,7 +120,7 @@ class RewardSettings:
 
     def heard(self) -> SignalConfig:
         """Return how the user's feedback becomes signals."""
-        return signal_config(self.people, self.behaviour, self.aspects)
+        return signal_config(self.people, self.behaviour, self.aspects, self.ties)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.feedback.words.queue import Reader, chance_wrong, language, queue
+from burnish.feedback.words.queue import DRAWN, Reader, chance_wrong, language, queue
 from burnish.feedback.words.reading import Estimate, Reading, read
 
 SILENT = Reading("I read it.", (), None)
@@ -69,3 +69,11 @@ def test_the_language_of_a_comment():
         "zh",
         "en",
     ]
+
+
+def test_of_many_a_share_was_drawn_at_random_and_comes_first():
+    readings = {f"c{number}": read("great" if number % 2 else "zorgy") for number in range(200)}
+    found = queue(readings, [], at_random=0.2, most=20, random_share=0.25)
+    assert len(found) == 20
+    assert all(DRAWN in each.reasons for each in found[:5])
+    assert all(each.chance_wrong == 0.5 for each in found[5:])

@@ -91,11 +91,11 @@ def gathered(current: Mapping[str, Sequence[Answer]]) -> list[Answer]:
 
 
 def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critique]:
-    return critiques_of(_read(answers, config))
+    return critiques_of(read_all(answers, config))
 
 
 def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
-    return scores_of(_read(answers, config), config)
+    return scores_of(read_all(answers, config), config)
 
 
 def critiques_of(found: Sequence[tuple[Answer, Reading]]) -> list[Critique]:
@@ -152,10 +152,15 @@ class _Worth:
     estimate: Estimate
 
 
-def _read(answers: Sequence[Answer], config: SignalConfig) -> list[tuple[Answer, Reading]]:
+def read_all(answers: Sequence[Answer], config: SignalConfig) -> list[tuple[Answer, Reading]]:
+    """Each comment with its reading: the one in `config.readings`, else the rules'."""
     known = Aspects.with_own(config.aspects) if config.aspects else None
     return [
-        (answer, read(answer.feedback.value["comment"], answer.completions[0].text, own_aspects=known))
+        (
+            answer,
+            config.readings.get(answer.feedback.id)
+            or read(answer.feedback.value["comment"], answer.completions[0].text, own_aspects=known),
+        )
         for answer in answers
     ]
 

@@ -4,12 +4,13 @@ Value: `{"correction": "..."}`, or a list where the text was mended in several g
 should read. It shows what to imitate (a demonstration), says that each version is better than the one before (a
 comparison, whose margin is how much of the text had to be changed) and where the original was wrong (a critique with
 spans and the revision). The words are aligned by `burnish.feedback.corrections`.
-How near the original was to its correction is no signal of its own: it would count what the preference says twice.
-`burnish.feedback.corrections.graded` gives it to those who want a reward of it.
+How near the original was to its correction counts what the preference says once more, so it becomes a score, of the
+aspect `correction`, only where `SignalConfig.graded_corrections` asks for it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -18,11 +19,13 @@ from typing import Any
 from burnish.errors import InputError
 from burnish.feedback import fields
 from burnish.feedback.answers import Answer, SignalConfig
-from burnish.feedback.corrections import Alignment, Operation, align, marks
+from burnish.feedback.corrections import Alignment, Operation, align, graded, marks
 from burnish.feedback.worded import mended_beside, versions
-from burnish.records import Completion, Critique, Demonstration
+from burnish.records import Completion, Critique, Demonstration, Score
 
 FIELDS = ("completion", "correction")
+ASPECT = "correction"
+"""Of the score that a correction gives its original."""
 IN_WORDS = "in_words"
 """In a gathered correction's metadata: its author said beside it what to change, and that critique has the revision."""
 
@@ -63,6 +66,32 @@ def wording(answer: Answer) -> str:
 
 def to_demonstrations(answers: Sequence[Answer], config: SignalConfig) -> list[Demonstration]:
     return [Demonstration(answer.prompt, corrected(answer), feedback_ids=(answer.feedback.id,)) for answer in answers]
+
+
+def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
+    """How little of each completion had to be changed, mean over its correctors: its worst where nothing was left."""
+    if not config.graded_corrections:
+        return []
+    of_text: dict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        of_text[answer.completions[0].id].append(answer)
+    noise = (config.width * config.prior_noise_share) ** 2
+    made = []
+    for given in of_text.values():
+        grades = [graded(answer.completions[0].text, corrected(answer).text) for answer in given]
+        made.append(
+            Score(
+                prompt=given[0].prompt,
+                completion=given[0].completions[0],
+                value=config.scale[0] + config.width * sum(each.value for each in grades) / len(grades),
+                variance=noise / len(grades),
+                aspect=ASPECT,
+                source="correction",
+                reason=f"{sum(each.by_words for each in grades) / len(grades):.0%} of the words stayed",
+                feedback_ids=tuple(answer.feedback.id for answer in given),
+            )
+        )
+    return made
 
 
 def to_critiques(answers: Sequence[Answer], config: SignalConfig) -> list[Critique]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
@@ -23,7 +23,8 @@ from burnish.feedback.words import aspects as known_aspects
 from burnish.feedback.words import target
 from burnish.feedback.words.reading import Estimate, Reading, Said
 from burnish.maths.intervals import paired_bootstrap
-from burnish.records import Interval, Message, Prompt, Sampler, Sampling, Span
+from burnish.models import answering
+from burnish.records import Completion, Interval, Message, Prompt, Sampler, Sampling, Span
 
 VARIANCE = 1.5
 """Stated for a model's reading before it was compared with people: that of the rules with one word of opinion."""
@@ -49,6 +50,8 @@ Reply with one number and nothing else.
 _SHOWN = (("I love it, it is perfect.", "4"), ("It has three parts.", "0"), ("Boring and not even correct.", "-3"))
 
 Form: TypeAlias = Literal["full", "number"]
+Mask: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+"""Takes the texts of one record and returns as many, with personal data masked alike in all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +76,34 @@ def ask(
     form: Form = "full",
     aspects: Sequence[str] = tuple(known_aspects.SEEDS),
     variance: float = VARIANCE,
+    mask: Mask | None = None,
     seed: int = 0,
 ) -> list[Reading | None]:
-    """A reading of each comment on its completion by the model, greedily sampled; None where it failed."""
+    """A reading of each comment on its completion by the model, greedily sampled; None where it failed.
+
+    `mask`: what the texts of one comment pass through first, (completion, comment). In a completion that it changed no
+    parts are marked: the model saw other characters.
+    """
     if form not in get_args(Form):
         raise InputError(f"asked: the form {form!r} is unknown.{nearest(form, get_args(Form))}")
     if len(comments) != len(completions):
         raise InputError(f"asked: {len(comments)} comments but {len(completions)} completions. Give one for each.")
-    pairs = list(zip(comments, completions, strict=True))
+    shown = [tuple(mask(pair)) if mask else pair for pair in zip(completions, comments, strict=True)]
+    pairs = [(comment, completion) for completion, comment in shown]
     prompts = [_prompt(*pair, aspects) if form == "full" else _short_prompt(pair[0]) for pair in pairs]
     most = MOST_TOKENS if form == "full" else FEW_TOKENS
-    replies = [
-        each[0].text if each else "" for each in sampler.sample(prompts, Sampling(0.0, max_new_tokens=most), seed=seed)
-    ]
-    if form == "number":
-        return [
-            parse_number(reply, comment, variance=variance) for reply, comment in zip(replies, comments, strict=True)
-        ]
-    return [parse(reply, *pair, aspects=aspects, variance=variance) for reply, pair in zip(replies, pairs, strict=True)]
+    groups = answering.attempt(sampler, prompts, Sampling(0.0, max_new_tokens=most), seed=seed)
+    replies = ["".join(each.text for each in group[:1] if isinstance(each, Completion)) for group in groups]
+    read: list[Reading | None] = []
+    for reply, pair, comment, completion in zip(replies, pairs, comments, completions, strict=True):
+        if form == "number":
+            found = parse_number(reply, comment, variance=variance)
+        else:
+            found = parse(reply, *pair, aspects=aspects, variance=variance)
+        if found and pair != (comment, completion):
+            found = replace(found, comment=comment, said=tuple(replace(said, text="", spans=()) for said in found.said))
+        read.append(found)
+    return read
 
 
 def parse(
@@ -121,11 +134,18 @@ def parse_number(reply: str, comment: str, *, variance: float = VARIANCE) -> Rea
     return _reading(comment, "", {}, [], float(found[0]), variance) if found and abs(float(found[0])) <= 4 else None
 
 
-def compare(rules: Sequence[Reading], model: Sequence[Reading | None], people: Sequence[float]) -> Compared:
+def compare(
+    rules: Sequence[Reading],
+    model: Sequence[Reading | None],
+    people: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+) -> Compared:
     """How much nearer the model comes to people's values than the rules do, comment by comment, with an interval.
 
     A reading without a value counts as the middle of the scale for the error, for both alike; comments that the model
-    failed to read are left out of the errors and counted. Raises InputError where fewer than two are left.
+    failed to read are left out of the errors and counted. `clusters`: what each comment belongs to (its prompt), by
+    which the interval resamples; each by itself where none is given. Raises InputError where fewer than two are left.
     """
     read = [place for place, reading in enumerate(model) if reading is not None]
     if len(read) < 2:
@@ -135,7 +155,7 @@ def compare(rules: Sequence[Reading], model: Sequence[Reading | None], people: S
     truth = np.array([people[place] for place in read])
     by_rules = np.abs(np.array([_value(rules[place]) for place in read]) - truth)
     by_model = np.abs(np.array([_value(model[place]) for place in read]) - truth)
-    gain = paired_bootstrap(by_model, by_rules)
+    gain = paired_bootstrap(by_model, by_rules, None if clusters is None else [clusters[place] for place in read])
     return Compared(float(by_rules.mean()), float(by_model.mean()), gain, len(model) - len(read), len(model))
 
 

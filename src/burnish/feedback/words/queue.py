@@ -20,6 +20,9 @@ from burnish.feedback.words.reading import Reading
 from burnish.feedback.words.tokens import HAN
 from burnish.records import share_of
 
+DRAWN = "drawn at random"
+"""Reason of a comment that waits whatever its reading."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -68,19 +71,27 @@ def queue(
     authors: Mapping[str, str] | None = None,
     doubtful: float = 0.25,
     at_random: float = 0.05,
+    most: int | None = None,
+    random_share: float = 0.2,
 ) -> list[Waiting]:
     """The comments (by id) that a person should read, most doubtful first, each with its reader.
 
     `authors`: who wrote each. `doubtful`: chance of a wrong sign from which on a comment waits; `at_random`: share of
-    all comments that wait whatever their reading. The same comments and readers give the same queue.
+    all comments that wait whatever their reading. `most`: take no more than this, of which `random_share` are drawn at
+    random where so many were (they come first: doubt would never let them through). The same comments and readers give
+    the same queue.
     """
     waiting = []
     for name, reading in readings.items():
         chance, drawn = chance_wrong(reading), share_of(name, "queue") < at_random
         if chance >= doubtful or drawn or "perhaps sarcasm" in reading.doubts:
             reasons = (*reading.doubts, *(["weak words"] if chance >= doubtful and not reading.doubts else []))
-            waiting.append(Waiting(name, chance, (*reasons, "drawn at random") if drawn else reasons))
+            waiting.append(Waiting(name, chance, (*reasons, DRAWN) if drawn else reasons))
     waiting.sort(key=lambda each: (-each.chance_wrong, share_of(each.id, "order")))
+    if most is not None:
+        audit = [each for each in waiting if DRAWN in each.reasons][: math.ceil(random_share * most)]
+        others = [each for each in waiting if each not in audit and each.reasons != (DRAWN,)]
+        waiting = [*audit, *others[: most - len(audit)]]
     return _handed_out(waiting, readings, readers, authors or {})
 
 
