@@ -283,8 +283,8 @@ class HeadedPolicy:
     def sampler(self, act: Callable[[Says], Tensor] | None = None, *, reference: bool = False) -> Sampler:
         """Return the engine, which draws from what `act` makes of what the network says, where a method has one.
 
-        reference: `act` wants the untouched model's logits as well. No engine has these beside the policy's: a plain
-        loop then reads all texts anew for every token. Whoever draws from an encoder's is told that it never speaks.
+        reference: `act` wants the untouched model's logits as well (`models.acting`). Whoever draws from an encoder's
+        is told that it never speaks.
         """
         if self.reads_only:
             return Unspoken(self.policy.name)

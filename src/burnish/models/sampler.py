@@ -145,7 +145,7 @@ class EngineSampler:
         if policy.decoder is None:
             return GeneralEngine(policy.model, policy.end_ids, policy.decode, rows=self.rows or ROWS, read=self.read)
         longest = max(map(len, encoded), default=0) + sampling.max_new_tokens
-        most = self.rows or min(ROWS, _room(policy.decoder, longest))
+        most = self.rows or min(ROWS, rows_that_fit(policy.decoder, longest))
         rows = max(1, min(most, len(encoded) * n))
         weights = policy.packed()
         engine = Engine(policy.decoder, policy.end_ids, policy.decode, rows=rows, packed=weights, read=self.read)
@@ -186,7 +186,7 @@ def _until(stopped: Callable[[], bool], tokens: Iterator[Drawn]) -> Iterator[Dra
             yield each
 
 
-def _room(decoder: Decoder, places: int) -> int:
+def rows_that_fit(decoder: Decoder, places: int) -> int:
     """Return how many completions of so many tokens may be decoded together: a third of the free memory, no more."""
     free = system.free_bytes()
     shape = decoder.shape
