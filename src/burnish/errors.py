@@ -33,10 +33,15 @@ class StoppedOnRequest(BurnishError):
     """The user asked to stop; everything is saved and the message says how to go on."""
 
 
+def closest(wrong: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like a wrong one; empty when none is close."""
+    return next(iter(difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.6)), "")
+
+
 def nearest(wrong: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the closest known name, or a list of the known ones when none is close."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
+    close = closest(wrong, names)
     if close:
-        return f" Did you mean {close[0]!r}?"
+        return f" Did you mean {close!r}?"
     return f" Known: {', '.join(names)}." if names else ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
+from string import Formatter
 from typing import cast
 
 import pytest
@@ -13,13 +16,14 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.studio import answered
 
+from burnish import studio as studio_folder
 from burnish.store import Store
 from burnish.studio import designer, examples
 from burnish.studio.lint import lint
 from burnish.studio.routes.results import background_of
 from burnish.studio.study import Question, Study
 from burnish.studio.study_file import from_toml, to_toml
-from burnish.studio.wording import say
+from burnish.studio.wording import say, sentences
 
 ClientAs = Callable[..., TestClient]
 PAIRS = [{"prompt": f"Say hello {n}.", "completions": [f"Hello {n}!", f"Go away {n}."]} for n in range(3)]
@@ -68,6 +72,8 @@ def test_a_study_is_made_filled_opened_and_taken_out(client_as: ClientAs, store:
     owner = client_as("olga", role="owner")
     name = made(owner)
     assert "no items yet" in owner.post(f"/studies/{name}/state", data={"state": "open"}).text
+    in_chinese = {"accept-language": "zh"}
+    assert "还没有条目" in owner.post(f"/studies/{name}/state", data={"state": "open"}, headers=in_chinese).text
     page = upload(owner, name, lines(PAIRS) + "\nnot json\n" + lines(PAIRS[:1]))
     assert "3 items are new, 1 was there already, 1 could not be taken" in page
     assert owner.post(f"/studies/{name}/state", data={"state": "open"}).status_code == 303
@@ -180,21 +186,49 @@ def test_what_is_wrong_in_the_form_is_said_at_its_field_in_the_readers_words(cli
         r'<input id="q0_name"[^>]* aria-describedby="q0_name-hint problem" aria-invalid="true" autofocus>', page
     )
     assert page.count("aria-invalid") == 1
+    assert "'Better One' 不符合要求：应为 1 到 40 个" in html.unescape(page)
     page = owner.post("/studies/new", data={**form, "source_kind": "models"}).text
     assert '<a href="#source_models">' in page
-    assert 'href="#quota">' in owner.post("/studies/preview", data={**form, "quota": "many"}).text
+    page = html.unescape(owner.post("/studies/preview", data={**form, "quota": "many"}).text)
+    assert '<a href="#quota">' in page
+    assert "'many' 不是整数。" in page
+    page = owner.post("/studies/new/toml", data={"toml": f"overlapp = 3\n{to_toml(designer.BLANK)}"}).text
+    assert "study.overlapp: 没有 'overlapp'。是不是想写 'overlap'？" in html.unescape(page)
+    made(owner)
+    page = owner.post("/studies/new", data=form).text
+    assert "'hello' 已是另一项研究的名称" in html.unescape(page)
+
+
+def test_every_mistake_has_words_that_can_be_filled_in() -> None:
+    """By reading the code: the values that each rule is given fill its sentence in every language."""
+    given: dict[str, set[str]] = {}
+    for name in ("study", "study_file", "designer", "publishing", "mistakes"):
+        tree = ast.parse((Path(studio_folder.__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "StudyError":
+                rule = node.args[1]
+                if isinstance(rule, ast.Constant):
+                    given[str(rule.value)] = {str(each.arg) for each in node.keywords}
+    told = {key.removeprefix("mistake."): said for key, said in sentences().items() if key.startswith("mistake.")}
+    assert told.keys() == given.keys()
+    for rule, values in given.items():
+        for sentence in told[rule].values():
+            wanted = {name for _, name, _, _ in Formatter().parse(sentence) if name} if values else set()
+            assert wanted == values, rule
 
 
 def test_every_error_of_the_form_has_a_field_with_a_label() -> None:
-    for error, field in (
-        ("study.questions[3].scale: [1] is no scale.", "q3_scale_low"),
-        ("questions[1].criteria: 'x' is not `name = text`.", "q1_criteria"),
-        ("study.source.kind: unknown.", "source_kind"),
-        ("source.items: 'x' is not a whole number.", "source_items"),
-        ("overlap: 'x' is not a whole number.", "overlap"),
-        ("study: too long.", ""),
+    for where, field in (
+        ("study.questions[3].scale", "q3_scale_low"),
+        ("questions[1].criteria", "q1_criteria"),
+        ("study.questions[1].anchors.1", "q1_anchors"),
+        ("study.source.kind", "source_kind"),
+        ("source.items", "source_items"),
+        ("overlap", "overlap"),
+        ("study", ""),
+        ("study.examples[0].answers", ""),
     ):
-        assert designer.refused(error)[0] == field
+        assert designer.field_at(where) == field
         if field:
             assert say(designer.label_of(field), "zh")
 

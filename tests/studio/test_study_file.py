@@ -65,7 +65,7 @@ GOOD = 'name = "s"\ntitle = "S"\n[[questions]]\nname = "q"\nkind = "rating"\ntex
         ("a = " + "[" * 5000 + "]" * 5000, "study"),
         ('name = "s"', "study.title: missing"),
         (GOOD.replace('"rating"', '"ratings"'), "kind: 'ratings' is unknown. Did you mean 'rating'"),
-        ("overlapp = 2\n" + GOOD, "overlapp: unknown. Did you mean 'overlap'"),
+        ("overlapp = 2\n" + GOOD, "overlapp: 'overlapp' is unknown. Did you mean 'overlap'"),
         ("overlap = true\n" + GOOD, "overlap: True is not a whole number"),
         ("overlap = 0\n" + GOOD, "overlap: 0 is not between"),
         ("anchor_share = nan\n" + GOOD, "not a share"),

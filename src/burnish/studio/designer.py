@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from burnish.errors import InputError
+from burnish.studio.mistakes import StudyError
 from burnish.studio.study import Question, Study
 from burnish.studio.study_file import from_plain
 
@@ -90,7 +91,7 @@ def changed_by(action: str, sheet: Sheet) -> str:
 def study_of(sheet: Sheet, before: Study | None = None) -> Study:
     """Return the study that a form describes; what the form does not show is `before`'s.
 
-    Raises InputError naming the field.
+    Raises StudyError naming the field.
     """
     plain: dict[str, Any] = {name: _clean(sheet[name]) for name in _TEXTS}
     plain |= {name: _whole(name, sheet[name]) for name in _WHOLES}
@@ -112,17 +113,43 @@ def study_of(sheet: Sheet, before: Study | None = None) -> Study:
 _PLACE = re.compile(r"(?:study\.)?(?:questions\[(\d+)\]\.|(source)\.)?([a-z_]+)")
 
 
-def refused(error: str) -> tuple[str, str]:
-    """Return the form's field that an error speaks of (empty: none that it has) and what is wrong with it."""
-    path, colon, message = error.partition(": ")
-    found = _PLACE.match(path)
-    if not colon or found is None:
-        return "", error
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What keeps a study from being saved, as a page tells it."""
+
+    at: str
+    """The form's field that it is about; empty: none that it has."""
+    where: str
+    """The place in the study, where no field stands for it."""
+    rule: str
+    """Which of the wording's mistakes; empty: `text` is all that is known."""
+    values: Mapping[str, object]
+    text: str
+
+    @property
+    def label(self) -> str:
+        """The wording's key of the field's label."""
+        return label_of(self.at) if self.at else ""
+
+
+def problem_of(error: InputError, *, in_form: bool = True) -> Problem:
+    """Return what a page tells of an error; in TOML places have no fields."""
+    if not isinstance(error, StudyError):
+        return Problem("", "", "", {}, str(error))
+    found = field_at(error.where) if in_form else ""
+    return Problem(found, "" if found else error.where, error.rule, error.values, str(error))
+
+
+def field_at(where: str) -> str:
+    """Return the form's field that stands for a place in a study; empty: none does."""
+    found = _PLACE.match(where)
+    if found is None:
+        return ""
     question, source, name = found.groups()
     if question is not None:
-        return f"q{question}_{'scale_low' if name == 'scale' else name}", message
+        return f"q{question}_{'scale_low' if name == 'scale' else name}"
     name = f"source_{name}" if source and name != "kind" else "source_kind" if source else name
-    return (name, message) if name in _WORDS else ("", error)
+    return name if name in _WORDS else ""
 
 
 def label_of(field: str) -> str:
@@ -201,7 +228,7 @@ def _table(where: str, text: str) -> dict[str, str]:
     for line in _lines(text):
         name, equals, meaning = line.partition("=")
         if not equals or not name.strip() or not meaning.strip():
-            raise InputError(f"{where}: {line!r} is not `name = text`. Write one a line.")
+            raise StudyError(where, "no_line", line=repr(line))
         found[name.strip()] = meaning.strip()
     return found
 
@@ -210,7 +237,7 @@ def _whole(where: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InputError(f"{where}: {text!r} is not a whole number.") from None
+        raise StudyError(where, "not_whole", value=repr(text)) from None
 
 
 def _number(where: str, text: str) -> float:
@@ -218,4 +245,4 @@ def _number(where: str, text: str) -> float:
     try:
         return float(number + rest) / (100 if percent else 1)
     except ValueError:
-        raise InputError(f"{where}: {text!r} is not a number.") from None
+        raise StudyError(where, "not_number", value=repr(text)) from None

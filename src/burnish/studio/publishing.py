@@ -9,6 +9,7 @@ from burnish.store.studies import State, StudyRow
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, now_ms
 from burnish.studio.lint import Remark, lint
+from burnish.studio.mistakes import StudyError
 from burnish.studio.session import Person
 from burnish.studio.study import Study
 from burnish.studio.study_file import from_toml, to_toml
@@ -27,10 +28,12 @@ def save(studio: Studio, who: Person, study: Study, *, name: str = "") -> int:
     and for a changed name.
     """
     if study.name in RESERVED:
-        raise InputError(f"name: {study.name!r} is the address of a page here. Choose another.")
-    text = _written(study)
+        raise StudyError("name", "name_reserved", name=repr(study.name))
     if name and study.name != name:
-        raise InputError(f"name: {study.name!r}: the name stays with the answers; this study is {name!r}.")
+        raise StudyError("name", "name_changed", name=repr(study.name), before=repr(name))
+    if not name and studio.store.studies.get(study.name) is not None:  # asked again when it is stored
+        raise StudyError("name", "name_taken", name=repr(study.name))
+    text = _written(study)
     return studio.store.studies.save(
         study.name, text, overlap=study.overlap, by=who.name, now_ms=now_ms(), actor=who.number, new=not name
     )
@@ -57,9 +60,7 @@ def _written(study: Study) -> str:
     except InputError:
         same = False
     if not same:
-        raise InputError(
-            "study: something in it cannot be written as TOML (a null or a number that is none). Remove it."
-        )
+        raise StudyError("study", "unwritable")
     return text
 
 
@@ -69,7 +70,7 @@ def set_state(studio: Studio, who: Person, name: str, state: str) -> None:
     if state not in ("open", "paused", "closed"):
         raise InputError(f"state: {state!r} is none of open, paused and closed.")
     if state == "open" and not row.items:
-        raise InputError("state: this study has no items yet. Bring some, then open it.")
+        raise StudyError("state", "no_items")
     studio.store.studies.set_state(name, cast(State, state), now_ms=now_ms(), actor=who.number)
 
 

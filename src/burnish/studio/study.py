@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from burnish.errors import InputError
 from burnish.feedback.pay import rate_of
+from burnish.studio.mistakes import StudyError
 
 QuestionKind = Literal[
     "thumb", "rating", "rubric", "comparison", "ranking", "best_worst", "span", "correction", "comment", "suggestion"
@@ -57,22 +58,22 @@ class Question:
 
     def __post_init__(self) -> None:
         if not _QUESTION_NAME.fullmatch(self.name):
-            raise InputError(f"name: {self.name!r} is not 1 to 40 of a-z, 0-9 and _, beginning with a letter.")
+            raise StudyError("name", "question_name", name=repr(self.name))
         if not self.text.strip():
-            raise InputError("text: empty. Write what the person is asked.")
+            raise StudyError("text", "no_question")
         low, high = self.scale
         if not low < high <= low + MOST_GRADES - 1:
-            raise InputError(f"scale: {list(self.scale)} is not a lowest and a higher grade. Write [1, 5].")
+            raise StudyError("scale", "scale", scale=list(self.scale))
         if outside := [grade for grade, _ in self.anchors if not low <= grade <= high]:
-            raise InputError(f"anchors: {outside[0]} is outside the scale, {low} to {high}.")
+            raise StudyError("anchors", "anchor_outside", grade=outside[0], low=low, high=high)
         if self.kind == "rubric" and not self.criteria:
-            raise InputError('criteria: a rubric needs some. Write { sourced = "It names a source." }.')
+            raise StudyError("criteria", "no_criteria")
         if len({name for name, _ in self.criteria}) < len(self.criteria):
-            raise InputError("criteria: two of them have one name. Give each its own.")
+            raise StudyError("criteria", "criteria_twice")
         if "" in self.labels or len(set(self.labels)) < len(self.labels):
-            raise InputError("labels: one is empty or stands twice. Give each its own.")
+            raise StudyError("labels", "labels")
         if self.kind == "span" and not self.severities:
-            raise InputError("severities: empty. Name at least one.")
+            raise StudyError("severities", "no_severities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,15 @@ class Source:
 
     def __post_init__(self) -> None:
         if not 1 <= self.completions <= 20:
-            raise InputError(f"completions: {self.completions} is not between 1 and 20.")
+            raise StudyError("completions", "completions", n=self.completions)
         if not 1 <= self.items <= 1_000_000:
-            raise InputError(f"items: {self.items} is not between 1 and 1,000,000.")
+            raise StudyError("items", "items", n=self.items)
         if self.kind == "task" and not self.task:
-            raise InputError("task: missing. Name one, such as reviews.")
+            raise StudyError("task", "no_task")
         if self.kind == "models" and len(self.models) != 2:
-            raise InputError(f"models: {len(self.models)} given; two are put side by side.")
+            raise StudyError("models", "two_models", n=len(self.models))
         if self.kind == "samples" and len(self.models) != 1:
-            raise InputError(f"models: {len(self.models)} given; samples are drawn from one.")
+            raise StudyError("models", "one_model", n=len(self.models))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,33 +157,33 @@ class Study:
 
     def __post_init__(self) -> None:
         if not _STUDY_NAME.fullmatch(self.name):
-            raise InputError(f"name: {self.name!r} is not 1 to 60 of a-z, 0-9 and hyphens. It stays with the answers.")
+            raise StudyError("name", "study_name", name=repr(self.name))
         if not self.title.strip():
-            raise InputError("title: empty. Write what people see in their list.")
-        if self.pay:
-            rate_of(self.pay)
+            raise StudyError("title", "no_title")
+        if self.pay and not _is_rate(self.pay):
+            raise StudyError("pay", "pay", text=repr(self.pay))
         names = [question.name for question in self.questions]
         if not 1 <= len(names) <= MOST_QUESTIONS or len(set(names)) < len(names):
-            raise InputError(f"questions: {len(names)} of them; ask 1 to {MOST_QUESTIONS}, each named once.")
+            raise StudyError("questions", "questions", n=len(names), most=MOST_QUESTIONS)
         self._check_numbers()
         if not self.skip_reasons or not all(reason.strip() for reason in self.skip_reasons):
-            raise InputError("skip_reasons: empty. A person who skips always says why.")
+            raise StudyError("skip_reasons", "skip_reasons")
         for index, example in enumerate(self.examples):
             if unknown := sorted(set(example.answers) - set(names)):
-                raise InputError(f"examples[{index}].answers: {unknown[0]!r} is no question of this study.")
+                raise StudyError(f"examples[{index}].answers", "example_question", name=repr(unknown[0]))
 
     def _check_numbers(self) -> None:
         if not 1 <= self.overlap <= 1000:
-            raise InputError(f"overlap: {self.overlap} is not between 1 and 1,000 people an item.")
+            raise StudyError("overlap", "overlap", n=self.overlap)
         for name in ("anchor_share", "gold_share", "qualification"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}: {getattr(self, name)} is not a share between 0 and 1.")
+                raise StudyError(name, "share", share=getattr(self, name))
         if self.anchor_share + self.gold_share > 0.9:
-            raise InputError("gold_share: more than 0.9 with the anchors, which leaves no room for the items.")
+            raise StudyError("gold_share", "shares_together")
         if self.quota < 0:
-            raise InputError(f"quota: {self.quota} is negative. Use 0 for no limit.")
+            raise StudyError("quota", "quota", n=self.quota)
         if not 1 / 60 <= self.lock_minutes <= 7 * 24 * 60:
-            raise InputError(f"lock_minutes: {self.lock_minutes:g} is not between a second and a week.")
+            raise StudyError("lock_minutes", "lock_minutes", minutes=self.lock_minutes)
 
     @property
     def needs_several(self) -> int:
@@ -194,3 +195,11 @@ class Study:
     def takes_at_most(self) -> int:
         """How many completions an item may have: two where they are compared one with the other."""
         return 2 if any(question.kind == "comparison" for question in self.questions) else 20
+
+
+def _is_rate(text: str) -> bool:
+    try:
+        rate_of(text)
+    except InputError:
+        return False
+    return True

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from burnish.errors import InputError, nearest
+from burnish.studio.mistakes import StudyError, unknown
 from burnish.studio.study import Example, NextRule, Question, QuestionKind, Source, SourceKind, Study
 
 if TYPE_CHECKING:
@@ -44,21 +44,21 @@ _CHOICES: Mapping[tuple[type, str], tuple[str, ...]] = {
 def from_toml(text: str) -> Study:
     """Return the study a TOML text describes.
 
-    Raises InputError naming the place, the value, what was expected and the remedy.
+    Raises StudyError naming the place, the value, what was expected and the remedy.
     """
     if len(text) > MAX_CHARACTERS:
-        raise InputError(f"study: {len(text):,} characters, at most {MAX_CHARACTERS:,} are read. Shorten it.")
+        raise StudyError("study", "too_long", n=len(text), most=MAX_CHARACTERS)
     try:
         plain = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"study: this is no TOML: {error}. Mend it there.") from None
+        raise StudyError("study", "not_toml", reason=error) from None
     except RecursionError:
-        raise InputError("study: nested too deeply to be a study. Flatten it.") from None
+        raise StudyError("study", "nested") from None
     return from_plain(plain)
 
 
 def from_plain(plain: Mapping[str, Any]) -> Study:
-    """Return the study that plain values describe, as TOML and JSON give them. Raises InputError as `from_toml`."""
+    """Return the study that plain values describe, as TOML and JSON give them. Raises StudyError as `from_toml`."""
     readers: dict[str, Callable[[str, Any], Any]] = {
         "questions": lambda path, value: _several(path, value, _question),
         "examples": lambda path, value: _several(path, value, _example),
@@ -96,7 +96,7 @@ def _source(path: str, value: Any) -> Source:
 
 def _several(path: str, value: Any, read: Callable[[str, Any], T]) -> tuple[T, ...]:
     if not isinstance(value, list):
-        raise InputError(f"{path}: expected [[{path.rpartition('.')[2]}]] tables. Write one for each.")
+        raise StudyError(path, "not_tables", name=path.rpartition(".")[2])
     return tuple(read(f"{path}[{index}]", each) for index, each in enumerate(value))
 
 
@@ -104,8 +104,8 @@ def _build(cls: type[T], path: str, value: Any, readers: Mapping[str, Callable[[
     """Return an instance of a dataclass from a table; its own checks then name the place."""
     given = _mapping(path, value)
     known = {item.name: item for item in fields(cls)}
-    if unknown := sorted(set(given) - set(known)):
-        raise InputError(f"{path}.{unknown[0]}: unknown.{nearest(unknown[0], known)}")
+    if strange := sorted(set(given) - set(known)):
+        raise unknown(f"{path}.{strange[0]}", strange[0], known)
     values = {}
     for name, item in known.items():
         if name in given:
@@ -113,13 +113,13 @@ def _build(cls: type[T], path: str, value: Any, readers: Mapping[str, Callable[[
             values[name] = read(f"{path}.{name}", given[name])
             choices = _CHOICES.get((cls, name))
             if choices and values[name] not in choices:
-                raise InputError(f"{path}.{name}: {values[name]!r} is unknown.{nearest(str(values[name]), choices)}")
+                raise unknown(f"{path}.{name}", str(values[name]), choices)
         elif item.default is MISSING and item.default_factory is MISSING:
-            raise InputError(f"{path}.{name}: missing. Add it.")
+            raise StudyError(f"{path}.{name}", "missing")
     try:
         return cls(**values)
-    except InputError as error:
-        raise InputError(f"{path}.{error}") from None
+    except StudyError as error:
+        raise error.inside(path) from None
 
 
 def _reader(kind: str) -> Callable[[str, Any], Any]:
@@ -135,45 +135,45 @@ def _reader(kind: str) -> Callable[[str, Any], Any]:
 
 def _mapping(path: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{path}: {value!r} is not a table of settings.")
+        raise StudyError(path, "not_table", value=repr(value))
     return dict(value)
 
 
 def _text(path: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{path}: {value!r} is not text. Put it in quotes.")
+        raise StudyError(path, "not_text", value=repr(value))
     if "\0" in value:
-        raise InputError(f"{path}: holds NUL, which is no text. Remove it.")
+        raise StudyError(path, "nul")
     return value
 
 
 def _texts(path: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        raise InputError(f"{path}: {value!r} is not a list. Put it in [ ].")
+        raise StudyError(path, "not_list", value=repr(value))
     return tuple(_text(f"{path}[{index}]", each) for index, each in enumerate(value))
 
 
 def _claim(path: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InputError(f"{path}: {value!r} is not true or false.")
+        raise StudyError(path, "not_claim", value=repr(value))
     return value
 
 
 def _whole(path: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{path}: {value!r} is not a whole number.")
+        raise StudyError(path, "not_whole", value=repr(value))
     return value
 
 
 def _number(path: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{path}: {value!r} is not a number.")
+        raise StudyError(path, "not_number", value=repr(value))
     return float(value)
 
 
 def _scale(path: str, value: Any) -> tuple[int, int]:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise InputError(f"{path}: {value!r} is not a lowest and a highest grade. Write [1, 5].")
+        raise StudyError(path, "grades", scale=repr(value))
     low, high = (_whole(f"{path}[{index}]", each) for index, each in enumerate(value))
     return low, high
 
@@ -184,7 +184,7 @@ def _anchors(path: str, value: Any) -> tuple[tuple[int, str], ...]:
         try:
             found.append((int(grade), meaning))
         except ValueError:
-            raise InputError(f'{path}: {grade!r} is no grade. Write {{ 1 = "useless", 5 = "perfect" }}.') from None
+            raise StudyError(path, "no_grade", grade=repr(grade)) from None
     return tuple(sorted(found))
 
 
@@ -192,7 +192,7 @@ def _pairs(path: str, value: Any) -> tuple[tuple[str, str], ...]:
     """Return (name, text) of a table, or of the list of pairs as which JSON gives it."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         if not all(isinstance(each, Sequence) and len(each) == 2 for each in value):
-            raise InputError(f"{path}: {value!r} is not a list of [name, text].")
+            raise StudyError(path, "not_pairs", value=repr(value))
         value = {str(name): text for name, text in value}
     return tuple((name, _text(f"{path}.{name}", text)) for name, text in _mapping(path, value).items())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,7 +12,7 @@ from burnish.records import Completion, Prompt
 from burnish.studio import designer, publishing, screens
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, studio_of
-from burnish.studio.designer import BLANK, Sheet
+from burnish.studio.designer import BLANK, Problem, Sheet
 from burnish.studio.session import Owner
 from burnish.studio.study import Study
 from burnish.studio.study_file import MAX_CHARACTERS, from_toml, to_toml
@@ -61,17 +61,12 @@ def preview_form(request: Request, who: Owner, form: Filled) -> Response:
     try:
         study = from_toml(form["toml"]) if "toml" in form else designer.study_of(designer.acted(form))
     except InputError as error:
-        wrong, problem = designer.refused(str(error)) if "toml" not in form else ("", str(error))
-        values: dict[str, Any] = {
-            "problem": problem,
-            "wrong": wrong,
-            "wrong_label": designer.label_of(wrong) if wrong else "",
-        }
-        return studio.pages.render(request, "studies/check.html.jinja", remarks=[], screen=None, **values)
+        problem = designer.problem_of(error, in_form="toml" not in form)
+        return studio.pages.render(request, "studies/check.html.jinja", problem=problem, remarks=[], screen=None)
     return studio.pages.render(
         request,
         "studies/check.html.jinja",
-        problem="",
+        problem=None,
         remarks=publishing.remarks(studio, study),
         screen=_screen(studio, study),
     )
@@ -121,7 +116,7 @@ def _submitted(request: Request, who: Owner, form: dict[str, str], before: Study
         study = designer.study_of(sheet, before)
         version = publishing.save(studio_of(request), who, study, name=name)
     except InputError as error:
-        return _form(request, sheet, name, status=422, problem=str(error))
+        return _form(request, sheet, name, status=422, problem=designer.problem_of(error))
     return RedirectResponse(f"/studies/{study.name}?saved={version}", 303)
 
 
@@ -132,14 +127,20 @@ def _submitted_toml(request: Request, who: Owner, toml: str, before: Study | Non
         study = from_toml(text)
         version = publishing.save(studio_of(request), who, study, name=name)
     except InputError as error:
-        return _toml(request, text, name, status=422, problem=str(error))
+        return _toml(request, text, name, status=422, problem=designer.problem_of(error, in_form=False))
     return RedirectResponse(f"/studies/{study.name}?saved={version}", 303)
 
 
 def _form(
-    request: Request, sheet: Sheet, name: str = "", *, status: int = 200, problem: str = "", focus: str = ""
+    request: Request,
+    sheet: Sheet,
+    name: str = "",
+    *,
+    status: int = 200,
+    problem: Problem | None = None,
+    focus: str = "",
 ) -> Response:
-    wrong, problem = designer.refused(problem)
+    wrong = problem.at if problem else ""
     return studio_of(request).pages.render(
         request,
         "studies/form.html.jinja",
@@ -149,12 +150,13 @@ def _form(
         problem=problem,
         wrong=wrong,
         focus=wrong or focus,
-        wrong_label=designer.label_of(wrong) if wrong else "",
         kinds=_KINDS,
     )
 
 
-def _toml(request: Request, toml: str, name: str = "", *, status: int = 200, problem: str = "") -> Response:
+def _toml(
+    request: Request, toml: str, name: str = "", *, status: int = 200, problem: Problem | None = None
+) -> Response:
     return studio_of(request).pages.render(
         request, "studies/toml.html.jinja", status=status, toml=toml, name=name, problem=problem
     )

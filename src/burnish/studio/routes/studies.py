@@ -19,6 +19,7 @@ from burnish.studio.answers import moment
 from burnish.studio.assign import study_of
 from burnish.studio.context import Studio, now_ms, studio_of
 from burnish.studio.drawing import drawer_of
+from burnish.studio.mistakes import StudyError
 from burnish.studio.routes.results import background_of, counts
 from burnish.studio.session import Owner
 from burnish.studio.study import Question
@@ -73,8 +74,9 @@ def set_state(request: Request, who: Owner, study: str, state: Annotated[str, Fo
     _need(studio, study)
     try:
         publishing.set_state(studio, who, study, state)
-    except InputError as error:
-        return page(request, study, status=422, problem=str(error))
+    except StudyError as error:
+        problem = studio.pages.say(request, f"mistake.{error.rule}", **error.values)
+        return page(request, study, status=422, problem=problem)
     return RedirectResponse(f"/studies/{study}", 303)
 
 
