@@ -21,6 +21,7 @@ from burnish.models.headed import HEADS_FILE
 from burnish.models.paying import Pay
 from burnish.models.reward_model import RewardModel
 from burnish.records import Judge, Reward
+from burnish.rewards import boosted
 from burnish.rewards.judged import mask_of
 from burnish.rewards.learned import LearnedRating
 from burnish.store.judge_cache import JudgeCache
@@ -39,9 +40,12 @@ def reward_of(name: str, dtype: str) -> Reward:
         return LearnedRating(RewardModel.load(folder, dtype=dtype), source=folder.name)
     if (folder / HEADS_FILE).exists():
         return _headed(folder, dtype)
+    if (folder / boosted.FILE).exists():
+        return boosted.load(folder)
     if folder.is_dir():
         raise InputError(
-            f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE})."
+            f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE} nor "
+            f"{boosted.FILE})."
         )
     return rewards.make(name)
 

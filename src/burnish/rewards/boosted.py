@@ -31,6 +31,8 @@ Featurise = Callable[[Sequence[Prompt], Sequence[Completion]], ArrayLike]
 """Texts in, features out: shape (N, F)."""
 
 LEAST_TEXTS = 20
+FILE = "boosted.json"
+"""What a folder with a fitted reward is known by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Boosted:
             "names": self.names,
             "source": self.source,
         }
-        (folder / "boosted.json").write_text(json.dumps(described, ensure_ascii=False, indent=2), "utf-8")
+        (folder / FILE).write_text(json.dumps(described, ensure_ascii=False, indent=2), "utf-8")
 
 
 def of_style(prompts: Sequence[Prompt], completions: Sequence[Completion]) -> Floats:
@@ -118,7 +120,7 @@ def fit(
 def load(folder: Path, *, featurise: Featurise = of_style) -> Boosted:
     """Return the reward that `save` wrote, grown again from its data. Raises InputError where it is not there."""
     try:
-        described = json.loads((folder / "boosted.json").read_text("utf-8"))
+        described = json.loads((folder / FILE).read_text("utf-8"))
         with np.load(folder / "boosted.npz", allow_pickle=False) as arrays:
             features, grades = arrays["features"], arrays["grades"]
     except (OSError, ValueError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""How much a classifier takes a text for what is wanted: its log-odds, or its probability.
+"""How much a classifier takes a text for what is wanted: its log-odds, or its probability (`classifier:LABEL@FOLDER`).
 
 Any classifier will do that gives a probability for each label: a fine-tuned encoder, a logistic regression, a safety
 model. Log-odds keep telling texts apart where probabilities are all 0.99; `limit` bounds them, because a classifier is
@@ -12,16 +12,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from burnish.errors import InputError
-from burnish.records import Completion, Prompt, Score
+from burnish.errors import InputError, nearest
+from burnish.records import Completion, Prompt, Reward, Score
 
 Classify = Callable[[Sequence[str]], Sequence[Mapping[str, float] | None]]
 """Texts in, for each {label: probability} out; None where it could not tell."""
 
 
+def make(spec: str = "") -> Reward:
+    """Return the reward `classifier:LABEL@MODEL`: a folder in Hugging Face layout with a label for each score."""
+    label, _, model = spec.partition("@")
+    if not label or not model:
+        raise InputError(f"reward classifier: {spec!r} names no classifier. Write classifier:LABEL@FOLDER.")
+    from burnish import corpora
+    from burnish.models.text_encoder import TextClassifier
+
+    classify = TextClassifier(corpora.resolve(model))
+    if label not in classify.labels:
+        raise InputError(f"reward classifier: {model} has no label {label!r}.{nearest(label, classify.labels)}")
+    return Classifier(classify, label, source=f"classifier:{label}")
+
+
 @dataclass(frozen=True)
 class Classifier:
-    """`Reward` by a classifier that is handed in."""
+    """`Reward` by a classifier."""
 
     classify: Classify
     label: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,4 +60,5 @@ class LearnedRating:
         mean = sum(members) / len(members)
         spread = sum((value - mean) ** 2 for value in members) / max(len(members) - 1, 1)
         variance = self.floor + self.factor * spread
-        return Score(prompt, completion, mean, variance=variance, members=members, source=self.source)
+        reason = f"rated {mean:+.2f} ± {math.sqrt(variance):.2f} by {len(members)} heads"
+        return Score(prompt, completion, mean, variance=variance, members=members, source=self.source, reason=reason)

@@ -1,4 +1,4 @@
-"""How near a text's meaning is to a reference's: the cosine of their embeddings, from a function that is handed in.
+"""How near a text's meaning is to a reference's: the cosine of their embeddings (`similarity:minilm`).
 
 In [-1, 1]. Embeddings blur negation ("not good" lies near "good") and reward copying the question; put a metric of
 words beside them (`combined`). An empty completion is not scored.
@@ -13,11 +13,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from burnish.errors import InputError
-from burnish.records import Completion, Prompt, Score
+from burnish.records import Completion, Prompt, Reward, Score
 from burnish.rewards.parts.references import references_of
 
 Embed = Callable[[Sequence[str]], ArrayLike]
 """Texts in, one vector for each out: shape (N, D)."""
+
+
+def make(spec: str = "") -> Reward:
+    """Return the reward `similarity:MODEL`: minilm, or the folder of another model that embeds texts."""
+    if not spec:
+        raise InputError("reward similarity: no model. Write similarity:minilm, or similarity:FOLDER.")
+    from burnish import corpora
+    from burnish.models.text_encoder import Embedder
+
+    return Similarity(Embedder(corpora.resolve(spec)), source=f"similarity:{spec}")
 
 
 @dataclass(frozen=True)
