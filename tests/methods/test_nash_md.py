@@ -1,5 +1,6 @@
 """Nash-MD: the mixture, independent opponents, the exact gradient, and the equilibrium of preferences in a circle."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from burnish.examples import Example, Tools
 from burnish.maths.batch import Says
 from burnish.maths.rollouts import paid_rewards
 from burnish.methods import nash_md
-from burnish.records import Feedback, Score, Span
+from burnish.records import Completion, Feedback, Prompt, Score, Span
 
 DOUBLE = torch.float64
 NAN = float("nan")
@@ -141,6 +142,24 @@ def test_parts_are_paid_what_they_change_and_the_mean_gradient_is_that_of_the_wh
     assert torch.allclose(parts, -true, atol=1e-12)
     assert torch.allclose(whole, -true, atol=1e-12)
     assert (said[:, 0] - said[:, 1]).abs().max() > 0.05  # what the first token won, the second does not answer for
+
+
+def test_a_part_is_paid_what_it_changes_of_the_win_rate_in_the_order_of_the_text():
+    prompt = Prompt.of("?")
+    late, soon = Span(4, 6, severity=-2.0), Span(0, 3, severity=1.0)
+    score = Score(prompt, Completion(prompt.id, "a text"), 0.5, token_rewards=(late, soon))
+    won = nash_md._won(score, [0.0, 0.5], 2.0)
+
+    def rate(value: float) -> float:
+        return (1 / (1 + math.exp(-value / 2)) + 1 / (1 + math.exp(-(value - 0.5) / 2))) / 2
+
+    assert won.rate == pytest.approx(rate(0.5))
+    assert [(part.start, part.end) for part in won.parts] == [(0, 3), (4, 6)]
+    paid = [part.severity for part in won.parts]
+    assert paid == pytest.approx([rate(1.0) - rate(0.0), rate(-1.0) - rate(1.0)])
+    unknown = nash_md._won(Score(prompt, score.completion, None), [0.0], 1.0)
+    assert math.isnan(unknown.rate)
+    assert unknown.parts == nash_md._won(Score(prompt, score.completion, 1.0), [0.0], 1.0).parts == ()
 
 
 def test_preferences_in_a_circle_end_at_the_regularised_equilibrium(world):
