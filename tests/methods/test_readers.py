@@ -35,6 +35,11 @@ def folder(tmp_path_factory) -> Path:
     return where
 
 
+@pytest.fixture(scope="module")
+def reader(folder) -> HeadedPolicy:
+    return network_of(folder)
+
+
 def network_of(folder: Path, heads: int = 1, seed: int = 1) -> HeadedPolicy:
     policy = encoder.load(folder)
     policy.adapt(TuningConfig("full"))
@@ -191,11 +196,11 @@ def test_rewards_are_what_an_encoder_is_trained_to_be():
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_whoever_speaks_or_asks_how_likely_a_text_is_refuses_it_and_says_who_does_not(name, folder):
-    module, network = methods.load(name), network_of(folder)
+def test_whoever_speaks_or_asks_how_likely_a_text_is_refuses_it_and_says_who_does_not(name, reader):
+    module = methods.load(name)
     with pytest.raises(InputError, match=rf"{name}: the model is an encoder.* trained by discriminator, .*span_reward"):
         Course(
-            network, module, module.Config(), Material(prompts=[Prompt.of("a")]), CourseConfig(),
+            reader, module, module.Config(), Material(prompts=[Prompt.of("a")]), CourseConfig(),
             optimiser=OptimiserConfig(), walk=StepConfig(), seed=0,
         )  # fmt: skip
 

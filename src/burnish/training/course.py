@@ -249,7 +249,8 @@ class Course:
         """Raise InputError for what the method needs and nobody brought."""
         needs, material, name = self.needs, self.material, self.method.__name__.rpartition(".")[2]
         if self.network.reads_only:
-            checks.check_reader(self.method, self.config, model="the model", paired=material.partner is not None)
+            # whether a policy draws for it shows when the two meet (`training.partners`); else its sampler says so
+            checks.check_reader(self.method, self.config, model="the model", paired=True)
         if needs.fresh and not material.prompts:
             raise InputError(f"{name} draws completions itself: give it prompts (--task T, or --prompts FILE).")
         if needs.scored and not (material.reward or material.partner):
