@@ -53,7 +53,7 @@ def summary(value: Mapping[str, Any]) -> str:
 
 
 def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
-    return behaviour.scores(answers, config)
+    return behaviour.scores(answers, config, behaviour.exposure_of(answers))
 
 
 def _check_exposure(exposure: Mapping[str, Any]) -> None:
