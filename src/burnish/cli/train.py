@@ -26,7 +26,8 @@ data         a JSONL file of feedback (ratings, thumbs, comparisons, rankings, c
 a new model  --model new:gru (new:lstm, new:decoder, new:encoder_decoder) makes a small one of the text
              in --data, with a vocabulary learned from it: sizes with --set new.hidden=64,
              new.layers=1, new.vocabulary=400. All its weights are trained, here and in further
-             training, which takes it by the run's folder or a checkpoint's
+             training, which takes it by the run's folder or a checkpoint's. new:encoder reads and
+             never speaks: a reward, for the methods of which --list says that an encoder will do
 
 examples
   burnish train --list
@@ -149,6 +150,7 @@ def _line(name: str) -> dict[str, str]:
         *([f"{needs.partner} beside it"] if needs.partner else []),
         *(["reference"] if "reference" in needs.views else []),
         *(f"{head} head" for head in needs.heads),
+        *(["an encoder will do"] if methods.reads(needs) else []),
     ]
     first = inspect.cleandoc(module.__doc__ or "").splitlines()[0]
     what = first.partition(": ")[2] or first
@@ -160,7 +162,9 @@ def _settings(name: str, module: Any, model: str = "") -> str:
     from burnish.loop import new_model
     from burnish.loop.train_settings import PARTNER, TrainSettings
 
-    tables = [f"[{name}] {name}'s own\n{config.table(module.Config)}"]
+    speaks = "a model that speaks"
+    trained = f"{speaks}, or an encoder" if methods.reads(module.needs(module.Config())) else speaks
+    tables = [f"{name} trains {trained}", f"[{name}] {name}'s own\n{config.table(module.Config)}"]
     if beside := module.needs(module.Config()).partner:
         tables.append(
             f"[{PARTNER}] of {beside}, which is trained in turn (--set {PARTNER}.NAME=VALUE)\n"
