@@ -125,7 +125,7 @@ class Continuations(Protocol):
 
 def from_demonstration(signal: Demonstration) -> Example:
     """One row."""
-    return Example((Row(signal.prompt, signal.completion, weight=signal.weight),))
+    return Example((Row(signal.prompt, signal.completion, weight=signal.weight, spans=signal.spans),))
 
 
 def from_score(signal: Score) -> Example | None:

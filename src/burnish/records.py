@@ -211,6 +211,8 @@ class Demonstration:
     completion: Completion
     weight: float = 1.0
     feedback_ids: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    """Parts that are new where it is a corrected text: what there is to learn in it. None where all of it is."""
 
 
 @dataclass(frozen=True, slots=True)

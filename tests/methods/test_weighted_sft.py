@@ -67,6 +67,25 @@ def test_the_loss_is_that_of_sft_with_these_weights(normaliser):
     assert "weight" not in metrics
 
 
+def test_what_a_corrector_left_weighs_less_than_what_was_put_there():
+    nan = float("nan")
+    labels = torch.tensor([[nan, 1.0, nan], [nan, nan, nan]])  # the second row is no correction
+    batch = Batch(length_mask([3, 2]), torch.arange(2), token_labels_BT=labels, weights_BK=torch.tensor([[2.0], [1.0]]))
+    config = weighted_sft.Config(weights="given", kept=0.1)
+    batch = weighted_sft.targets(batch, config)
+    logprobs = torch.tensor([[-1.0, -2.0, -4.0], [-0.5, -0.5, 0.0]], dtype=DOUBLE)
+    loss, _ = weighted_sft.loss(batch, Outputs(logprobs_BT=logprobs), config)
+    # by hand: weights of tokens 0.1, 1, 0.1 and 1, 1; of rows 2 and 1
+    assert batch.scalars["weight"] == pytest.approx(2 * 1.2 + 2)
+    assert loss.tolist() == pytest.approx([2 * (0.1 + 2 + 0.4) / 4.4, 1 / 4.4])
+    by_row = weighted_sft.Config(weights="given", kept=0.1, normaliser="completion")
+    loss, _ = weighted_sft.loss(weighted_sft.targets(batch, by_row), Outputs(logprobs_BT=logprobs), by_row)
+    assert loss.tolist() == pytest.approx([2 * (2.5 / 1.2) / 3, 0.5 / 3])
+    alike = weighted_sft.Config(weights="given")
+    loss, _ = weighted_sft.loss(weighted_sft.targets(batch, alike), Outputs(logprobs_BT=logprobs), alike)
+    assert loss.tolist() == pytest.approx([2 * 7 / 8, 1 / 8])
+
+
 def learned(sign: float) -> torch.Tensor:
     """The policy after descent on 10 completions of one token, 5 + 3 + 2 of them, scored 0, 1 and 2 times the sign."""
     written, values = [0] * 5 + [1] * 3 + [2] * 2, [0.0, 1.0, 2.0]

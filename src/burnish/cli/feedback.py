@@ -13,6 +13,7 @@ from burnish import progress
 from burnish.cli import (
     feedback_asking,
     feedback_comments,
+    feedback_corrections,
     feedback_doctor,
     feedback_judge,
     feedback_mask,
@@ -49,12 +50,15 @@ Also TRL's prompt/chosen/rejected and prompt/completion/label, with texts or lis
 
 EXPORT = """\
 Writes one JSON object a line for every answer that stands: replaced and erased ones stay behind.
-What goes out comes in again: importing an export adds nothing to the store it came from."""
+What goes out comes in again: importing an export adds nothing to the store it came from.
+--corrections writes what can be learned from corrections instead: each edit, how near the original
+was (grade, 0 to 1), and the weight of each token of both texts ([start, end, weight])."""
 EXPORT_EXAMPLES = """\
 examples
   burnish feedback export > all.jsonl
   burnish feedback export --kind rating --kind thumb --out votes.jsonl.gz
-  burnish feedback export --quiet | wc -l"""
+  burnish feedback export --quiet | wc -l
+  burnish feedback export --corrections --tokenizer smollm2-135m --encoder minilm"""
 DELETE = """\
 Erases words for good: they leave the rows and the file, a tombstone stays. Snapshots and
 checkpoints that used them are named, because weights cannot forget. Asks first."""
@@ -92,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _db(out)
     out.add_argument("--kind", action="append", metavar="KIND", help="only this kind; may be given again")
     out.add_argument("--out", metavar="FILE", help="write here instead of standard output; .gz is packed")
+    feedback_corrections.add_arguments(out)
     _output(out, "progress as JSON lines; with --out, the count as one JSON object on standard output")
 
     for name, part in (("stats", feedback_stats), ("doctor", feedback_doctor)):
@@ -226,11 +231,16 @@ def _export(args: argparse.Namespace) -> int:
     from burnish.feedback.outgoing import export_rows
     from burnish.store import open_store, write_objects
 
+    feedback_corrections.refuse_slips(args)
     with open_store(args.db, create=False) as store:
-        rows = export_rows(store, kinds_wanted=args.kind)
+        if args.corrections:
+            rows: Iterable[dict[str, Any]] = feedback_corrections.rows(store, args)
+        else:
+            rows = export_rows(store, kinds_wanted=args.kind)
         if args.out not in (None, "-") or not sys.stdout.isatty():  # a bar among the rows would make both unreadable
             kinds = store.stats()["by_kind"]
-            rows = _watched(rows, sum(number for kind, number in kinds.items() if not args.kind or kind in args.kind))
+            wanted = ["correction"] if args.corrections else args.kind
+            rows = _watched(rows, sum(number for kind, number in kinds.items() if not wanted or kind in wanted))
         count = write_objects(rows, args.out)
     if args.json and args.out not in (None, "-"):
         _print_json({"records": count, "out": args.out})

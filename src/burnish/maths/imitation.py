@@ -52,18 +52,31 @@ def row_weights(batch: Batch) -> Tensor:
     return batch.weights_BK[:, 0].double()
 
 
-def total_weight(batch: Batch, normaliser: ImitationNormaliser) -> float:
-    """Return what a window's loss is divided by: the weighted count of its tokens, or of its completions."""
-    lengths_B = batch.completion_mask_BT.sum(-1).double()
+def total_weight(batch: Batch, normaliser: ImitationNormaliser, tokens_BT: Tensor | None = None) -> float:
+    """Return what a window's loss is divided by: the weighted count of its tokens, or of its completions.
+
+    tokens_BT: weight of each token; without it all weigh 1.
+    """
+    lengths_B = _lengths(batch, tokens_BT)
     per_row_B = lengths_B if normaliser == "token" else (lengths_B > 0).double()
     return float((row_weights(batch) * per_row_B).sum())
 
 
-def shares(loss_BT: Tensor, batch: Batch, normaliser: ImitationNormaliser) -> Tensor:
+def shares(loss_BT: Tensor, batch: Batch, normaliser: ImitationNormaliser, tokens_BT: Tensor | None = None) -> Tensor:
     """Return each completion's share of the window's loss, (B,), given scalars["weight"] = `total_weight` of it."""
-    lengths_B = batch.completion_mask_BT.sum(-1)
-    scale_B = row_weights(batch) if normaliser == "token" else row_weights(batch) / lengths_B.clamp(min=1)
+    lengths_B = _lengths(batch, tokens_BT)
+    if tokens_BT is not None:
+        loss_BT = loss_BT * tokens_BT.to(loss_BT.dtype)
+    # a completion of no tokens has no loss either, so that it may be divided by anything
+    scale_B = row_weights(batch) if normaliser == "token" else row_weights(batch) / lengths_B.where(lengths_B > 0, 1.0)
     return loss_BT.sum(-1) * (scale_B / (batch.scalars["weight"] or 1.0)).to(loss_BT.dtype)
+
+
+def _lengths(batch: Batch, tokens_BT: Tensor | None) -> Tensor:
+    """How many tokens each completion has, (B,), float64, each counted as much as it weighs."""
+    if tokens_BT is None:
+        return batch.completion_mask_BT.sum(-1).double()
+    return (batch.completion_mask_BT * tokens_BT.double()).sum(-1)
 
 
 def token_mean(values_BT: Tensor, mask_BT: Tensor) -> Tensor:

@@ -6,8 +6,12 @@
            weights="reward":    b = mean of all scores                           (reward-weighted regression)
            weights="given":     w = u, the demonstrations' own weights, no scores
 
+    with kept < 1, a corrected text's tokens weigh v_it in the sums over t and in |y_i|:  1 where the corrector put
+    something, kept where the original stands
+
 Sources: reward-weighted regression, Peters and Schaal 2007, "Reinforcement learning by reward-weighted regression";
-advantage-weighted regression, Peng et al. 2019, arXiv 1910.00177, section 3 (its weights are clipped too).
+advantage-weighted regression, Peng et al. 2019, arXiv 1910.00177, section 3 (its weights are clipped too). What is new
+in a corrected text is known by aligning it with its original (`burnish.feedback.corrections`).
 
 The best policy of this loss is the one that wrote the completions, tilted by exp(s / temperature): that of a KL of
 weight `temperature` to that writer, not to the untouched model. What is unusual: the baseline is a mean over
@@ -27,6 +31,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from burnish.errors import InputError
@@ -56,11 +61,16 @@ class Config:
     """What is averaged: token (every token weighs the same), completion (every completion does)."""
     label_smoothing: float = 0.0
     """Share of a token's target that goes to the other tokens, in [0, 0.5); as in `sft`."""
+    kept: float = 1.0
+    """Weight of a corrected text's tokens that its corrector left as they were, above 0 and at most 1; 0.1 teaches
+    the changes. A text in which nothing is new (words were only taken out) or that is no correction weighs 1."""
 
     def __post_init__(self) -> None:
         above(self, temperature=0)
         if not (math.isfinite(self.cap) and self.cap >= 1):
             raise InputError(f"cap: {self.cap} is not a number from 1 up. Use 20.")
+        if not 0 < self.kept <= 1:
+            raise InputError(f"kept: {self.kept} is not above 0 and at most 1. Use 0.1, or 1 for every token alike.")
         if not 0 <= self.label_smoothing < 0.5:
             raise InputError(f"label_smoothing: {self.label_smoothing} is not in [0, 0.5). Use 0 for plain likelihood.")
 
@@ -104,18 +114,28 @@ def exponential(advantage: float, config: Config) -> float:
 
 def targets(batch: Batch, config: Config) -> Batch:
     """Return the batch with the window's denominator, scalars["weight"]. Pure, no gradient."""
-    return replace(batch, scalars={**batch.scalars, "weight": imitation.total_weight(batch, config.normaliser)})
+    total = imitation.total_weight(batch, config.normaliser, _token_weights(batch, config))
+    return replace(batch, scalars={**batch.scalars, "weight": total})
 
 
 def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
     """Return each completion's share of the window's loss, (B,), in nats, and its metrics.
 
-    batch.weights_BK, its first column: w, as `prepare` made it; without it all are 1.
+    batch.weights_BK, its first column: w, as `prepare` made it; without it all are 1. batch.token_labels_BT: not NaN
+    where a corrector put something.
     """
     assert outputs.logprobs_BT is not None
     mask_BT = batch.completion_mask_BT
     loss_BT = imitation.token_nll(outputs.logprobs_BT, mask_BT, config.label_smoothing)
-    return imitation.shares(loss_BT, batch, config.normaliser), {
+    return imitation.shares(loss_BT, batch, config.normaliser, _token_weights(batch, config)), {
         "nll": imitation.mean_nll(outputs.logprobs_BT, mask_BT),
         "weight": imitation.row_weights(batch),
     }
+
+
+def _token_weights(batch: Batch, config: Config) -> Tensor | None:
+    """Return v, (B, T); None where every token weighs alike."""
+    if config.kept == 1 or batch.token_labels_BT is None:
+        return None
+    changed_BT = torch.isfinite(batch.token_labels_BT) & batch.completion_mask_BT
+    return torch.where(changed_BT | ~changed_BT.any(-1, keepdim=True), 1.0, config.kept)

@@ -13,7 +13,8 @@ text, such as the end token, has an empty one. Neighbouring tokens that share a 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from burnish.errors import InputError, nearest
@@ -38,6 +39,20 @@ def token_spans(tokenizer: Any, text: str) -> list[tuple[int, int]]:
         spelled = _by_bytes(tokenizer, ids, frozenset())
         return spelled[1] if spelled is not None and spelled[0] == text else offsets
     return token_spans_of_ids(tokenizer, tokenizer(text, add_special_tokens=False)["input_ids"], text=text)
+
+
+def offsets_of(folder: Path) -> Callable[[str], Offsets]:
+    """The function that gives the characters of each token of a text, by the tokenizer of a folder.
+
+    Raises InputError where the folder holds none.
+    """
+    from transformers import AutoTokenizer  # rooms below know nothing of it, and start without it
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"tokenizer: {folder} holds none that can be loaded ({error}). Name a model.") from None
+    return functools.partial(token_spans, tokenizer)
 
 
 def token_spans_of_ids(

@@ -11,13 +11,15 @@ The kind `correction` (`burnish.feedback.kinds.correction`) makes signals of the
 """
 
 from burnish.feedback.corrections.alignment import Alignment, Edit, Operation, align
-from burnish.feedback.corrections.uses import Grade, adjacent, graded, marks, steps, token_weights
+from burnish.feedback.corrections.uses import Embed, Grade, Side, adjacent, graded, marks, steps, token_weights
 
 __all__ = [
     "Alignment",
     "Edit",
+    "Embed",
     "Grade",
     "Operation",
+    "Side",
     "adjacent",
     "align",
     "graded",

@@ -65,7 +65,13 @@ def wording(answer: Answer) -> str:
 
 
 def to_demonstrations(answers: Sequence[Answer], config: SignalConfig) -> list[Demonstration]:
-    return [Demonstration(answer.prompt, corrected(answer), feedback_ids=(answer.feedback.id,)) for answer in answers]
+    """The text as it should read, what its corrector put there marked."""
+    made = []
+    for answer in answers:
+        text = corrected(answer)
+        changed = marks(align(answer.completions[0].text, text.text), "corrected")
+        made.append(Demonstration(answer.prompt, text, feedback_ids=(answer.feedback.id,), spans=changed))
+    return made
 
 
 def to_scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
