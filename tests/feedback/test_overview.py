@@ -53,6 +53,25 @@ def test_agreement_of_comparisons_sees_through_the_order_shown():
     assert overview(entries(*opposed)).agreement["comparison"].alpha < 0
 
 
+def test_agreement_of_references_is_how_alike_two_authors_answers_to_one_prompt_are():
+    def given(prompt, *references):
+        return [
+            {"prompt": prompt, "reference": text, "author": author}
+            for author, text in zip(("ana", "bob"), references, strict=True)
+        ]
+
+    rows = [
+        *given("Capital of France?", "It is Paris.", "It is Paris!"),
+        *given("2 + 3?", "The sum is five.", "The sum is five"),
+        *given("A lamp?", "A light that stands on the floor.", "A light that stands on floors."),
+    ]
+    found = overview(entries(*rows)).agreement["reference"]
+    assert (found.units, found.answers, found.metric) == (3, 6, "distance")
+    assert found.alpha > 0.7
+    turned = [{**row, "prompt": rows[(n + 2 * (n % 2)) % 6]["prompt"]} for n, row in enumerate(rows)]
+    assert overview(entries(*turned)).agreement["reference"].alpha < 0.1
+
+
 def test_agreement_of_rankings_counts_pairs_and_resamples_whole_rankings():
     def ranking(order, shown):
         return {"prompt": "Hi", "completions": shown, "ranking": [shown.index(each) for each in order]}

@@ -126,7 +126,10 @@ def _agreement_of_texts(wording: Wording, answers: Sequence[Answer], resamples: 
 
 
 def _shown(answer: Answer) -> Hashable:
+    """The completions an answer is about; of one that is about none, such as a reference, the prompt."""
     ids = answer.feedback.completion_ids
+    if not ids:
+        return answer.feedback.prompt_id
     return ids[0] if len(ids) == 1 else tuple(sorted(ids))
 
 

@@ -37,6 +37,11 @@ def summary(value: Mapping[str, Any]) -> str:
     return f"a good answer: {value['correction']}"
 
 
+def wording(answer: Answer) -> str:
+    """The reference itself: two authors agree on a prompt as far as theirs are alike."""
+    return str(answer.feedback.value["correction"])
+
+
 def to_demonstrations(answers: Sequence[Answer], config: SignalConfig) -> list[Demonstration]:
     """One demonstration for each distinct reference of a prompt, whoever gave it; its weight is 1 all the same."""
     given: dict[tuple[str, str], list[Answer]] = {}
