@@ -29,6 +29,17 @@ def test_a_table_with_the_template_and_what_to_do(tiny_folder, file, capsys, mon
     assert out.endswith("no fault: this model can be trained on this data.\n")
 
 
+@pytest.mark.parametrize("kind", ["gru", "encoder_decoder"])
+def test_small_models_of_our_own_are_looked_at_by_the_folder_of_their_run(kind, tmp_path, capsys):
+    corpus, run = tmp_path / "corpus.txt", tmp_path / "run"
+    corpus.write_text("the good lamp stands on the table, and nobody asks.\n\n" * 40, encoding="utf-8")
+    steps = ["--set", "course.steps=1", "--set", "course.examples_per_step=4"]
+    main(["train", "pretrain", "--data", str(corpus), "--model", f"new:{kind}", *steps, "--out", str(run), "--quiet"])
+    capsys.readouterr()
+    assert main(["doctor", "--model", str(run), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["fit"] is True
+
+
 def test_a_fault_ends_in_2_and_json_is_one_object(tiny_folder, tmp_path, capsys):
     folder = tmp_path / "broken"
     shutil.copytree(tiny_folder, folder)

@@ -23,14 +23,14 @@ def run(args: argparse.Namespace) -> int:
     from burnish import progress
     from burnish.conformance.data import rows_of
     from burnish.conformance.visit import preview, visit
+    from burnish.loop import ready
     from burnish.loop.material import signals_of
-    from burnish.loop.ready import model_folder
     from burnish.models.policy import Policy
 
     signals = signals_of(args.data, args.db) if args.data else []
     progress.say(f"loading {args.model} ...")
     with tempfile.TemporaryDirectory(prefix="burnish-doctor-") as name:  # where an adapter is merged with its base
-        policy = Policy.load(model_folder(args.model, Path(name) / "model"), name=args.model)
+        policy = Policy.load(ready.model_folder(ready.chosen(args.model), Path(name) / "model"), name=args.model)
         asked, said = preview(policy, rows_of(signals))
         found = list(visit(policy, signals))
     faults = [each for each in found if each.result == "fault"]

@@ -1,8 +1,8 @@
 """A visit at somebody's model and data: every trap that looks at a model, then the data; what `burnish doctor` prints.
 
-The model is given a fresh LoRA adapter of small rank, which is thrown away: what training would do is tried on it, and
-nothing is written. A few short texts of the data stand for all in the checks that compute; the longest goes through
-once, forwards and backwards (T40).
+The model is given a fresh LoRA adapter of small rank, or its own weights to train where none fits, and all of it is
+thrown away: what training would do is tried on it, and nothing is written. A few short texts of the data stand for all
+in the checks that compute; the longest goes through once, forwards and backwards (T40).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from burnish.errors import InputError
 from burnish.examples import Row
 from burnish.models.headed import HeadedPolicy
 from burnish.models.policy import Policy
+from burnish.models.tuning import TuningConfig
 from burnish.records import Completion, Signal
 
 LOOKED_AT = 3
@@ -32,7 +33,7 @@ MANY = 200
 
 def visit(policy: Policy, signals: Sequence[Signal]) -> Iterator[Finding]:
     """Yield what every check finds; without signals the checks look at texts of their own."""
-    policy.add_lora(rank=4, alpha=8.0, seed=0)
+    make_trainable(policy)
     every = [row for row in data.rows_of(signals) if row.prompt.messages and row.completion.text.strip()] or some_rows()
     few = chosen(every)
     for trap in traps():
@@ -41,6 +42,14 @@ def visit(policy: Policy, signals: Sequence[Signal]) -> Iterator[Finding]:
             yield checked(trap, policy, every[:MANY] if trap.name in WHOLE else few)
     if signals:
         yield from data.findings(HeadedPolicy(policy), signals)
+
+
+def make_trainable(policy: Policy) -> None:
+    """Put a small adapter on the model, or train its weights where no layer is linear (a GRU, an LSTM)."""
+    try:
+        policy.add_lora(rank=4, alpha=8.0, seed=0)
+    except InputError:
+        policy.adapt(TuningConfig("full"))
 
 
 def chosen(rows: Sequence[Row]) -> list[Row]:

@@ -134,10 +134,22 @@ def t06_each_token_has_its_own_log_prob(policy: Policy, rows: Sequence[Row]) -> 
     for row in rows:
         said = network.tokens(row)
         asked = network.prompt_ids(row.prompt, network.max_tokens - len(said))
-        logits = policy.model(input_ids=torch.tensor([[*asked, *said]])).logits[0, len(asked) - 1 : -1].float()
-        plain = logits.log_softmax(-1).gather(1, torch.tensor(said)[:, None])[:, 0]
+        plain = _plainly(policy, asked, said).log_softmax(-1).gather(1, torch.tensor(said)[:, None])[:, 0]
         ours = logprobs_of(network, [row])[0]
         near(ours, plain, "log-probs are not those of the tokens they stand at: off by one?", within=rounding(policy))
+
+
+def _plainly(policy: Policy, asked: Sequence[int], said: Sequence[int]) -> Tensor:
+    """Return the plain model's logits (T, V) before each token said, by one call on the whole text.
+
+    An encoder-decoder answers a prompt with one state; what was said goes in by a second call.
+    """
+    whole: Tensor = policy.model(input_ids=torch.tensor([[*asked, *said]])).logits[0].float()
+    if len(whole) > 1:
+        return whole[len(asked) - 1 : -1]
+    first = policy.model(input_ids=torch.tensor([[*asked]]), use_cache=True)
+    rest = policy.model(input_ids=torch.tensor([[*said[:-1]]]), past_key_values=first.past_key_values)
+    return torch.cat([first.logits[0, -1:], rest.logits[0]]).float()
 
 
 def t07_packed_texts_do_not_see_each_other(policy: Policy, rows: Sequence[Row]) -> None:
