@@ -17,8 +17,17 @@ NAMES = methods.names()
 QUICK = {"steps": 40, "examples_per_step": 64, "group": 16}
 ROLLOUTS, LONGER = 2, 80
 """SeqGAN takes more steps of fewer rollouts: it comes further so in the same time."""
-LEARNS = 0.1
+HASTE, SEQGAN_HASTE = 8.0, 3.0
+"""What the small rates of what is drawn or imitated are raised by: a few steps of a table bear it."""
+LEARNS = 0.85
 """Of the way from where it began to its optimum, after a few steps: the table of all is in benchmarks/toys.py."""
+LEARNS_LESS = {
+    "discriminator": 0.5, "dpo": 0.75, "inverse_rl": 0.5, "ipo": 0.7, "process_reward": 0.75, "ranking_reward": 0.75,
+    "reward": 0.7, "sdpo": 0.7, "seqgan": 0.6, "simpo": 0.65,
+}  # fmt: skip
+"""What needs more steps than these: of the pairs, texts or draws that its toy has it sees a part."""
+ASTRAY = 0.2
+"""Share of that way that its twin stays below: most go backwards, star then finds nothing right to imitate."""
 
 
 def test_every_method_has_a_toy_and_a_family_s_stands_in():
@@ -33,12 +42,20 @@ def test_every_method_has_a_toy_and_a_family_s_stands_in():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_and_its_wrong_sign_twin_is_led_astray(name):
-    toy, quick = toys.toy_of(name), QUICK
+    toy, quick = hasty(name), QUICK
     if name == "seqgan":
         toy, quick = replace(toy, config={"rollouts": ROLLOUTS}), {**QUICK, "steps": LONGER}
     right, wrong = (toys.run(name, seed=0, sign=sign, toy=toy, **quick) for sign in (1.0, -1.0))
-    assert right.after - right.before > LEARNS * (right.optimum - right.before), right
-    assert wrong.after < right.after - 0.05, (right, wrong)
+    asked = LEARNS_LESS.get(name, LEARNS)
+    assert right.after - right.before > asked * (right.optimum - right.before), right
+    assert wrong.after < right.before + ASTRAY * (right.after - right.before), (right, wrong)
+
+
+def hasty(name: str) -> toys.Toy:
+    """Return the method's toy at a rate that few steps suffice for."""
+    toy = toys.toy_of(name)
+    haste = SEQGAN_HASTE if name == "seqgan" else HASTE if toy.rate <= toys.IMITATED.rate else 1.0
+    return replace(toy, rate=haste * toy.rate)
 
 
 @pytest.mark.parametrize(
