@@ -249,6 +249,7 @@ def _wants(needs: methods.Needs) -> list[str]:
         *([f"**control tokens**: `{' '.join(needs.tokens)}`"] if needs.tokens else []),
         *([f"**memory** of the last {needs.replay} windows, drawn again beside the fresh one"] if needs.replay else []),
         *([] if needs.policy else ["nothing of the language model: what is trained is the head (and an adapter)"]),
+        *(["**a model** that speaks, or an [encoder](../concepts/small-models.md)"] if methods.reads(needs) else []),
     ]
 
 

@@ -17,6 +17,7 @@ def test_the_list_names_every_method_with_what_it_learns_from(capsys):
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["ppo"]["needs"] == "prompts, a reward, reference, value head"
     assert "discriminator beside it" in rows["seqgan"]["needs"]
+    assert {name for name, row in rows.items() if "an encoder will do" in row["needs"]} == set(methods.readers())
 
 
 def test_the_settings_of_a_method_and_of_all_are_told(capsys):
@@ -25,6 +26,9 @@ def test_the_settings_of_a_method_and_of_all_are_told(capsys):
     assert "label_smoothing" in told
     assert "course.steps" in told
     assert "adapter.kind" in told
+    assert told.startswith("dpo trains a model that speaks\n")
+    assert main(["train", "reward", "--help-config"]) == 0
+    assert capsys.readouterr().out.startswith("reward trains a model that speaks, or an encoder\n")
 
 
 def test_a_slip_is_answered_in_one_line(capsys):
