@@ -51,10 +51,10 @@ WHY = {
     "grpo with kl k3": "TRL with use_bias_correction_kl off",
     "cispo": "verl's lower bound of the weights set to 0, as published",
     "reinforce": "a given baseline and the KL in the reward: verl's ReMax and GPG",
-    "ppo update": "a whole step of TRL's own trainer; completions that all reach the length limit",
+    "ppo update": "completions that all reach the length limit; TRL's own trainer, verl's functions in turn",
     "ppo update, a place more": "a whole step of TRL's own trainer: it pays a completion that ends before the limit "
     "one place after its end, and learns that place's value; ours is asked with that place",
-    "ppo update, uneven": "verl's functions one after the other",
+    "ppo update, uneven": "verl's functions in turn",
     "a2c": "GAE, policy and value; normaliser=token, no KL",
     "dqn": "backup=max, with the conservative term",
     "ilql": "torchrl has its terms in two losses (IQL, CQL); trlX, which has it whole, is in no package index",
