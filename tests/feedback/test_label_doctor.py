@@ -71,6 +71,21 @@ def test_ratings_and_thumbs_given_the_wrong_way_round(kind):
     assert len(found) == 180
 
 
+def test_who_is_strict_but_puts_all_in_the_same_order_is_wrong_no_more_often():
+    generator = np.random.default_rng(0)
+    given = []
+    for number in range(60):
+        prompt = Prompt.of(str(number))
+        text, good = Completion(prompt.id, f"a plain little thing number {number}"), generator.normal(6, 1.2)
+        for person, off in (("ana", 0.0), ("bo", 0.0), ("strict", -3.0)):
+            rating = int(np.clip(round(good + off + generator.normal(0, 0.5)), 1, 10))
+            given.append(answer(prompt, [text], "rating", {"rating": rating, "scale": [1, 10]}, person))
+    wrong = dict.fromkeys(("ana", "bo", "strict"), 0.0)
+    for each in suspects(given):
+        wrong[each.author] += each.chance_wrong
+    assert wrong["strict"] < 1.5 * (wrong["ana"] + wrong["bo"]) / 2
+
+
 def test_a_person_who_is_always_against_clear_cases_is_suspected_throughout():
     flips = {(number, "di") for number in range(40)}
     found = suspects(pairs(("ana", "bo", "cy", "di"), flips=flips))

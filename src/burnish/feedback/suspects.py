@@ -7,7 +7,8 @@ log odds add up. A label is wrong with probability
     P(wrong | said) = e (1 - p) / (e (1 - p) + (1 - e) p)
 
 for votes and thumbs, p the probability of what was said and e how often its author disagrees with clear cases (drawn
-towards 1 in 20); for ratings a mixture of a normal around what was expected and of anything on the scale.
+towards 1 in 20); for ratings a mixture of a normal around what was expected and of anything on the scale, each author's
+strictness taken out first.
 A high rank says "look here first", not "this is wrong": people may rightly differ.
 """
 
@@ -26,6 +27,8 @@ from scipy.special import expit, logit
 from burnish.errors import InputError
 from burnish.feedback import content, crowd
 from burnish.feedback.answers import Answer, SignalConfig, newest, rescale
+from burnish.feedback.graders import person_number
+from burnish.feedback.ratings import effects
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -116,6 +119,7 @@ def _ratings(answers: Sequence[Answer]) -> list[Suspect]:
         return []
     value_N = np.array([rescale(a.feedback.value["rating"], a.feedback.value["scale"], (0, 1)) for a in answers])
     item_N = _items(answers)
+    value_N = value_N - _leniency(answers, value_N, item_N)  # whoever is strict throughout is wrong nowhere
     first_I = np.unique(item_N, return_index=True)[1]
     size_I = np.bincount(item_N).astype(np.float64)
     mean_I = np.bincount(item_N, value_N) / size_I
@@ -136,6 +140,18 @@ def _ratings(answers: Sequence[Answer]) -> list[Suspect]:
     alone_N = size_I[item_N] < 2
     apart_N = np.where(alone_N, np.nan, np.exp(-(away_N**2) / 2))
     return _told(answers, wrong_N, margin_NM, apart_N)
+
+
+def _leniency(answers: Sequence[Answer], value_N: Floats, item_N: Ints) -> Floats:
+    """How far above the others each answer's author grades the same texts, drawn towards 0; 0 for anonymous answers."""
+    people: dict[tuple[str, str], int] = {}
+    person_N = np.array([person_number(answer, people) for answer in answers], dtype=np.int64)
+    if not people:
+        return np.zeros(len(answers))
+    usual = SignalConfig()
+    guesses = (usual.prior_item_share, usual.prior_person_share, usual.prior_noise_share)
+    found = effects(item_N, person_N, value_N, guesses=guesses)
+    return np.where(person_N < 0, 0.0, found.person_K[person_N])
 
 
 def _variances(
