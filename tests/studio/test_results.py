@@ -78,6 +78,23 @@ def test_every_question_is_answered_with_a_picture(client_as: ClientAs, app: Fas
     assert beside == [("ana", "100%"), ("ben", "100%"), ("cy", "0%")]  # cy always says the opposite
 
 
+def test_what_a_judge_s_probabilities_are_worth_is_shown(client_as: ClientAs, app: FastAPI, store: Store) -> None:
+    answered.fill(store)
+    for number, entry in enumerate(list(store.entries())):
+        good, told = entry.completions[0], (0.95, 0.7, 0.55)[number % 3]
+        shown = entry.completions if number % 2 else entry.completions[::-1]
+        chosen = shown.index(good)
+        more = {"author": Author("unsure", "ai"), "metadata": {"probability": told if chosen == 0 else 1 - told}}
+        said = answered.answer(f"{number}-unsure", "comparison", shown, {"chosen": chosen}, "", **more)
+        store.submit(Entry(entry.prompt, entry.completions, (said,)))
+    page = page_of(client_as("rev", role="reviewer"), app, "/results/studies/films")
+    part = section(page, "judge")
+    assert "Brier score (0 is perfect)" in part
+    assert "says yes where people do" in part
+    assert re.search(r"How often people say what “unsure” tells, by what it tells, \d dots with intervals", part)
+    assert any(figure.partition("</figure>")[0].count('class="whisker"') >= 2 for figure in part.split("<figure>")[1:])
+
+
 def test_what_people_wrote_is_shown_as_written(client_as: ClientAs, app: FastAPI, store: Store) -> None:
     answered.fill(store, 3)
     client = client_as("rev", role="reviewer")

@@ -195,7 +195,18 @@ def judge_rows(card: JudgeCard) -> list[tuple[str, Interval]]:
         ("accuracy", card.accuracy), ("person", card.one_person), ("consistency", card.consistency),
         ("first", card.first_place), ("length", card.length_bias), ("correlation", card.correlation),
     ]  # fmt: skip
+    if (found := card.reliability) is not None:
+        rows += [("sensitivity", found.sensitivity), ("specificity", found.specificity), ("brier", found.brier)]
+        rows += [("recalibrated", found.brier_recalibrated), ("rate", found.rate)]
     return [(name, found) for name, found in rows if found is not None]
+
+
+def told_and_found(card: JudgeCard) -> tuple[list[float], list[float], list[tuple[float, float]]] | None:
+    """Return what a judge told, how often people said so, and those shares' intervals; None for a single point."""
+    bins = card.reliability.bins if card.reliability else ()
+    if len(bins) < 2:
+        return None
+    return [b.told for b in bins], [b.people.mean for b in bins], [(b.people.low, b.people.high) for b in bins]
 
 
 MOST_BESIDE = 30

@@ -196,12 +196,23 @@ def scatter(points: Sequence[Point], labels: tuple[str, str], alt: str, *, diago
     return plot.markup(alt)
 
 
-def calibration(predicted: Sequence[float], observed: Sequence[float], labels: tuple[str, str], alt: str) -> Markup:
-    """Return observed against predicted shares, both from 0 to 1, with the line of perfect honesty."""
+def calibration(
+    predicted: Sequence[float],
+    observed: Sequence[float],
+    labels: tuple[str, str],
+    alt: str,
+    intervals: Sequence[tuple[float, float]] = (),
+) -> Markup:
+    """Return observed against predicted shares, both from 0 to 1, with the line of perfect honesty.
+
+    intervals: of the observed shares, where they are known.
+    """
     plot = Plot((0, 1), (0, 1), height=300)
     quarters = [(each / 4, formats.percent(each / 4, 0)) for each in range(5)]
     plot.y_axis(quarters, labels[1])
     plot.line([(0, 0), (1, 1)], "rule")
+    for place, (low, high) in zip(predicted, intervals, strict=False):
+        plot.whisker(place, low, high)
     points = list(zip(predicted, observed, strict=True))
     plot.line(points)
     plot.dots(points, radius=4)
