@@ -46,6 +46,21 @@ def test_a_plan_for_an_interval(call):
     assert found["plans"][0]["half_width"] <= 0.2
 
 
+def test_d_optimal_picks_by_how_texts_look(call, tmp_path):
+    looks = [f"{'word ' * (1 + 9 * n)}{'!' * (n % 3)}" for n in range(4)]
+    rows = [{"prompt": "q", "completion": text, "rating": 3, "scale": [1, 5], "author": "ana"} for text in looks]
+    (tmp_path / "looks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert main(["feedback", "import", "looks.jsonl", "--db", "sqlite:///looks.db", "--quiet"]) == 0
+    picked = {}
+    for features in ([], ["--features", "style"]):
+        status, out, err = call("--n", 5, "--strategy", "d_optimal", *features, "--db", "sqlite:///looks.db")
+        assert status == 0, err
+        picked[bool(features)] = [json.loads(line)["completions"] for line in out.splitlines() if line[0] == "{"][1:]
+    assert picked[True] != picked[False]
+    shortest, longest = looks[0], looks[3]
+    assert any({shortest, longest} == set(pair) for pair in picked[True][:2])
+
+
 def test_slips_are_told(call):
     for words, complaint in (
         (["--n", "0"], "--n: 0 is less than 1"),
@@ -55,6 +70,8 @@ def test_slips_are_told(call):
         (["--interval", "1e308"], "not in (0, 0.5]"),
         (["--random-share", "0"], "random slice"),
         (["--strategy", "best"], "choices"),
+        (["--features", "style"], "only --strategy d_optimal picks by features"),
+        (["--strategy", "d_optimal", "--features", "no_such_model"], "no_such_model"),
     ):
         status, _, err = call(*words)
         assert (status, complaint in err) == (2, True), words

@@ -1,6 +1,7 @@
 """What to ask next: strategies on worlds that are known, the random slice, and whom to ask."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,16 @@ def test_d_optimal_leaves_less_unknown_than_chance(by_features):
 
     chosen = left(picked("d_optimal", candidates, 5))
     assert chosen > max(left(picked("random", candidates, 5, seed)) for seed in range(20)) - 1e-9
+
+
+def test_d_optimal_by_features_does_not_ask_again_along_what_answers_have_told():
+    features = np.array([[1.0, 0], [-1, 0], [0, 0.9], [0, -0.9]])
+    candidates = world([0] * 4, [1] * 4, features=features)
+    assert ends(candidates, picked("d_optimal", candidates, 1))[0] in [(0, 1), (2, 3)]
+    told = np.where((candidates.first_P == 0) & (candidates.second_P == 1), 20, 0)
+    assert ends(candidates, picked("d_optimal", replace(candidates, answered_P=told), 1)) == [(2, 3)]
+    told = np.where((candidates.first_P == 2) & (candidates.second_P == 3), 20, 0)
+    assert ends(candidates, picked("d_optimal", replace(candidates, answered_P=told), 1)) == [(0, 1)]
 
 
 # --------------------------------------------------------------------------------------------------------- from a store
@@ -199,3 +210,12 @@ def test_one_person_asked_sixty_times_is_one_person():
 def test_two_texts_that_people_cannot_judge_are_not_asked_about():
     pairs, _ = candidates_of(told("comparison", {"cannot_judge": True}, people=2))
     assert [pair.prompt.text for pair in pairs] == ["Who?"]
+
+
+def test_candidates_take_what_is_known_of_each_text_and_how_often_each_pair_was_answered():
+    entries = [entry(0, votes=[(0, 1), (0, 1), (1, 2)]), entry(1)]
+    pairs, candidates = candidates_of(entries, features=lambda texts: np.array([[len(text), 1.0] for text in texts]))
+    assert candidates.features_IF.shape == (6, 2)
+    assert candidates.answered_P.tolist() == [2, 0, 1, 0, 0, 0]
+    assert len(pairs) == 6
+    assert candidates_of(entries)[1].features_IF is None

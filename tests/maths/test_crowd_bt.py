@@ -5,8 +5,9 @@ from scipy.special import expit
 from scipy.stats import kendalltau
 
 from burnish.errors import InputError
+from burnish.maths.annotators import votes
 from burnish.maths.choice import bradley_terry
-from burnish.maths.crowd_bt import crowd_bt, crowd_energy
+from burnish.maths.crowd_bt import crowd_bt, crowd_by_island, crowd_energy
 
 SETTING = {"n_items": 5, "ridge": 0.7, "prior": (3.0, 1.0)}
 
@@ -62,3 +63,27 @@ def test_people_who_share_nothing_are_refused():
         crowd_bt([0, 2], [0, 3], [0, 1], n_items=4, n_people=2)
     with pytest.raises(InputError, match="persons go from 0 to 7, expected 0 to 1"):
         crowd_bt([0, 2], [1, 3], [0, 7], n_items=4, n_people=2)
+
+
+def test_by_island_it_is_the_same_posterior():
+    _, winner, loser, person = crowd(2)
+    whole = crowd_bt(winner, loser, person, n_items=8, n_people=5)
+    found = crowd_by_island(votes(winner, loser, person, np.ones(len(winner)), n_items=8, n_people=5))
+    assert found.scores_I == pytest.approx(whole.scores_I, abs=1e-4)
+    assert found.reliability_K == pytest.approx(whole.reliability_K, abs=1e-4)
+    assert found.variance_I == pytest.approx(np.diag(whole.covariance_II), rel=1e-3)
+    one, two = np.array([0, 2]), np.array([1, 5])
+    covariance = whole.covariance_II
+    expected = covariance[one, one] + covariance[two, two] - 2 * covariance[one, two]
+    assert found.gap_variance(one, two) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_tie_is_half_a_vote_each_and_pairs_of_two_islands_are_refused():
+    left, right, person = [0, 0, 2, 2], [1, 1, 3, 3], [0, 1, 0, 1]
+    found = crowd_by_island(votes(left, right, person, [0.5, 0.5, 1, 1], n_items=4, n_people=2))
+    mean, variance = found.probabilities(np.array([0, 2]), np.array([1, 3]))
+    assert mean[0] == pytest.approx(0.5)
+    assert mean[1] > 0.6
+    assert (variance > 0).all()
+    with pytest.raises(InputError, match="linked by no comparison"):
+        found.probabilities(np.array([0]), np.array([2]))

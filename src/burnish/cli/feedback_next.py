@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from burnish.errors import InputError
 
 if TYPE_CHECKING:
-    from burnish.feedback.agenda import Ask
+    from burnish.feedback.agenda import Ask, Features
     from burnish.feedback.words.queue import Reader
     from burnish.maths.sample_size import Spreads
     from burnish.records import Prompt
@@ -26,7 +26,7 @@ With --interval: how many items and answers give the mean rating a 95% interval 
 EXAMPLES = """\
 strategies
   information_gain   answers that would tell most about the texts (default)
-  d_optimal          pairs that together leave least unknown
+  d_optimal          pairs that together leave least unknown, of the texts or (--features) of what tells them apart
   double_thompson    what may be the best of each prompt
   large_gap          texts that probably differ much
   uncertainty        pairs that are nearest to even
@@ -36,6 +36,7 @@ examples
   burnish feedback next --n 100 > ask.jsonl
   burnish feedback next --n 60 --people ana,bo,cy --overlap 2 --load 50
   burnish feedback next --comments --people ana,bo:zh,cy:en+zh --load 20
+  burnish feedback next --strategy d_optimal --features minilm     for a reward learned from embeddings
   burnish feedback next --interval 0.1 --people ana,bo,cy,di"""
 
 
@@ -43,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback next` (but for --db, --json and --quiet)."""
     parser.add_argument("--n", type=int, default=50, metavar="N", help="how many pairs or comments (default 50)")
     parser.add_argument("--strategy", choices=STRATEGIES, default="information_gain", help="how they are picked")
+    parser.add_argument(
+        "--features", metavar="NAME", help="d_optimal: what tells texts apart: style, minilm, or a model's folder"
+    )
     parser.add_argument(
         "--random-share", type=float, default=0.2, metavar="X", help="share drawn at random, at least 0.1 (default 0.2)"
     )
@@ -74,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--comments: a plan is of ratings, not of comments. Leave --interval or --comments out.")
     if args.readings and not args.comments:
         raise InputError("--readings: says nothing to pairs. Add --comments.")
+    if args.features and (args.strategy != "d_optimal" or args.interval is not None):
+        raise InputError("--features: only --strategy d_optimal picks by features. Add it, or leave --features out.")
     people = list(dict.fromkeys(filter(None, (name.strip() for name in args.people.split(",")))))
     with open_store(args.db, create=False) as store:
         entries = list(store.entries())
@@ -85,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
 def _agenda(args: argparse.Namespace, entries: list[Entry], people: list[str]) -> int:
     from burnish.feedback.agenda import agenda, candidates_of, dealt
 
-    pairs, candidates = candidates_of(entries, seed=args.seed)
+    features = features_named(args.features) if args.features else None
+    pairs, candidates = candidates_of(entries, seed=args.seed, features=features)
     asks = agenda(pairs, candidates, args.n, strategy=args.strategy, random_share=args.random_share, seed=args.seed)
     if people:
         asks = dealt(asks, people, overlap=args.overlap, load=args.load, seed=args.seed)
@@ -139,6 +146,18 @@ def _reader(text: str, load: int | None) -> Reader:
             f"--people: {text!r} reads {unknown[0]!r}; comments are told apart as en and zh. Write {name}:zh."
         )
     return Reader(name, known) if load is None else Reader(name, known, at_most=load)
+
+
+def features_named(name: str) -> Features:
+    """Return what tells texts apart: how they look, or where a model that embeds texts puts them."""
+    if name == "style":
+        from burnish.rewards.parts.style import style
+
+        return style
+    from burnish import corpora
+    from burnish.models.text_encoder import Embedder
+
+    return Embedder(corpora.resolve(name))
 
 
 def _row(ask: Ask) -> dict[str, Any]:

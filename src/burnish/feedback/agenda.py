@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import polygamma
@@ -26,6 +27,9 @@ from burnish.feedback.ratings import scores as rating_scores
 from burnish.maths import choice
 from burnish.records import Completion, Prompt
 from burnish.store import Entry
+
+Features: TypeAlias = Callable[[Sequence[str]], Floats]
+"""Texts in, what is known of each out, shape (I, F)."""
 
 RANDOM = "random"
 LEAST_RANDOM = 0.1
@@ -61,34 +65,45 @@ class Ask:
 # ----------------------------------------------------------------------------------------------------------- candidates
 
 
-def candidates_of(entries: Iterable[Entry], *, seed: int = 0) -> tuple[list[Pair], Candidates]:
+def candidates_of(
+    entries: Iterable[Entry], *, seed: int = 0, features: Features | None = None
+) -> tuple[list[Pair], Candidates]:
     """Return all pairs of each prompt's texts, and draws from what people's comparisons and ratings say of them.
 
     Within a prompt: Bradley-Terry on the comparisons and on neighbours in rankings, with a prior centred on the
     ratings' means where there are any. Prompts without two texts give no pair, nor do two texts of which more people
-    said that they cannot judge than judged. Raises InputError when there is no pair at all.
+    said that they cannot judge than judged. `features`: what is to be known of each text, for picking by it. Raises
+    InputError when there is no pair at all.
     """
     draw = np.random.default_rng(seed)
     pairs: list[Pair] = []
     ends: list[tuple[int, int, int]] = []
     columns: list[Floats] = []
+    written: list[str] = []
+    answered: list[int] = []
     items = 0
     for group, entry in enumerate(entries):
         texts = [text for text in entry.completions if text.text.strip()]
         if len(texts) < 2:
             continue
         votes, hopeless = _votes(entry)
+        counts = Counter(frozenset(vote.feedback.completion_ids) for vote in votes)
         for i, j in combinations(range(len(texts)), 2):
             if frozenset((texts[i].id, texts[j].id)) in hopeless:
                 continue
             pairs.append(Pair(entry.prompt, (texts[i], texts[j])))
             ends.append((items + i, items + j, group))
+            answered.append(counts[frozenset((texts[i].id, texts[j].id))])
+        written += [text.text for text in texts]
         columns.append(_believed(entry, texts, votes, draw))
         items += len(texts)
     if not pairs:
         raise InputError("next: no prompt has two texts to compare. Sample more completions of each prompt first.")
     first, second, groups = np.array(ends, dtype=np.int64).T
-    return pairs, Candidates(first, second, groups, np.concatenate(columns, axis=1))
+    known = features(written) if features else None
+    return pairs, Candidates(
+        first, second, groups, np.concatenate(columns, axis=1), known, np.array(answered, dtype=np.int64)
+    )
 
 
 def _believed(entry: Entry, texts: Sequence[Completion], votes: Sequence[Answer], draw: np.random.Generator) -> Floats:

@@ -37,6 +37,8 @@ class Candidates:
     """M draws from the posterior of each item's latent score, in logits (an ensemble's members will do)."""
     features_IF: Floats | None = None
     """What is known of each item, such as its embedding; for D-optimal picking with a reward model's last layer."""
+    answered_P: Ints | None = None
+    """How often each pair was answered; what features have been told by that is not asked for again."""
 
     def __post_init__(self) -> None:
         if self.rewards_MI.ndim != 2 or len(self.rewards_MI) < 2:

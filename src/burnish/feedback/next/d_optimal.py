@@ -2,7 +2,8 @@
 
 One answer adds w x x' with x the difference of the two items' features and w = p (1 - p); the gain of a pair is
 log(1 + w x' S x), S the present covariance, which each chosen pair shrinks (Sherman-Morrison), so that a batch does not
-ask the same thing ten times. Without features x picks two items, and S is the posterior covariance within the prompt.
+ask the same thing ten times. With features S begins as what the pairs answered so far left of the prior. Without them
+x picks two items, and S is the posterior covariance within the prompt.
 Source: Mukherjee et al. 2024, arXiv 2404.13895; Das et al. 2024, arXiv 2402.10500.
 """
 
@@ -22,7 +23,7 @@ def pick(candidates: Candidates, n: int, draw: np.random.Generator) -> list[int]
     weight_P = candidates.chance_MP.mean(axis=0)
     weight_P = weight_P * (1 - weight_P)
     by_features = candidates.features_IF is not None
-    spread: _ByFeatures | _ByItems = _ByFeatures(candidates) if by_features else _ByItems(candidates)
+    spread: _ByFeatures | _ByItems = _ByFeatures(candidates, weight_P) if by_features else _ByItems(candidates)
     noise_P = 1e-9 * draw.random(len(candidates))  # equals in random order
     found: list[int] = []
     for _ in range(min(n, len(candidates))):
@@ -81,13 +82,16 @@ class _ByItems:
 class _ByFeatures:
     """Posterior covariance of the weights on the items' features, which all prompts share."""
 
-    def __init__(self, candidates: Candidates) -> None:
+    def __init__(self, candidates: Candidates, weight_P: Floats) -> None:
         features = np.asarray(candidates.features_IF, dtype=np.float64)
         scale = features.std(axis=0)
         features = (features - features.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
         self.difference_PF = features[candidates.first_P] - features[candidates.second_P]
-        self.covariance_FF = np.eye(features.shape[1]) / RIDGE
-        self.spread_P: Floats = np.square(self.difference_PF).sum(axis=1) / RIDGE
+        told_P = np.zeros(len(candidates)) if candidates.answered_P is None else candidates.answered_P * weight_P
+        known = self.difference_PF[told_P > 0]
+        precision_FF = RIDGE * np.eye(features.shape[1]) + (known * told_P[told_P > 0, None]).T @ known
+        self.covariance_FF = np.linalg.inv(precision_FF)
+        self.spread_P: Floats = np.asarray(((self.difference_PF @ self.covariance_FF) * self.difference_PF).sum(axis=1))
 
     def of_pairs(self) -> Floats:
         """Return x' S x of each pair."""
