@@ -33,6 +33,10 @@ class StoppedOnRequest(BurnishError):
     """The user asked to stop; everything is saved and the message says how to go on."""
 
 
+class SpentError(StoppedOnRequest):
+    """The user's cap on what may be spent is reached: that is a request to stop, too."""
+
+
 def closest(wrong: str, known: Iterable[str]) -> str:
     """Return the known name that is most like a wrong one; empty when none is close."""
     return next(iter(difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.6)), "")

@@ -106,14 +106,16 @@ def test_one_at_a_time_and_few_wait(known):
     assert answers.loaded == ""
 
 
-def test_a_model_at_another_address_speaks_whole(monkeypatch):
-    closed = []
+def test_a_model_at_another_address_speaks_whole_and_reads_no_personal_data(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    closed, heard = [], []
 
     class Elsewhere:
         def __init__(self, address):
             self.address = address
 
-        def sample(self, prompts, sampling, *, n, seed):
+        def sample(self, prompts, sampling, *, n, seed, **_):
+            heard.extend(p.text for p in prompts)
             return [[Completion(p.id, f"{self.address} {seed}", index=i) for i in range(n)] for p in prompts]
 
         def close(self):
@@ -124,6 +126,14 @@ def test_a_model_at_another_address_speaks_whole(monkeypatch):
     text, completion = Answers().speak(far, ASKED, DRAWN, seed=3, run="studio:play")
     assert text == completion.text == "openai:http://127.0.0.1:1/v1#x 3"
     assert (completion.run, closed) == ("studio:play", [far.base])
+    told = Prompt.of("Write to ana@example.org")
+    list(Answers().speak(far, told, DRAWN))
+    assert heard[-1] == told.text  # it stays on this machine
+    (farther,) = speakers(["openai:https://8.8.8.8/v1#x"], [], "no runs")
+    *_, completion = Answers().speak(farther, told, DRAWN)
+    assert "[EMAIL_" in heard[-1]
+    assert "ana@example.org" not in heard[-1]
+    assert completion.prompt_id == told.id
 
 
 def test_samples_end_soon_after_somebody_asks_to_stop(answers, known):

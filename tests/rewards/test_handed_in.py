@@ -79,7 +79,7 @@ def test_a_judge_by_a_word(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "r.toml").write_text('[[criteria]]\nid = "a"\nquestion = "Is it?"\n', "utf-8")
     script = Scripted(lambda question, seed: '{"rating": 6, "verdict": "yes"}')
-    monkeypatch.setattr("burnish.judges.asking.backends.sampler_of", lambda name: script)
+    monkeypatch.setattr("burnish.judges.asking.backends.sampler_of", lambda name, purse: script)
     for word, value in (("judged:rating@m", 6.0), ("judged:r.toml@m", 1.0), ("judged:rating@m", 6.0)):
         (score,) = rewards.make(word).score(*texts("text"))
         assert score.value == value

@@ -96,7 +96,8 @@ def named_rewards(tmp_path, monkeypatch):
     (tmp_path / "r.toml").write_text('[[criteria]]\nid = "a"\nquestion = "Is it?"\nevidence = true\n', "utf-8")
     said = json.dumps({"reason": "so", "evidence": ["the"], "verdict": "yes"})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("burnish.judges.asking.backends.sampler_of", lambda name: Scripted(lambda asked, seed: said))
+    judge = Scripted(lambda asked, seed: said)
+    monkeypatch.setattr("burnish.judges.asking.backends.sampler_of", lambda name, purse: judge)
     assert set(WORDS) == {name for name in rewards.names() if rewards.is_made_by_word(name)}
     made = {name: rewards.make(word) for name, word in WORDS.items()}
     quotes = Scripted(lambda asked, seed: json.dumps({"reason": "so", "evidence": ["answer is"], "verdict": "yes"}))

@@ -12,7 +12,7 @@ from burnish.errors import InputError
 if TYPE_CHECKING:
     from burnish.judges.asking.asker import Mask
     from burnish.judges.asking.remembered import Memory, Remembered
-    from burnish.models.spending import Purse
+    from burnish.models.spending import Caps, Purse
 
 DEFAULT_CACHE = "burnish-judges.db"
 DEFAULT_KEY = "burnish-mask.key"
@@ -20,13 +20,23 @@ DEFAULT_KEY = "burnish-mask.key"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags on what asking costs, what is kept of it, and what is masked."""
-    parser.add_argument("--budget", type=int, metavar="TOKENS", help="never take more tokens than this (endpoints)")
-    parser.add_argument("--max-cost", type=float, metavar="MONEY", help="never spend more than this; needs --prices")
-    parser.add_argument("--prices", metavar="IN,OUT", help="money for a million tokens of prompt, of completion")
+    add_cap_arguments(parser)
     parser.add_argument(
         "--cache", default=DEFAULT_CACHE, metavar="FILE", help=f"kept answers (default {DEFAULT_CACHE})"
     )
     parser.add_argument("--replay", action="store_true", help="take answers from the cache only, and ask nothing")
+    add_mask_arguments(parser)
+
+
+def add_cap_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flags on what asking may cost."""
+    parser.add_argument("--budget", type=int, metavar="TOKENS", help="never take more tokens than this (endpoints)")
+    parser.add_argument("--max-cost", type=float, metavar="MONEY", help="never spend more than this; needs --prices")
+    parser.add_argument("--prices", metavar="IN,OUT", help="money for a million tokens of prompt, of completion")
+
+
+def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flags on what is masked in questions."""
     parser.add_argument(
         "--mask",
         choices=("outside", "always", "never"),
@@ -75,14 +85,22 @@ def _leaves(args: argparse.Namespace, model: str, memory: Memory) -> bool:
 
 def purse_of(args: argparse.Namespace, models: list[str]) -> Purse:
     """Return the one purse of all endpoints: a cap is for the command."""
-    from burnish.models.spending import Prices, Purse
+    from burnish.models.spending import Purse
 
     if (args.budget is not None or args.max_cost is not None) and not any(map(is_endpoint, models)):
         raise InputError("--budget: a model in this process costs no tokens. Use --limit.")
+    caps = caps_of(args)
+    return Purse(caps.prices, tokens=caps.tokens, money=caps.money)
+
+
+def caps_of(args: argparse.Namespace) -> Caps:
+    """Return what may be spent. Raises InputError for a cap on money without prices."""
+    from burnish.models.spending import Caps, Prices
+
     if args.max_cost is not None and not args.prices:
         raise InputError("--max-cost: says nothing without prices. Add --prices IN,OUT, for a million tokens each.")
     prices = Prices(*two(args.prices, "--prices", "0.5,2")) if args.prices else Prices()
-    return Purse(prices, tokens=args.budget, money=args.max_cost)
+    return Caps(args.budget, args.max_cost, prices)
 
 
 def sampler_of(args: argparse.Namespace, model: str, memory: Memory, purse: Purse, *, logprobs: bool) -> Remembered:

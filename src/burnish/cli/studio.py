@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Starts the studio: a web app over one store, for a team or for one person alone. The first start
-prints a link that makes you its owner; there is no default password. Nothing leaves this machine."""
+prints a link that makes you its owner; there is no default password. Nothing leaves this machine
+but what --model openai:... is asked (masked on other machines) and what webhooks are told."""
 
 EPILOG = """\
 examples

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from burnish.cli import feedback_asking
+
 DESCRIPTION = """\
 Trains a model by one method. Every method learns from one or more of four signals (things to
 imitate, preferences, scores, critiques), or draws completions itself and has them scored;
@@ -28,6 +30,10 @@ a new model  --model new:gru (new:lstm, new:decoder, new:encoder_decoder) makes 
              new.layers=1, new.vocabulary=400. All its weights are trained, here and in further
              training, which takes it by the run's folder or a checkpoint's. new:encoder reads and
              never speaks: a reward, for the methods of which --list says that an encoder will do
+other models --judge, --refiner and --reward judged:rating@M take openai:URL#MODEL too. --budget and
+             --max-cost hold for all of them together, over all sittings of a run; when they are spent
+             the run stops with everything saved. Personal data is masked in all that leaves this
+             machine (--mask), and stands again in what a refiner wrote
 
 examples
   burnish train --list
@@ -54,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--judge", metavar="J", help="a model that says which of two completions is better")
     parser.add_argument("--refiner", metavar="M", help="a model that writes refinements (default: the model itself)")
+    feedback_asking.add_cap_arguments(parser)
+    feedback_asking.add_mask_arguments(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, help="the run folder (default: runs/METHOD-SEED)")
     parser.add_argument("--seed", metavar="N", type=int, help="every random choice follows from it (default: 0)")
     parser.add_argument("--resume", action="store_true", help="go on in a folder that was stopped or killed")
@@ -81,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.method is None:
         raise InputError("burnish train: which METHOD? `burnish train --list` shows them all.")
+    feedback_asking.refuse_slips(args)
     module = methods.load(args.method)
     if args.help_config:
         print(_settings(args.method, module, args.model or ""))
@@ -108,6 +117,9 @@ def run(args: argparse.Namespace) -> int:
         judge=args.judge,
         refiner=args.refiner,
         resume=args.resume,
+        caps=feedback_asking.caps_of(args),
+        mask=args.mask,
+        key_file=args.key_file,
     )
     report = train(options, settings, module)
     if args.json:

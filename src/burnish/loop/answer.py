@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from burnish import corpora, memory
 from burnish.errors import BusyError, InputError
 from burnish.loop.speakers import Speaker
-from burnish.records import Completion, Prompt, Sampling
+from burnish.records import Completion, Prompt, Sampler, Sampling
 
 if TYPE_CHECKING:
     from burnish.models.headed import HeadedPolicy
@@ -193,11 +193,15 @@ def _fitted(dtype: str) -> str:
 def _asked_elsewhere(
     who: Speaker, prompts: Sequence[Prompt], sampling: Sampling, *, n: int = 1, seed: int, run: str
 ) -> list[list[Completion]]:
-    """Return completions of a model at another address, marked as this run's."""
+    """Return completions of a model at another address, marked as this run's. What leaves this machine is masked."""
+    from burnish.loop.masked import Masked
     from burnish.models.endpoint import Endpoint
+    from burnish.rewards.judged import mask_of
 
+    masker = mask_of(who.base)
     with contextlib.closing(Endpoint(who.base)) as endpoint:
-        groups = endpoint.sample(prompts, sampling, n=n, seed=seed)
+        asked: Sampler = Masked(endpoint, masker) if masker else endpoint
+        groups = asked.sample(prompts, sampling, n=n, seed=seed)
     return [[replace(each, run=run) for each in group] for group in groups]
 
 

@@ -1,4 +1,4 @@
-"""A reward or a judge by the name a person gives it: a checkpoint of ours, one of `burnish.rewards`, a model."""
+"""A reward by the name a person gives it: a checkpoint of ours, one of `burnish.rewards`, a file of several."""
 
 from __future__ import annotations
 
@@ -10,32 +10,29 @@ from typing import Any
 
 from burnish import methods, rewards
 from burnish.errors import InputError
-from burnish.judges.asking.asker import Asker
-from burnish.judges.asking.backends import sampler_of
-from burnish.judges.asking.remembered import Remembered
-from burnish.judges.comparison import Comparison
 from burnish.loop import ready
+from burnish.loop.asking import Asking
 from burnish.loop.headed_folder import headed_in
 from burnish.loop.reward_file import combined_of
 from burnish.models.headed import HEADS_FILE
 from burnish.models.paying import Pay
 from burnish.models.reward_model import RewardModel
-from burnish.records import Judge, Reward
+from burnish.records import Reward
 from burnish.rewards import boosted
-from burnish.rewards.judged import mask_of
 from burnish.rewards.learned import LearnedRating
-from burnish.store.judge_cache import JudgeCache
+
+JUDGED = "judged:"
 
 
-def reward_of(name: str, dtype: str) -> Reward:
+def reward_of(name: str, dtype: str, asking: Asking | None = None) -> Reward:
     """Return the reward of a folder (what `burnish run` or `burnish train reward` saved), of a name such as `chrf`, or
     of several together, from a TOML file (`burnish.loop.reward_file`).
 
-    Raises InputError with what would be known instead.
+    asking: how judges are asked, where one grades. Raises InputError with what would be known instead.
     """
     folder = Path(name)
-    if folder.suffix == ".toml":
-        return combined_of(folder, partial(_part_of, dtype=dtype))
+    if folder.suffix == ".toml" and not name.startswith(JUDGED):
+        return combined_of(folder, partial(_part_of, dtype=dtype, asking=asking))
     if (folder / "reward_model.json").exists():
         return LearnedRating(RewardModel.load(folder, dtype=dtype), source=folder.name)
     if (folder / HEADS_FILE).exists():
@@ -47,18 +44,15 @@ def reward_of(name: str, dtype: str) -> Reward:
             f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE} nor "
             f"{boosted.FILE})."
         )
+    if asking and name.startswith(JUDGED):
+        return asking.reward(name.removeprefix(JUDGED))
     return rewards.make(name)
 
 
-def _part_of(name: str, dtype: str) -> Reward:
+def _part_of(name: str, dtype: str, asking: Asking | None) -> Reward:
     if name.endswith(".toml"):
         raise InputError(f"--reward {name}: a file of parts inside a file of parts. Put its parts into the one above.")
-    return reward_of(name, dtype)
-
-
-def judge_of(model: str) -> Judge:
-    """Return a judge that compares two completions in both orders, by a model's name, folder or openai:URL#MODEL."""
-    return Comparison(Asker(Remembered(sampler_of(model), JudgeCache()), mask=mask_of(model)))
+    return reward_of(name, dtype, asking)
 
 
 def _headed(folder: Path, dtype: str) -> Reward:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -14,16 +16,17 @@ from typing import Any
 from torch import Tensor
 
 from burnish import __version__, files, memory, methods, progress
-from burnish.errors import InputError
+from burnish.errors import InputError, SpentError
 from burnish.feedback.words import still
-from burnish.judges.asking.backends import sampler_of
+from burnish.loop import asking as others
 from burnish.loop import material as materials
 from burnish.loop import new_model, raw_text, ready, savepoint
+from burnish.loop.asking import Asking
 from burnish.loop.folder import RunFolder
 from burnish.loop.headed_folder import bare, headed_in
 from burnish.loop.held_out import HeldOut, apart, key_of
 from burnish.loop.log import TrainingLog
-from burnish.loop.rewards_by_name import judge_of, reward_of
+from burnish.loop.rewards_by_name import reward_of
 from burnish.loop.told import headline, left_out
 from burnish.loop.train_options import CONFIG, TrainOptions, check
 from burnish.loop.train_settings import PARTNER, Settings, finite
@@ -61,8 +64,9 @@ def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict
         header = {"burnish": __version__, "seed": settings.run.seed, "data": options.data or "none"}
         if not (options.out / CONFIG).exists():  # a run was set up here in vain, perhaps with other sizes
             shutil.rmtree(options.out / MODEL, ignore_errors=True)
-        with folder.listening():
-            run = _Run(folder, options, settings, module, signals)
+        with folder.listening(), others.purse_of(folder, options.caps) as purse, _told_how_to_go_on(folder):
+            asking = Asking(purse, options.mask, options.key_file)
+            run = _Run(folder, options, settings, module, signals, asking)
             # only now: what cannot be set up is mended and begun anew, without --resume
             files.write_atomic(options.out / CONFIG, settings.to_toml(header))
             run.go()
@@ -71,13 +75,29 @@ def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict
     return report
 
 
+@contextlib.contextmanager
+def _told_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    """Say of a run whose spending cap was reached what is kept, and how it goes on."""
+    try:
+        yield
+    except SpentError as spent:
+        folder.update(state="stopped")
+        is_begun = (folder.path / CONFIG).exists()
+        kept = f"What was learned is saved in {folder.path}" if is_begun else "Nothing is learned yet"
+        how = "with --resume and" if is_begun else "with"
+        raise SpentError(
+            f"{spent} {kept}. Go on with the same command, {how} more to spend (--budget, --max-cost)."
+        ) from None
+
+
 class _Run:
     """One run; `go` is its story."""
 
     def __init__(
-        self, folder: RunFolder, options: TrainOptions, settings: Settings, module: ModuleType, signals: list[Signal]
-    ) -> None:
-        self.folder, self.path = folder, folder.path
+        self, folder: RunFolder, options: TrainOptions, settings: Settings, module: ModuleType, signals: list[Signal],
+        asking: Asking,
+    ) -> None:  # fmt: skip
+        self.folder, self.path, self.asking = folder, folder.path, asking
         self.options, self.settings, self.module = options, settings, module
         self.needs = module.needs(settings.method)
         self.signals = signals
@@ -98,8 +118,19 @@ class _Run:
         if self.partner:
             self.partner.course.rehearse()
         steps = self.settings.run.course.steps
-        if not self.looks:
-            self._look()
+        try:
+            self._walk(steps, began)
+        except SpentError:
+            # of two that take turns one may be a step ahead: they go on from where they were last saved together
+            if self.partner is None:
+                self._save(began)
+            raise
+        self._save(began)
+        self._report(time.monotonic() - began)
+
+    def _walk(self, steps: int, began: float) -> None:
+        """Take the steps that are left, and look where it is due."""
+        self._look_if_due()
         with (
             TrainingLog(self.path, round=0, step=self.course.step) as log,
             progress.bar(steps, self.settings.run.method, "steps", start=self.course.step) as bar,
@@ -108,13 +139,9 @@ class _Run:
                 numbers = self._advance()
                 log.add({"round": 0, **numbers})
                 bar.advance(1, headline(numbers))
-                step = self.course.step
-                if step == steps or (self.settings.run.look.every and step % self.settings.run.look.every == 0):
-                    self._look()
-                self._save_or_stop(step % self.settings.run.save_every == 0, began)
+                self._look_if_due()
+                self._save_or_stop(self.course.step % self.settings.run.save_every == 0, began)
         self._look_at_average()
-        self._save(began)
-        self._report(time.monotonic() - began)
 
     def _advance(self) -> dict[str, float]:
         told = self.partner.advance() if self.partner else {}
@@ -134,11 +161,11 @@ class _Run:
             progress.say("nothing is held out of so few texts or prompts, so the last step's weights are kept")
         given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
         if self.options.reward:
-            given = replace(given, reward=reward_of(self.options.reward, run.dtype))
+            given = replace(given, reward=reward_of(self.options.reward, run.dtype, self.asking))
         if self.options.judge:
-            given = replace(given, judge=judge_of(self.options.judge))
+            given = replace(given, judge=self.asking.judge(self.options.judge))
         if self.options.refiner:
-            given = replace(given, refiner=sampler_of(self.options.refiner))
+            given = replace(given, refiner=self.asking.writer(self.options.refiner))
         network = self._network()
         partner = None
         if self.needs.partner and given.reward is None:
@@ -206,6 +233,13 @@ class _Run:
         return run.course.steps * run.walk.passes * run.walk.parts
 
     # -------------------------------------------------------------------------------------------------------- looking
+
+    def _look_if_due(self) -> None:
+        """Look before the first step, every so many, and after the last; where it was cut off, once more."""
+        step, every = self.course.step, self.settings.run.look.every
+        is_due = step in (0, self.settings.run.course.steps) or (every and step % every == 0)
+        if is_due and all(look.step != step for look in self.looks):
+            self._look()
 
     def _look(self) -> None:
         memory.give_back()
@@ -305,6 +339,7 @@ class _Run:
             groups["partner"], numbers["partner"] = self.partner.state()
         savepoint.save(self.path / "state", self.course.step, groups, numbers)
         self.folder.status["seconds"]["train"] = time.monotonic() - began
+        others.note(self.folder, self.asking.purse)
         self.folder.update(state="train")
 
     def _restore(self) -> None:

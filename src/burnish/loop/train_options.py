@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 from burnish import files, methods
 from burnish.config import parse_toml
 from burnish.errors import InputError
-from burnish.loop import new_model, ready
+from burnish.loop import asking, new_model, ready
 from burnish.loop.train_settings import PARTNER, Settings
+from burnish.models.spending import Caps
 from burnish.records import Prompt
+from burnish.rewards.judged import KEY_FILE, When
 from burnish.training import checks
 
 CONFIG = "config.toml"
@@ -36,6 +38,10 @@ class TrainOptions:
     refiner: str | None = None
     """Model that writes refinements and revisions; none: the trained model, as it is before training."""
     resume: bool = False
+    caps: Caps = field(default_factory=Caps)
+    """What judge, refiner and judged reward may take together, over all sittings of the run."""
+    mask: When = "outside"
+    key_file: str = KEY_FILE
 
 
 def began_with(out: Path) -> dict[str, Any]:
@@ -46,6 +52,8 @@ def began_with(out: Path) -> dict[str, Any]:
 def check(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
     """Raise InputError for a folder that is taken, a model that is not there, settings that the method cannot use."""
     _check_folder(options)
+    if options.caps != Caps() and not asking.leaves(options.reward, options.judge, options.refiner):
+        raise InputError("--budget: only models at an address cost anything, and none is named. Leave the cap out.")
     _check_model(options, settings, module)
     if options.reward and settings.partner not in (None, type(settings.partner)()):
         raise InputError(f"[{PARTNER}]: --reward pays in its place, so no partner is trained. Leave one of them out.")

@@ -52,16 +52,32 @@ class Reservation:
     money: float
 
 
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What may be spent at most; None is no cap."""
+
+    tokens: int | None = None
+    money: float | None = None
+    prices: Prices = Prices()
+
+
 class Purse:
     """Reserves and books; shared by all threads that ask."""
 
-    def __init__(self, prices: Prices | None = None, *, tokens: int | None = None, money: float | None = None) -> None:
-        """tokens, money: the caps; None is no cap."""
+    def __init__(
+        self,
+        prices: Prices | None = None,
+        *,
+        tokens: int | None = None,
+        money: float | None = None,
+        spent: Spent | None = None,
+    ) -> None:
+        """tokens, money: the caps; None is no cap. spent: what was booked on the same caps before."""
         self.prices = prices or Prices()
         self.tokens = tokens
         self.money = money
         self._lock = threading.Condition()
-        self._spent = Spent()
+        self._spent = spent or Spent()
         self._held = 0
         self._held_money = 0.0
 

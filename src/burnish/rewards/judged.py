@@ -11,41 +11,57 @@ that leaves this machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from burnish.errors import InputError
-from burnish.judges.asking.asker import Asker, Mask
-from burnish.judges.asking.remembered import Remembered
+from burnish.judges.asking.asker import Asker
 from burnish.judges.asking.verdict import Verdict
 from burnish.models.endpoint_address import PREFIX, address_of
 from burnish.records import Completion, Prompt, Reward, Score
 
+if TYPE_CHECKING:
+    from burnish.feedback.masking import Masker
 
-def make(spec: str = "") -> Reward:
-    """Return the reward `judged:rating@M` or `judged:FILE.toml@M`."""
+When: TypeAlias = Literal["outside", "always", "never"]
+"""Whose questions are masked: those of endpoints on other machines, all, none."""
+KEY_FILE = "burnish-mask.key"
+
+
+def make(spec: str = "", asker_of: Callable[[str], Asker] | None = None) -> Reward:
+    """Return the reward `judged:rating@M` or `judged:FILE.toml@M`. `asker_of`: makes of M who is asked."""
     form, _, model = spec.partition("@")
     if not model or not (form == "rating" or form.endswith(".toml")):
         raise InputError(f"reward judged: {spec!r} names no judge. Write judged:rating@M or judged:rubric.toml@M.")
-    from burnish.judges.asking.backends import sampler_of
     from burnish.judges.rating import Rating
     from burnish.judges.rubric import Checklist, Rubric
-    from burnish.store.judge_cache import JudgeCache
 
     rubric = None if form == "rating" else Rubric.load(Path(form))
-    asker = Asker(Remembered(sampler_of(model), JudgeCache()), mask=mask_of(model))
+    asker = (asker_of or _asker_of)(model)
     return Judged(Rating(asker) if rubric is None else Checklist(asker, rubric))
 
 
-def mask_of(model: str) -> Mask | None:
-    """Return what takes personal data out of questions that leave this machine; None where they do not."""
-    if not model.startswith(PREFIX) or address_of(model).is_here:
+def _asker_of(model: str) -> Asker:
+    """Return a model behind the memory of what it said, masked where it is on another machine; at any cost."""
+    from burnish.judges.asking.backends import remembered
+    from burnish.store.judge_cache import JudgeCache
+
+    return Asker(remembered(model, JudgeCache()), mask=mask_of(model))
+
+
+def mask_of(model: str, when: When = "outside", key_file: str = KEY_FILE) -> Masker | None:
+    """Return what takes personal data out of what a model is asked; None where it stays in."""
+    if when == "never" or (when == "outside" and not _leaves(model)):
         return None
     from burnish.feedback.masking import Masker, read_key
 
-    return Masker(read_key("burnish-mask.key", create=True))
+    return Masker(read_key(key_file, create=True))
+
+
+def _leaves(model: str) -> bool:
+    return model.startswith(PREFIX) and not address_of(model).is_here
 
 
 class Grading(Protocol):

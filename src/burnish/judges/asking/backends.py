@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from burnish import corpora
+from burnish.judges.asking.remembered import Memory, Remembered
 from burnish.models.endpoint_address import PREFIX
 from burnish.records import Sampler
 
+if TYPE_CHECKING:
+    from burnish.models.spending import Purse
 
-def sampler_of(name: str) -> Sampler:
-    """Return the model of a name: an endpoint, asked once whether it gives log-probs, or a model in this process."""
+
+def remembered(name: str, memory: Memory, purse: Purse | None = None, *, probed: bool = True) -> Remembered:
+    """Return the model of a name behind its memory; an endpoint was asked once whether it gives log-probs.
+
+    With a purse it raises `SpentError` where the cap leaves a question unasked. `probed`: whether that is asked at all;
+    who only has texts written need not know.
+    """
+    found = Remembered(sampler_of(name, purse), memory, stops=purse is not None)
+    if probed:
+        found.probe()
+    return found
+
+
+def sampler_of(name: str, purse: Purse | None = None) -> Sampler:
+    """Return the model of a name: an endpoint that spends from a purse, or a model in this process."""
     if not name.startswith(PREFIX):
         return local_sampler(name)
     from burnish.models.endpoint import Endpoint
 
-    endpoint = Endpoint(name)
-    endpoint.probe()
-    return endpoint
+    return Endpoint(name, purse=purse)
 
 
 def local_name(name: str) -> str:

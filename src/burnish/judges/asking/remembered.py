@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from burnish.errors import UnreachableError
+from burnish.errors import SpentError, UnreachableError
 from burnish.models import answering
 from burnish.models.answering import Attempt, Choice, Choosing, Failure, Schema, name_of
 from burnish.models.endpoint_address import PREFIX
@@ -47,12 +47,17 @@ class Tally:
 class Remembered:
     """`Sampler` in front of another one, or in front of none (a replay)."""
 
-    def __init__(self, inner: Sampler | None, memory: Memory, *, name: str = "") -> None:
-        """name: of the model that is replayed, where there is no inner sampler to tell."""
+    def __init__(self, inner: Sampler | None, memory: Memory, *, name: str = "", stops: bool = False) -> None:
+        """name: of the model that is replayed, where there is no inner sampler to tell.
+
+        stops: raise `SpentError`, once what was answered is kept, where the spending cap left a question unasked. Else
+        that is a failure like others, and is counted.
+        """
         if inner is None and not name:
             raise ValueError("a replay needs the name of the model that was recorded")
         self.inner = inner
         self.memory = memory
+        self.stops = stops
         self.name = name or name_of(inner)
         self.tally = Tally()
         self.tells_logprobs = inner is None or (isinstance(inner, Choosing) and inner.tells_logprobs)
@@ -126,6 +131,8 @@ class Remembered:
             written = {key: text for key, answer in found.items() if (text := write(answer)) is not None}
             self.memory.put(written, {key: _texts(missing[key]) for key in written})
             known.update(found)
+            if self.stops and any(map(_was_too_dear, found.values())):
+                raise SpentError(f"{self.name}: the spending cap is reached. What it answered is kept, and free again.")
         return [known[key] for key in keys]
 
 
@@ -136,6 +143,12 @@ def _messages(prompt: Prompt) -> list[list[str]]:
 def _texts(prompt: Prompt) -> list[str]:
     """What was said to the model, but for our standing instruction."""
     return [message.content for message in prompt.messages if message.role != "system"]
+
+
+def _was_too_dear(answer: object) -> bool:
+    """Return whether a question, or one draw of it, was not asked because of the spending cap."""
+    several = answer if isinstance(answer, list) else [answer]
+    return any(isinstance(each, Failure) and each.reason == "budget" for each in several)
 
 
 def _unrecorded() -> Failure:
