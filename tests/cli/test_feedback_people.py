@@ -138,6 +138,12 @@ def test_tables_are_written_as_json_lines_and_csv(db, tmp_path, capsys):
     assert (folder / "people.csv").read_text("utf-8").count("\n") == 6
 
 
+@pytest.mark.parametrize("verb", ["stats", "doctor"])
+def test_a_report_is_not_put_into_a_folder_that_nobody_made(db, tmp_path, verb):
+    with pytest.raises(InputError, match=r"is no folder. Make it first"):
+        call(verb, "--db", db, "--out", tmp_path / "none" / "report.html")
+
+
 def test_what_would_say_nothing_is_refused(db, tmp_path):
     with pytest.raises(InputError, match=r"--ties: says nothing here. Add --items"):
         call("stats", "--db", db, "--ties", "davidson")

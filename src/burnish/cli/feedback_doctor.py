@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from burnish import progress
-from burnish.cli.feedback_stats import counted_entries, table
+from burnish.cli.feedback_stats import counted_entries, need_folder, table
 from burnish.errors import InputError
 from burnish.progress import counted
 
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.n < 1:
         raise InputError(f"--n: {args.n} shows nothing. Give 1 or more.")
+    need_folder(args.out)
     for kind in args.kind or ():
         load(kind)
     with open_store(args.db, create=False) as store, progress.bar(None, "reading", "records") as bar:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish import progress
 from burnish.cli import feedback_posterior
+from burnish.errors import InputError
 from burnish.progress import counted
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from burnish.feedback.people import people
     from burnish.store import open_store
 
+    need_folder(args.out)
     asked = feedback_posterior.is_asked(args)
     config = feedback_posterior.config_of(args)
     with open_store(args.db, create=False) as store:
@@ -85,6 +88,12 @@ def run(args: argparse.Namespace) -> int:
     if known:
         feedback_posterior.tell(known, items=args.items, pairs=args.pairs, every=args.all)
     return 0
+
+
+def need_folder(out: str | None) -> None:
+    """Raise InputError for a report that would stand in no folder, before anything is read."""
+    if out and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"--out: {Path(out).parent} is no folder. Make it first.")
 
 
 def counted_entries(entries: Iterable[Entry], bar: progress.Bar) -> Iterator[Entry]:
