@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
-from oracles import ours, window  # noqa: E402 -- its folder is on the path only now
+from oracles import by_method, ours, window  # noqa: E402 -- its folder is on the path only now
 from oracles.theirs.protocol import DTYPES, Window  # noqa: E402 -- the same
 
 KEPT = HERE / "theirs.json"
@@ -170,6 +170,10 @@ make oracles
 ```
 
 {tables}
+
+By method:
+
+{by_method.told()}
 """
 
 

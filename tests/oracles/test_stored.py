@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from burnish import methods
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from oracles import compare, ours  # noqa: E402 -- its folder is on the path only now
+from oracles import by_method, compare, ours  # noqa: E402 -- its folder is on the path only now
 
 THEIRS = json.loads(compare.KEPT.read_text("utf-8"))
 LINES = list(compare.lines(THEIRS))
@@ -46,6 +48,12 @@ def test_every_case_has_an_oracle_and_every_remark_a_case():
         (line.oracle, line.case) for line in LINES
     }
     assert unheard <= set(ours.OTHER)
+
+
+def test_every_method_has_a_case_or_an_exact_test():
+    assert sorted([*by_method.CASES, *by_method.EXACT]) == sorted(methods.names())
+    assert {case for cases in by_method.CASES.values() for case in cases} <= set(ours.ANSWERS)
+    assert [each for each in by_method.EXACT.values() if not by_method.is_there(*each[:2])] == []
 
 
 def test_the_versions_are_those_the_environments_are_made_of():
