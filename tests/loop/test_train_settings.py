@@ -59,3 +59,18 @@ def test_dropout_is_refused_where_it_would_be_left_off(method, setting):
         of(learns, model, setting)
     of(method, model)
     of("discriminator", "model=new:encoder", "new.dropout=0.1")  # an encoder says no log-probs
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("grpo", "rewards"),
+        ("ilql", "rewards"),
+        ("sdpo", "teacher"),
+        ("score_reward", "grades"),
+        ("inverse_rl", "texts"),
+    ],
+)
+def test_smoothing_of_labels_that_are_none_is_refused_with_the_reason(method, said):
+    with pytest.raises(InputError, match=rf"label_smoothing: {method} has no labels.*{said}"):
+        of(method, "label_smoothing=0.1")

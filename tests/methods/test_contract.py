@@ -250,7 +250,8 @@ def test_labels_that_can_be_smoothed_reach_the_loss(name):
 def test_all_that_imitate_or_compare_can_smooth_labels():
     assert set(SMOOTHED) == {
         "conditional", "constitution", "cpo", "dpo", "feedback_conditional", "hindsight", "ilf", "ipo", "kto",
-        "online_dpo", "orpo", "pretrain", "raft", "ranking_reward", "reward", "sft", "simpo", "star", "weighted_sft",
+        "online_dpo", "orpo", "pretrain", "process_reward", "raft", "ranking_reward", "reward", "sft", "simpo", "star",
+        "weighted_sft",
     }  # fmt: skip
 
 

@@ -71,6 +71,18 @@ def test_labels_stay_probabilities_and_a_soft_one_is_learned_exactly():
     assert leaf.grad[0, 0].item() == leaf.grad[1, 1].item() == 0  # nothing was said of it, or it is padding
 
 
+def test_labels_that_may_be_flipped_cost_their_mean():
+    turned = replace(WINDOW, token_labels_BT=1 - WINDOW.token_labels_BT)
+    found, metrics = run(label_smoothing=0.2)
+    assert found.tolist() == pytest.approx((0.8 * run()[0] + 0.2 * run(turned)[0]).tolist())
+    assert torch.equal(run(label_smoothing=0.0)[0], run()[0])
+    assert metrics["step_accuracy"].tolist() == [1, 0]  # against what was said
+    leaf = torch.tensor([[[9.0], [log(0.8 / 0.2)], [0.0]], [[log(0.2 / 0.8)], [7.0], [7.0]]], dtype=DOUBLE)
+    leaf.requires_grad_(True)
+    (slope,) = torch.autograd.grad(run(rewards=leaf, label_smoothing=0.2)[0].sum(), leaf)
+    assert slope[[0, 1], [1, 0]].abs().max() < 1e-7  # sure labels ask for 1 - e, and no more
+
+
 def test_the_gradient_is_that_of_finite_differences():
     leaf = REWARDS.clone().requires_grad_(True)
     for against in ("cross_entropy", "squared"):

@@ -175,6 +175,11 @@ def _shared_out(method: str, module: ModuleType, sets: Sequence[str]) -> tuple[l
         section, _, rest = key.partition(".")
         if now := MOVED.get(key if rest else f"{method}.{key}"):
             raise InputError(f"--set: {key} is {now} here, a setting of every method. Use --set {now}={value}.")
+        if key == "label_smoothing" and key not in mine:
+            raise InputError(
+                f"--set {key}: {method} has no labels that could be smoothed: it learns from {_learned(module)}. "
+                "Leave it out."
+            )
         if not rest and key not in known:
             raise InputError(
                 f"--set: unknown key {key!r}.{nearest(key, known)} `burnish train {method} --help-config` lists them."
@@ -188,6 +193,16 @@ def _shared_out(method: str, module: ModuleType, sets: Sequence[str]) -> tuple[l
         else:
             for_run.append(each)
     return for_run, for_method, for_partner
+
+
+def _learned(module: ModuleType) -> str:
+    """Return what a method without labels learns from: grades, a teacher's chances, what is paid, or a likelihood."""
+    needs: methods.Needs = module.needs(module.Config())
+    if "teacher" in needs.views:
+        return "a teacher's chances of all tokens"
+    if "reward" in needs.heads and needs.fresh:
+        return "two kinds of texts, whose log-ratio smoothing would bias"
+    return "grades, whose noise it has settings for" if "reward" in needs.heads else "rewards"
 
 
 def _without_moved(method: str, own: Mapping[str, Any], where: str) -> dict[str, Any]:

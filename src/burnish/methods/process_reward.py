@@ -1,13 +1,15 @@
 """Process reward: how likely each step of a completion is right, read where the step ends.
 
-    loss = - y_j log sigma(r_j) - (1 - y_j) log sigma(-r_j)         mean over labelled steps j, heads and completions
+    loss = - q_j log sigma(r_j) - (1 - q_j) log sigma(-r_j)         mean over labelled steps j, heads and completions
     r_j  = the reward after the last token of step j,   y_j = the probability that step j is right
-    against="squared":  1/2 (r_j - y_j)^2
+    q_j  = y_j (1 - e) + (1 - y_j) e,   e = label_smoothing
+    against="squared":  1/2 (r_j - q_j)^2
     pay  = F(s_1 ... s_j) - F(s_1 ... s_{j-1}) at the last token of step j, their sum the score F(s_1 ... s_n)
     F    = sum | product | min | mean | last (`whole`),   s_j = sigma(r_j)      (against="squared": r_j itself)
 
 Sources: Uesato et al. 2022, arXiv 2211.14275; Lightman et al. 2023, arXiv 2305.20050 (labels by people; the product,
-section 2.6, and the minimum, appendix F); soft labels, the share of continuations that end well, a reward paid at the
+section 2.6, and the minimum, appendix F); labels that may be flipped: Mitchell, "A note on DPO with noisy preferences",
+2023; soft labels, the share of continuations that end well, a reward paid at the
 end of each step, and the minimum: Math-Shepherd, arXiv 2312.08935, sections 3.3 and 3.4; the last step: Snell et al.
 2024, arXiv 2408.03314, appendix E; that paying what each step changes leaves the best policy the best: Ng et al. 1999.
 
@@ -38,7 +40,8 @@ from burnish.errors import InputError
 from burnish.examples import Example, Row, Tools
 from burnish.maths import token_rewards
 from burnish.maths.batch import Batch, Outputs
-from burnish.methods import Needs
+from burnish.maths.preference_loss import smoothed
+from burnish.methods import Needs, smooths
 from burnish.records import Critique, Score, Signal, Span
 
 METRICS: Mapping[str, str] = {
@@ -57,12 +60,15 @@ class Config:
     """How far a reward is from its label: cross_entropy (r is a logit), squared (r is the probability itself)."""
     normaliser: Literal["step", "completion"] = "step"
     """What is averaged: step (every step weighs the same), completion (every completion does)."""
+    label_smoothing: float = 0.0
+    """Share of steps that are thought to be labelled the wrong way round, in [0, 0.5); 0 takes labels at their word."""
     separator: str = "\n"
     """What stands between two steps of a text that is paid; learning asks the spans alone."""
     whole: token_rewards.Whole = "sum"
     """What a text that is paid is worth, of its steps: sum, product (all are right), min (the worst), mean, last."""
 
     def __post_init__(self) -> None:
+        smooths(self)
         if not self.separator:
             raise InputError("separator: an empty text stands between no two steps. Use a line's end.")
         if self.heads < 1:
@@ -104,7 +110,8 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
     assert outputs.token_rewards_BTK is not None
     place_BT = _places(batch, config)
     label_BT = torch.where(place_BT > 0, batch.token_labels_BT.clamp(0, 1), torch.nan)
-    loss_BTK = token_rewards.label_loss(outputs.token_rewards_BTK, label_BT, config.against)
+    stated_BT = smoothed(label_BT, config.label_smoothing, "conservative")
+    loss_BTK = token_rewards.label_loss(outputs.token_rewards_BTK, stated_BT, config.against)
     weights_BK = token_rewards.head_weights(batch, config.heads)
     share_B = token_rewards.shares(loss_BTK, place_BT, weights_BK, batch.scalars["weight"])
     middle = 0.0 if config.against == "cross_entropy" else 0.5
