@@ -295,7 +295,7 @@ def test_the_method_of_the_page_keeps_the_contract(added, tmp_path):
     contract = loaded("tests/methods/test_contract.py")
     assert "slic" in contract.NAMES
     checked = 0
-    for name, check in vars(contract).items():
+    for name, check in {**vars(contract), **vars(loaded("tests/methods/test_gradients.py"))}.items():
         if not name.startswith("test_"):
             continue
         for words in cases(check, contract, tmp_path):

@@ -11,14 +11,9 @@ import torch
 
 from burnish import config as settings
 from burnish import methods
-from burnish.conformance.world import ASKED
 from burnish.errors import InputError
-from burnish.examples import Example, Row
 from burnish.maths.batch import Batch, Outputs, length_mask
-from burnish.models.table import TablePolicy
-from burnish.records import Critique, Demonstration, Preference, Score, Span
-from burnish.training.optimiser import OptimiserConfig
-from burnish.training.steps import StepConfig, Steps
+from burnish.records import Critique, Demonstration, Preference, Score
 
 NAMES = methods.names()
 LENGTHS = [3, 5, 1, 4, 2, 2, 5, 3]
@@ -214,24 +209,6 @@ def test_neither_targets_nor_loss_changes_what_it_is_given(name, config):
         assert torch.equal(before[key].nan_to_num(), copy.nan_to_num()), key
 
 
-def two_examples(name: str) -> tuple[TablePolicy, list[Example]]:
-    """A table with what the method reads, and two pairs that say everything of themselves that any method asks for."""
-    network = TablePolicy(ASKED, heads=methods.load(name).needs(methods.load(name).Config()).heads, seed=2)
-    said = ([1, 2, 0], [2, 1, 0])
-    found = []
-    for prompt, teacher in (ASKED[:2], ASKED[1::-1]):
-        rows = [
-            Row(
-                prompt, network.completion(prompt, tokens, logprobs=(-1.0, -1.2, -0.8)), score=float(1 - rank),
-                rank=rank, probability=1.0, margin=1.0, token_scores=(0.5, 0.2, float(1 - rank)), fresh=rank == 1,
-                teacher=teacher, spans=(Span(0, 1, severity=0.5), Span(4, 5, severity=float(1 - rank))),
-            )
-            for rank, tokens in enumerate(said)
-        ]  # fmt: skip
-        found.append(Example(tuple(rows)))
-    return network, found
-
-
 SMOOTHED = [name for name in NAMES if hasattr(methods.load(name).Config, "label_smoothing")]
 
 
@@ -253,32 +230,6 @@ def test_all_that_imitate_or_compare_can_smooth_labels():
         "online_dpo", "orpo", "pretrain", "process_reward", "raft", "ranking_reward", "reward", "sft", "simpo", "star",
         "weighted_sft",
     }  # fmt: skip
-
-
-WEIGHED = {"cispo"}
-"""Whose importance weights have no gradient: the number need not fall, the better completion becomes likelier."""
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_two_examples_are_learned_when_there_is_nothing_else(name):
-    module = methods.load(name)
-    network, examples = two_examples(name)
-    steps = Steps(
-        network, module, module.Config(), OptimiserConfig(learning_rate=0.02, warmup_steps=0), StepConfig(passes=2),
-        steps=5, seed=0, max_new_tokens=3,
-    )  # fmt: skip
-    batch, slices = steps._window(examples, None, float("nan"))  # targets and old log-probs stay as they are at first
-
-    def seen() -> float:
-        if name not in WEIGHED:
-            return steps.trainer.measure(batch, slices)["loss"]
-        said_B = network.outputs(slices[0].inputs, reference=False).logprobs_BT.detach().sum(-1)
-        return float((said_B[1::2] - said_B[0::2]).sum())
-
-    before = seen()
-    for _ in range(10):
-        steps.trainer.advance(batch, slices)
-    assert seen() < before - 1e-3
 
 
 # ------------------------------------------------------------------------------------------------------------ config

@@ -15,11 +15,13 @@ Each holds its frozen `Config` and, of these functions, `needs` and `loss` alway
 
 `loss` returns each row's share of the window's loss, (B,): slices of a window add up (trap T26). `metrics` maps a name
 to (B,) values, NaN where it does not apply; the trainer prints their mean. `METRICS` says of each what it means and
-what is healthy; the docs are made of it. `ask` belongs to the trained policy, not to its training: it puts the prompt's
-last message into words, which go into the checkpoint, so that whoever samples from it later (evaluation, the gateway,
-the next round) asks it so (`models.asking`); `prepare` has put the words into the rows already. `act` belongs to it
-too: checkpoints name their method, and whoever draws from them draws through it (`models.decoding`, `loop.speaking`).
-`behaviour` is of training alone: exploring, an opponent. It may read the reference where the method has that view.
+what is healthy; the docs are made of it. A loss that holds still what the policy decides (a weight, a teacher) says in
+`STOPPED` what: as a number it need not fall. `ask` belongs to the trained policy, not to its training: it puts the
+prompt's last message into words, which go into the checkpoint, so that whoever samples from it later (evaluation, the
+gateway, the next round) asks it so (`models.asking`); `prepare` has put the words into the rows already. `act` belongs
+to it too: checkpoints name their method, and whoever draws from them draws through it (`models.decoding`,
+`loop.speaking`). `behaviour` is of training alone: exploring, an opponent. It may read the reference where the method
+has that view.
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ METRICS: Mapping[str, str] = {
     **rollouts.METRICS,
 }
 
+STOPPED = "the capped weight of a token"
+
 
 @dataclass(frozen=True)
 class Config:

@@ -42,6 +42,8 @@ METRICS: Mapping[str, str] = {
     "nll": "Mean negative log-likelihood of a token, nats: falls quickly at first, slowly later.",
 }
 
+STOPPED = "the value of the state after a token, which the token's own is drawn to"
+
 
 @dataclass(frozen=True)
 class Config:

@@ -58,6 +58,8 @@ METRICS: Mapping[str, str] = {
     "taught": "Share of completions with feedback: at 0 nothing but GRPO is learned.",
 }
 
+STOPPED = "the teacher, and how far the policy is from it where that weighs a token"
+
 
 @dataclass(frozen=True)
 class Config:
