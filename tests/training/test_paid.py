@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -235,6 +235,30 @@ def test_a_policy_learns_from_steps_that_are_paid(name, config, steps_head):
     told = course.advance()
     assert told.get("paid", told["reward"]) == pytest.approx(told["reward"], abs=1e-6)
     assert any(not torch.equal(before[key], value) for key, value in course.network.parameters().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "by_part"),
+    [
+        ("raft", {}, {"least_part": 0.6}),
+        ("star", {"right": 0.5}, {"right": 0.5, "least_part": 0.6}),
+        ("online_dpo", {}, {"token_weight": 1.0}),
+    ],
+)
+def test_parts_that_are_paid_reach_methods_that_choose_by_the_score(name, plain, by_part, steps_head):
+    """In a course, with a learned reward: another step than by the sum alone, and the same one where none is paid."""
+
+    class Sums:
+        def score(self, prompts, completions):
+            return [replace(score, token_rewards=()) for score in steps_head.policy.score(prompts, completions)]
+
+    def learned(reward, config):
+        course = a_course(name, a_table(name, ASKED, **config), reward, **config)
+        course.advance()
+        return course.network.tables["logits"].detach()
+
+    assert not torch.equal(learned(steps_head.policy, by_part), learned(steps_head.policy, plain))
+    assert torch.equal(learned(Sums(), by_part), learned(Sums(), plain))
 
 
 def test_a_part_reaches_from_behind_the_one_before_it():
