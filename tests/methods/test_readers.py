@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import random
@@ -124,6 +125,21 @@ def test_a_few_examples_are_learned_when_there_is_nothing_else(name, folder):
     for _ in range(8):
         steps.trainer.advance(batch, slices)
     assert steps.trainer.measure(batch, slices)["loss"] < before - 1e-2
+
+
+def test_dropout_is_on_while_it_learns_and_off_when_it_is_looked_at(tmp_path, monkeypatch):
+    """Whatever the reward: of an encoder nobody asks a log-prob that dropout could spoil."""
+    small.make(tmp_path, kind="encoder", texts=TEXTS, vocabulary=300, hidden=32, layers=1, heads=2, dropout=0.5)
+
+    def after_a_step() -> float:
+        steps = steps_of("discriminator", network_of(tmp_path, heads=2), 99)
+        steps.learn(EXAMPLES)
+        return steps.measure(EXAMPLES)["loss"]
+
+    noisy = after_a_step()
+    assert after_a_step() == noisy
+    monkeypatch.setattr(HeadedPolicy, "noisy", lambda network, seed: contextlib.nullcontext())
+    assert after_a_step() != noisy
 
 
 def test_the_sampler_s_log_prob_of_a_completion_stays_whole_in_other_tokens(folder):
