@@ -3,12 +3,15 @@
     python benchmarks/people.py scores     orders from comparisons: plain Bradley-Terry, CrowdBT, slope and side
     python benchmarks/people.py classes    classes from labels: the majority and Dawid-Skene shrunk by skill
     python benchmarks/people.py manners    who is called what, on the comparisons above
-    python benchmarks/people.py            all three
+    python benchmarks/people.py rubrics    texts from checklists by people of unlike strictness: plain and many-facet
+    python benchmarks/people.py            all four
     python benchmarks/people.py scores --picture coverage.svg    how often intervals of every width hold
 
 Comparisons: 12 items, scores ~ N(0, 1); 8 people with 60 votes each: 4 careful, 2 who guess, 1 who picks the left 90%
 of the time, 1 adversary. A careful person's slope is 1, 1.5 or 2: how far apart the items seem. Labels: 600 items, each
-labelled by 3 of 10 people. 40 seeds each; intervals by bootstrap over seeds. No real data, no model.
+labelled by 3 of 10 people. Checklists: 40 texts, five points of unlike hardness, six people whose strictness
+spreads by 0, 1 or 2 logits, two of them for each text. 40 seeds each; intervals by bootstrap over seeds. No real data,
+no model.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 from scipy.stats import kendalltau
 
+from burnish.feedback import checklists
+from burnish.feedback.answers import Answer, People, SignalConfig
 from burnish.feedback.crowd import beyond_chance
 from burnish.feedback.person import Estimate, Person
 from burnish.maths.annotators import fit, votes
@@ -30,7 +35,7 @@ from burnish.maths.choice import bradley_terry
 from burnish.maths.crowd_bt import crowd_bt
 from burnish.maths.dawid_skene import dawid_skene, majority
 from burnish.maths.intervals import bootstrap_mean, paired_bootstrap
-from burnish.records import Author
+from burnish.records import Author, Completion, Feedback, Prompt
 
 Floats: TypeAlias = NDArray[np.float64]
 ITEMS, VOTES, LABELLED, EACH = 12, 60, 600, 3
@@ -192,9 +197,45 @@ def _accuracies(seed: int, errors: Floats, classes: int) -> tuple[float, float, 
     return float(one), float(two), float(three)
 
 
+# ------------------------------------------------------------------------------------------------------------- rubrics
+
+
+def judged(seed: int, spread: float) -> tuple[Floats, list[Answer]]:
+    """Quality of 40 texts, and two people's answers on five points of each."""
+    draw = np.random.default_rng(seed)
+    quality, hard, strict = draw.normal(size=40), np.linspace(-1, 1, 5), spread * draw.normal(size=6)
+    answers = []
+    for number, level in enumerate(quality.tolist()):
+        text = Completion("q", f"text {number}")
+        for person in draw.permutation(6)[:2].tolist():
+            met = draw.random(5) < expit(2 * (level - strict[person] - hard))
+            points = [{"criterion": f"point {k}", "answer": bool(there)} for k, there in enumerate(met)]
+            said = Feedback(
+                f"{number}-{person}", "rubric", "q", (text.id,), {"rubric": points}, Author(f"person {person}")
+            )
+            answers.append(Answer(Prompt.of("q"), (text,), said))
+    return quality, answers
+
+
+def rubrics_study(seeds: int) -> None:
+    print(f"\n40 texts, 5 points, 2 of 6 people each, {seeds} seeds: Kendall tau with the texts' quality [95%]")
+    for spread in (0.0, 1.0, 2.0):
+        taus: dict[People, list[float]] = {"plain": [], "reliable": []}
+        for seed in range(seeds):
+            quality, answers = judged(seed, spread)
+            for way, values in taus.items():
+                found = [each for each in checklists.scores(answers, SignalConfig(people=way)) if not each.aspect]
+                values.append(float(kendalltau([each.value for each in found], quality)[0]))
+        gain = paired_bootstrap(taus["plain"], taus["reliable"])
+        told_of = ", ".join(f"{way} {told(values)}" for way, values in taus.items())
+        print(
+            f"  strictness spreads by {spread:g}: {told_of}, gain {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Is the truth found in spite of careless and contrary people?")
-    parser.add_argument("study", nargs="?", choices=("scores", "manners", "classes"), help="default: all")
+    parser.add_argument("study", nargs="?", choices=("scores", "manners", "classes", "rubrics"), help="default: all")
     parser.add_argument("--seeds", type=int, default=40, help="default: 40")
     parser.add_argument("--picture", default="", metavar="FILE", help="draw the coverage of the scores' intervals")
     args = parser.parse_args()
@@ -202,6 +243,7 @@ def main() -> None:
         "scores": scores_study,
         "manners": manners_study,
         "classes": classes_study,
+        "rubrics": rubrics_study,
     }
     for name in [args.study] if args.study else studies:
         studies[name](args.seeds, *([args.picture] if name == "scores" else []))

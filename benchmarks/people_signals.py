@@ -4,7 +4,7 @@
 
 4,000 film-review snippets with the ratings real people gave them (`burnish fetch ratings minilm`). A simulated person
 compares two texts by drawing one real rating for each; some always say the opposite, or toss a coin, or do neither. The
-same pairs and votes become signals in three ways (`SignalConfig.people`), on which the same ridge-logistic reward model
+same pairs and votes become signals in four ways (`SignalConfig.people`), on which the same ridge-logistic reward model
 is trained, on frozen MiniLM embeddings; it is tested on pairs of texts that trained nothing, ordered by all their real
 ratings. Differences are paired by seed, intervals by bootstrap over seeds.
 """
@@ -28,7 +28,7 @@ from burnish.store import Entry
 
 Floats: TypeAlias = NDArray[np.float64]
 TEXTS, TRAIN, TEST_PAIRS, PEOPLE, EACH, RIDGE = 4_000, 2_500, 4_000, 10, 3, 300.0
-WAYS: tuple[People, ...] = ("majority", "plain", "annotators")
+WAYS: tuple[People, ...] = ("majority", "plain", "reliable", "annotators")
 BAD = {"a quarter always flip": 2.5, "half answer at random": 5.0, "everybody careful": 0.0}
 """How many of ten; 2.5 is two and three in turns."""
 
@@ -114,7 +114,7 @@ def study(texts: list[ratings.RatedText], features: Floats, kind: str, seeds: in
     for way in WAYS:
         told = bootstrap_mean(accuracy[way])
         print(f"  {way:12} {told.mean:.3f} [{told.low:.3f}, {told.high:.3f}]     {np.mean(labels[way]):.3f}")
-    for way in WAYS[:2]:
+    for way in WAYS[:3]:
         gain = paired_bootstrap(accuracy[way], accuracy["annotators"])
         points = f"{100 * gain.mean:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
         print(f"  annotators above {way}: {points}")

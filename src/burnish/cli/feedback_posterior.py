@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from burnish.feedback.posterior import Item, Pair, Posterior
     from burnish.store import Entry
 
-PEOPLE, TIES = ("plain", "annotators"), ("half", "davidson", "rao_kupper")
+PEOPLE, TIES = ("plain", "annotators", "reliable"), ("half", "davidson", "rao_kupper")
 SHOWN, QUOTED = 30, 60
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for a formula
 
@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tables", metavar="FOLDER", help="write all items, pairs and people there, as JSONL and CSV")
     parser.add_argument(
-        "--people", choices=PEOPLE, default="plain", help="items and pairs: all count alike, or as each proves to see"
+        "--people",
+        choices=PEOPLE,
+        default="plain",
+        help="items and pairs: all count alike, or as each proves to see or to be right",
     )
     parser.add_argument(
         "--ties", choices=TIES, default="half", help="items and pairs: a tie is half a vote each, or has a model"

@@ -205,6 +205,9 @@ def _remarks(person: Person) -> Iterator[str]:
     """What stands out beside the table."""
     from burnish.feedback.person import HURRIED
 
+    for kind, found in person.right.items():
+        what = "thumbs" if kind == "thumb" else "words marked or left alone"
+        yield f"{what}: right with probability {found.mean:.2f} ± {1.96 * found.spread:.2f}"
     if person.run:
         yield f"{person.run} (chance {person.run_chance:.1g})"
     if person.drift is not None and person.drift < 0.001:

@@ -20,7 +20,7 @@ DECIDES = "decides"
 
 Scale = tuple[float, float]
 Item = TypeVar("Item", bound=Hashable)
-People: TypeAlias = Literal["plain", "annotators", "majority"]
+People: TypeAlias = Literal["plain", "annotators", "reliable", "majority"]
 Ties: TypeAlias = Literal["half", "davidson", "rao_kupper"]
 
 
@@ -49,7 +49,9 @@ class SignalConfig:
     people: People = "plain"
     """How several people's answers are put together. `plain`: all count alike, with doubt. `annotators`: each as much
     as that person proves to see, sides and strictness taken out (`burnish.feedback.crowd`); needs people who answered
-    the same questions. `majority`: the bare count, without doubt, for comparison."""
+    the same questions. `reliable`: each is right with a probability of their own, as questions with a right answer have
+    it: CrowdBT, Dawid-Skene, many-facet (`burnish.feedback.reliability`).
+    `majority`: the bare count, without doubt, for comparison."""
     ties: Ties = "half"
     """What "equally good" says of a pair. `half`: half a vote for each. `davidson`, `rao_kupper`: an answer of its own,
     the likelier the nearer the two are, by how much is fitted over all prompts (`burnish.feedback.tied`)."""

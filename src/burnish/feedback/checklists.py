@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from burnish.feedback import reliability
 from burnish.feedback.answers import Answer, SignalConfig, newest, rescale
 from burnish.feedback.votes import beta
 from burnish.records import Critique, Score
@@ -57,10 +58,14 @@ def scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
     """For each (completion, aspect): a score of the whole, then one for each criterion, whose aspect is its name.
 
     Values lie on `config.scale` (share 0 is its worst, 1 its best); `variance` is the posterior's. The reason names the
-    points that are missed. A capped score keeps the variance of the share it would have had.
+    points that are missed. A capped score keeps the variance of the share it would have had. With
+    `config.people = "reliable"` the whole is the one quality behind all points, each as hard as it proves, freed of
+    each person's strictness; weights then say only which points are pitfalls.
     """
     made = []
-    for (_, aspect), given in _by_completion(answers).items():
+    grouped = _by_completion(answers)
+    behind = _behind(grouped) if config.people == "reliable" else {}
+    for (completion, aspect), given in grouped.items():
         tallies = _tallies(given)
         if not any(tally.weight > 0 for tally in tallies.values()):
             continue  # nobody could judge what was asked for: not scored
@@ -69,6 +74,9 @@ def scores(answers: Sequence[Answer], config: SignalConfig) -> list[Score]:
             for name, tally in tallies.items()
         }
         value, variance = _share(chances, tallies)
+        if (completion, aspect) in behind:
+            most = ESSENTIAL_CAP if _fails(tallies) else 1.0
+            value, variance = min(behind[completion, aspect][0], most), behind[completion, aspect][1]
         missed = [name for name, tally in tallies.items() if tally.speaks_against]
         made.append(_score(given, value, variance, aspect, f"missed: {', '.join(missed)}" if missed else "", config))
         made += [
@@ -138,8 +146,28 @@ def _share(chances: Mapping[str, tuple[float, float]], tallies: Mapping[str, _Ta
         return 0.0, 0.0
     value = sum(tallies[name].weight * mean for name, (mean, _) in chances.items()) / whole
     variance = sum((tallies[name].weight / whole) ** 2 * each for name, (_, each) in chances.items())
-    failed = any(tally.essential and tally.speaks_against for tally in tallies.values())
-    return min(max(value, 0.0), ESSENTIAL_CAP if failed else 1.0), variance
+    return min(max(value, 0.0), ESSENTIAL_CAP if _fails(tallies) else 1.0), variance
+
+
+def _fails(tallies: Mapping[str, _Tally]) -> bool:
+    """Whether an essential point is missed."""
+    return any(tally.essential and tally.speaks_against for tally in tallies.values())
+
+
+def _behind(grouped: Mapping[tuple[str, str], Sequence[Answer]]) -> dict[tuple[str, str], tuple[float, float]]:
+    """What an average-strict person finds met of each (completion, aspect), by the many-facet model; see `scores`."""
+    found: dict[tuple[str, str], tuple[float, float]] = {}
+    for aspect in dict.fromkeys(aspect for _, aspect in grouped):
+        points = [
+            (item, answer, point["criterion"], share if point.get("weight", 1) > 0 else 1 - share)
+            for item, given in grouped.items()
+            if item[1] == aspect
+            for answer in given
+            for point in answer.feedback.value["rubric"]
+            if (share := met(point)) is not None
+        ]
+        found.update((reliability.rubrics(points) if points else None) or {})
+    return found
 
 
 def _score(

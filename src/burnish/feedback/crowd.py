@@ -185,7 +185,23 @@ def share_of_first(answer: Answer, config: SignalConfig) -> float:
     return share if value["chosen"] == 0 else 1 - share
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Votes row by row with their answers, the people and the items by number."""
+
+    answers: tuple[Answer, ...]
+    people: tuple[Author, ...]
+    items: Mapping[tuple[str, str], int]
+    votes: Votes
+
+
 def _fit(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
+    given = gathered(answers, config)
+    return Crowd(given.answers, given.people, given.items, given.votes, annotators.fit(given.votes))
+
+
+def gathered(answers: Sequence[Answer], config: SignalConfig) -> Gathered:
+    """The votes of comparisons, one person's several on a pair as the latest, for a model of people."""
     heard = tuple(answer for _, answer in newest((_question(answer), answer) for answer in answers))
     items: dict[tuple[str, str], int] = {}
     numbers: dict[tuple[str, str], int] = {}
@@ -204,7 +220,7 @@ def _fit(answers: Sequence[Answer], config: SignalConfig) -> Crowd:
     votes = annotators.votes(
         left_V, right_V, person_V, share_V, n_items=len(items), n_people=len(people), sided=sided_V
     )
-    return Crowd(heard, tuple(people), items, votes, annotators.fit(votes))
+    return Gathered(heard, tuple(people), items, votes)
 
 
 def _question(answer: Answer) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.errors import InputError
-from burnish.feedback import crowd, habits, kinds, similar
+from burnish.feedback import crowd, habits, kinds, reliability, similar
 from burnish.feedback.answers import DECIDES, Answer, SignalConfig, answers_of, newest
 from burnish.feedback.person import LEAST_ANSWERS, Estimate, Manner, Person, Share
 from burnish.maths.grades import graded_response, grades
@@ -69,6 +69,7 @@ def people(entries: Iterable[Entry], config: SignalConfig | None = None) -> Peop
     notes: list[str] = []
     voted = _votes(everything, settings, notes)
     graded = {kind: _grades(kind, everything, notes) for kind in ("rating", "thumb")}
+    skilled = {kind: _skills(kind, everything, notes) for kind in ("thumb", "span")}
     copies = _copies(own)
     shares = _shares(everything)
     found = []
@@ -84,6 +85,7 @@ def people(entries: Iterable[Entry], config: SignalConfig | None = None) -> Peop
                     strict={**person.strict, kind: strict},
                     follows={**person.follows, kind: follows},
                 )
+        person = replace(person, right={kind: told[who] for kind, told in skilled.items() if who in told})
         by_votes = voted.get(who, {})
         by_votes["follows"] = {**person.follows, **by_votes.get("follows", {})}
         person = replace(person, **by_votes, **_order_and_pace(given, shares), copied=copies.get(who))
@@ -190,6 +192,15 @@ def _grades(kind: str, answers: Sequence[Answer], notes: list[str]) -> dict[Who,
             _beyond_chance(own, others),
         )
     return told
+
+
+def _skills(kind: str, answers: Sequence[Answer], notes: list[str]) -> dict[Who, Estimate]:
+    """How often everybody is right; where nothing tells, that is noted (of thumbs `_grades` has said it)."""
+    try:
+        return reliability.skills(kind, answers)
+    except InputError as error:
+        notes.extend([f"{kind}: {error}"] if kind == "span" else [])
+        return {}
 
 
 # --------------------------------------------------------------------------------------------- figures without a model

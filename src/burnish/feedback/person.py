@@ -103,6 +103,8 @@ class Person:
     follows: Mapping[str, float] = field(default_factory=dict)
     """By "vote" or kind: how far answers go with the others', in standard errors of somebody who guesses. Slopes are
     relative to each other, so where all guess some look careful; this tells."""
+    right: Mapping[str, Estimate] = field(default_factory=dict)
+    """How often thumbs ("thumb") and words marked or left alone ("span") are right: the skill of Dawid and Skene."""
     with_others: Share | None = None
     """Votes for what others say, where others lean."""
     gold: Share | None = None
@@ -183,6 +185,7 @@ class Person:
             "side": _told(self.side),
             "sees": {kind: _told(found) for kind, found in self.sees.items()},
             "strict": {kind: _told(found) for kind, found in self.strict.items()},
+            "right": {kind: _told(found) for kind, found in self.right.items()},
             "follows_z": dict(self.follows),
             **{name: _told(getattr(self, name)) for name in ("with_others", "gold", "same_again", "copied")},
             "drift_p": self.drift,

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.feedback import crowd, rankings, tied, votes
+from burnish.feedback import crowd, rankings, reliability, tied, votes
 from burnish.feedback.answers import Answer, SignalConfig, newest
 from burnish.feedback.signals import heard, signals_of
 from burnish.maths import choice
@@ -159,7 +159,9 @@ def _value(score: Score, config: SignalConfig) -> Iterator[Item]:
 def _of_comparisons(
     answers: Sequence[Answer], config: SignalConfig, by_ties: Mapping[str, tied.Tied]
 ) -> Iterator[Item]:
-    crowds = crowd.fit(answers, config) if config.people == "annotators" and answers else {}
+    crowds: Mapping[str, crowd.Crowd | reliability.Reliable] = {}
+    if config.people in ("annotators", "reliable") and answers:
+        crowds = (crowd if config.people == "annotators" else reliability).fit(answers, config)
     by_aspect: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:
         by_aspect[answer.feedback.aspect].append(answer)

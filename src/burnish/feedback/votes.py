@@ -17,10 +17,13 @@ from typing import TypeAlias
 
 from scipy.special import polygamma
 
-from burnish.feedback import crowd, graders, tied
+from burnish.feedback import crowd, graders, reliability, tied
 from burnish.feedback.answers import Answer, SignalConfig, newest
 from burnish.maths import choice
 from burnish.records import Completion, Preference, Score
+
+Model: TypeAlias = crowd.Crowd | reliability.Reliable | tied.Tied
+"""What was fitted to the comparisons of one aspect."""
 
 _EVEN = 1e-9  # probabilities closer to one half than this differ by rounding: a tie of opinions
 
@@ -75,6 +78,8 @@ def _shares(grouped: Mapping[tuple[str, str], Sequence[Answer]], config: SignalC
 
     if config.people == "annotators":
         return graders.expected(grouped, lambda answer: float(answer.feedback.value["thumb"]), alike)
+    if config.people == "reliable":
+        return reliability.thumbs(grouped, alike)
     return [alike(given) for given in grouped.values()]
 
 
@@ -101,17 +106,17 @@ def preferences(answers: Sequence[Answer], config: SignalConfig) -> list[Prefere
     judged = [answer for answer in answers if "cannot_judge" not in answer.feedback.value]
     for answer in judged:
         asked[answer.feedback.prompt_id, answer.feedback.aspect].append(answer)
-    found: Mapping[str, crowd.Crowd | tied.Tied] = {}
+    found: Mapping[str, Model] = {}
     if config.people == "annotators":
         found = crowd.fit(answers, config)
+    elif config.people == "reliable":
+        found = reliability.fit(answers, config)
     elif config.ties != "half":
         found = tied.fit(answers, config)
     return [preference for given in asked.values() for preference in _of_one_prompt(given, config, found)]
 
 
-def _of_one_prompt(
-    answers: Sequence[Answer], config: SignalConfig, found: Mapping[str, crowd.Crowd | tied.Tied]
-) -> Iterable[Preference]:
+def _of_one_prompt(answers: Sequence[Answer], config: SignalConfig, found: Mapping[str, Model]) -> Iterable[Preference]:
     texts: dict[str, Completion] = {}
     pairs: dict[tuple[str, str], _Pair] = defaultdict(_Pair)
     for key, answer in newest((_sorted_pair(answer), answer) for answer in answers):

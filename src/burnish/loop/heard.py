@@ -15,8 +15,9 @@ from burnish.feedback.answers import People, SignalConfig, Ties
 class Heard:
     """Whose answers count how much, and what is listened to."""
 
-    people: Literal["plain", "annotators", "majority"] = "plain"
-    """How several people's answers are put together: all alike, each as much as they prove to see, the bare count."""
+    people: Literal["plain", "annotators", "reliable", "majority"] = "plain"
+    """How several people's answers are put together: all alike, each as much as they prove to see, each right
+    with a probability of their own, the bare count."""
     behaviour: bool = False
     """Whether clicks, purchases, copies and the like count too: what people do is not what they say."""
     aspects: tuple[str, ...] = field(default=())
@@ -33,13 +34,17 @@ class Heard:
 
     def config(self) -> SignalConfig:
         """Return the settings of the room that makes signals. Raises InputError for readings that are not there."""
-        told = signal_config(self.people, self.behaviour, self.aspects, self.ties)
-        readings = comment_readers.load(self.readings) if self.readings else {}
-        return replace(told, readings=readings, graded_corrections=self.corrections == "graded")
+        told = signal_config(self.people, self.behaviour, self.aspects, self.ties, self.readings)
+        return replace(told, graded_corrections=self.corrections == "graded")
 
 
-def signal_config(people: People, behaviour: bool, aspects: Sequence[str], ties: Ties = "half") -> SignalConfig:
-    """Return how answers become signals. Raises InputError for an aspect without a name or without words."""
+def signal_config(
+    people: People, behaviour: bool, aspects: Sequence[str], ties: Ties = "half", readings: str = ""
+) -> SignalConfig:
+    """Return how answers become signals; `readings` names a file of them.
+
+    Raises InputError for an aspect without a name or without words, and for a file that is not there.
+    """
     own: dict[str, tuple[str, ...]] = {}
     for each in aspects:
         name, _, words = each.partition(":")
@@ -48,4 +53,5 @@ def signal_config(people: People, behaviour: bool, aspects: Sequence[str], ties:
         own[name.strip()] = tuple(words.split())
     plain = SignalConfig()
     spoken = (*plain.kinds, "implicit") if behaviour else plain.kinds
-    return SignalConfig(people=people, kinds=spoken, aspects=own, ties=ties)
+    read = comment_readers.load(readings) if readings else {}
+    return SignalConfig(people=people, kinds=spoken, aspects=own, ties=ties, readings=read)

@@ -88,14 +88,17 @@ class RewardSettings:
     """At most this many of the given signals are learned from (drawn by hash, the user's before the recipe's)."""
     aspect: str = ""
     """Which aspect of the user's feedback is learned; empty: what speaks of the whole, or the only one there is."""
-    people: Literal["plain", "annotators", "majority"] = "plain"
-    """How several people's answers are put together: all alike, each as much as they prove to see, the bare count."""
+    people: Literal["plain", "annotators", "reliable", "majority"] = "plain"
+    """How several people's answers are put together: all alike, each as much as they prove to see, each right
+    with a probability of their own, the bare count."""
     behaviour: bool = False
     """Whether clicks, purchases, copies and the like count too, each an aspect of its own (`aspect = "purchase"`)."""
     aspects: tuple[str, ...] = ()
     """Respects of your own that comments are read for: "tone: rude polite friendly"."""
     ties: Literal["half", "davidson", "rao_kupper"] = "half"
     """What "equally good" says: half a vote for each, or an answer of its own in one of two models of ties."""
+    readings: str = ""
+    """File of `burnish feedback comments --out`: how a learned scorer or a model read the comments, for the rules'."""
     epochs: float = 1.0
     """Passes over them."""
     batch: int = 32
@@ -116,11 +119,11 @@ class RewardSettings:
     def __post_init__(self) -> None:
         _within(self, signals=(1, math.inf), batch=(2, math.inf), epochs=(SOME, 10_000), learning_rate=(SOME, 10))
         _within(self, head_rate=(SOME, 1_000), pairs=(0, 1_000), penalty=(0, math.inf), off_topic=(0, math.inf))
-        self.heard()
+        signal_config(self.people, self.behaviour, self.aspects, self.ties)
 
     def heard(self) -> SignalConfig:
-        """Return how the user's feedback becomes signals."""
-        return signal_config(self.people, self.behaviour, self.aspects, self.ties)
+        """Return how the user's feedback becomes signals. Raises InputError for readings that are not there."""
+        return signal_config(self.people, self.behaviour, self.aspects, self.ties, self.readings)
 
 
 @dataclass(frozen=True)
