@@ -70,3 +70,5 @@ def test_ties_and_corrections_are_heard_as_they_are_asked_for(tmp_path):
 def test_readings_that_are_not_there_are_refused_when_they_are_asked_for():
     with pytest.raises(InputError, match="no such file"):
         Heard(readings="none.jsonl").config()
+    with pytest.raises(InputError, match="no such file"):
+        RewardSettings(readings="none.jsonl").heard()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from burnish.cli.main import main
+from burnish.examples import from_demonstration
 from burnish.feedback.corrections.rows import rows_of
 from burnish.feedback.rows import Given, to_entry
 from burnish.feedback.signals import SignalConfig, heard, signals_from
@@ -38,6 +39,7 @@ def test_a_corrected_text_is_shown_with_what_is_new_in_it_and_stays_so_in_a_snap
     (shown,) = [s for s in signals_from([to_entry(ROW, ("file", 1), Given())]) if isinstance(s, Demonstration)]
     assert [shown.completion.text[span.start : span.end] for span in shown.spans] == ["9"]
     assert signal_from_plain(json.loads(json.dumps(signal_to_plain(shown)))) == shown
+    assert from_demonstration(shown).rows[0].spans == shown.spans  # which is what tokens are weighed by
 
 
 def test_export_writes_them(tmp_path, monkeypatch, capsys):
