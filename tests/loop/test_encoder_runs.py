@@ -121,8 +121,10 @@ def test_a_reward_on_an_encoder_is_trained_in_turn_with_a_policy_that_speaks(met
     sets = (*sizes, *SHORT, f"partner_model={speaker}")
     assert typed(method, out, "--data", data, "--model", model, sets=sets) == 0
     (first, _) = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
-    assert first["partner_reward"] == first["partner_reward"]
-    assert ready.is_encoder(ready.chosen(str(out)))
+    assert first["partner_reward"] == first["partner_reward"]  # a number: the policy's own draws were read and paid
+    checkpoint = Path(ready.chosen(str(out)))
+    assert ready.is_encoder(str(checkpoint))
+    assert json.loads((checkpoint / "burnish.json").read_text())["config"]["partner_model"] == str(speaker)
 
 
 def test_a_policy_is_trained_in_turn_with_a_discriminator_on_an_encoder(judge, speaker, tmp_path):

@@ -308,7 +308,8 @@ class _Run:
         both = {self.settings.run.method: self.settings.method}
         if self.partner and self.settings.partner:
             both[PARTNER] = self.settings.partner
-        return {name: asdict(each) for name, each in both.items()}
+        told = {"partner_model": self.settings.run.partner_model} if self.settings.run.partner_model else {}
+        return {**told, **{name: asdict(each) for name, each in both.items()}}
 
     def _speaks(self) -> dict[str, str]:
         """Return how the checkpoint wants to be asked and is decoded, for its lineage: as its method taught it, else as
