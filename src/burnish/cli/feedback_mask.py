@@ -48,12 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_key_arguments(parser)
 
 
-def add_key_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the flags that say how placeholders are made."""
+def add_key_arguments(parser: argparse.ArgumentParser, *, vault: bool = True) -> None:
+    """Give a parser the flags that say how placeholders are made, and (`vault`) whether there is a way back."""
     parser.add_argument(
         "--key-file", default=DEFAULT_KEY, metavar="FILE", help=f"key of the placeholders (default {DEFAULT_KEY}; made)"
     )
-    parser.add_argument("--vault", metavar="FILE", help="keep what was masked here, sealed by the key")
+    if vault:
+        parser.add_argument("--vault", metavar="FILE", help="keep what was masked here, sealed by the key")
     parser.add_argument(
         "--engine",
         metavar="MODULE:FUNCTION",
@@ -80,7 +81,7 @@ def masker_of(args: argparse.Namespace, *, keep: bool = True) -> Masker:
     if not Path(args.key_file).exists():
         progress.say(f"{args.key_file}: a key was made for the placeholders; keep it, or nothing is masked alike again")
     key = read_key(args.key_file, create=True)
-    return Masker(key, types, engines, Vault(args.vault, key) if args.vault else None)
+    return Masker(key, types, engines, Vault(args.vault, key) if getattr(args, "vault", None) else None)
 
 
 def _engine(name: str) -> Finder:

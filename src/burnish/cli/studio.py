@@ -8,6 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from burnish.cli import feedback_mask
 from burnish.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="a model to talk with and to draw samples from, beside the checkpoints made here; may be repeated",
     )
+    parser.add_argument(
+        "--mask", action="store_true", help="take personal data out of what people answer before it is stored"
+    )
+    feedback_mask.add_key_arguments(parser, vault=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from burnish.store import open_store
     from burnish.studio import StudioSettings, create_app
 
+    masker = feedback_mask.masker_of(args) if args.mask else None
     with listening(args.host, args.port) as listener, open_store(args.db) as store:
         open_example(store)
         port = listener.getsockname()[1]
@@ -83,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
             runs=args.runs,
             webhook_hosts=tuple(args.webhook_host),
             models=tuple(args.models),
+            mask_key=masker.key if masker else b"",
+            mask_engines=tuple(masker.engines) if masker else (),
         )
         config = uvicorn.Config(
             create_app(store, settings),

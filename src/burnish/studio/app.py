@@ -58,7 +58,7 @@ def create_app(store: Store, settings: StudioSettings | None = None, **services:
         telemetry=SILENT,
         lifespan=_serving,
     )
-    app.state.studio = Studio(store, settings, Pages(settings.language), dict(services))
+    app.state.studio = Studio(store, settings, Pages(settings.language, masks=bool(settings.mask_key)), dict(services))
     app.add_middleware(Gate, studio=app.state.studio)
     refusals.install(app)
     static = Path(str(resources.files("burnish.studio") / "static"))

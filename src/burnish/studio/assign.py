@@ -24,6 +24,7 @@ from burnish.studio import answers, wanted
 from burnish.studio.answers import AnswerError
 from burnish.studio.context import Studio
 from burnish.studio.hints import as_shown, judged
+from burnish.studio.masked import storable
 from burnish.studio.session import Person
 from burnish.studio.study import Study
 from burnish.studio.study_file import from_toml
@@ -171,8 +172,9 @@ def save_draft(studio: Studio, who: Person, assignment_id: str, draft: Mapping[s
         raise AnswerError("draft", "cannot be written as JSON.") from None
     if size > LARGEST_DRAFT:
         raise AnswerError("draft", f"{size:,} characters, at most {LARGEST_DRAFT:,} are kept.")
-    due_ms = now_ms + _lock_ms(study_at(studio, held.study, held.version))
-    studio.store.assignments.save_draft(assignment_id, who.name, draft, due_ms, now_ms)
+    study = study_at(studio, held.study, held.version)
+    entered = storable(studio, held, study, dict(draft))
+    studio.store.assignments.save_draft(assignment_id, who.name, entered, now_ms + _lock_ms(study), now_ms)
 
 
 def submit(
@@ -183,13 +185,15 @@ def submit(
     The same key with the same content returns the same receipts; training is kept apart and gives none.
     Raises AnswerError naming the question, OtherAnswerError, NotYoursError, ExpiredError.
     """
-    key, digest = _key(payload)
+    _key(payload)  # what is no JSON goes no further
     store = studio.store.assignments
     held = store.get(assignment_id, who.name)
+    study = study_at(studio, held.study, held.version)
+    payload = {**payload, "answers": storable(studio, held, study, payload.get("answers"))}
+    key, digest = _key(payload)  # of what is stored: a hash of what was masked would let anyone test guesses
     known = known_answer(held, key, digest)
     if known is not None:
         return known
-    study = study_at(studio, held.study, held.version)
     prompt, completions = _texts(studio, held)
     said = answers.read(study, payload.get("answers"), [completion.text for completion in completions])
     given: Mapping[str, Any] = payload["answers"]
@@ -219,12 +223,14 @@ def skip(studio: Studio, who: Person, assignment_id: str, reason: str, note: str
         raise AnswerError("reason", f"{fields.shown(reason)} is none of {', '.join(study.skip_reasons)}.")
     if held.role == "training":
         raise AnswerError("reason", "training cannot be skipped.")
-    studio.store.assignments.skip(assignment_id, who.name, reason, _note(note), now_ms)
+    studio.store.assignments.skip(assignment_id, who.name, reason, storable(studio, held, study, _note(note)), now_ms)
 
 
 def flag(studio: Studio, who: Person, assignment_id: str, note: str, now_ms: int) -> None:
     """Point out an item to the study's owner; the task stays open. Raises NotYoursError, AnswerError."""
-    if not studio.store.assignments.flag(assignment_id, who.name, _note(note), now_ms):
+    held = studio.store.assignments.get(assignment_id, who.name)
+    said = storable(studio, held, study_at(studio, held.study, held.version), _note(note))
+    if not studio.store.assignments.flag(assignment_id, who.name, said, now_ms):
         raise AnswerError("note", f"this item was pointed out {MOST['flag']} times already. Its owner sees them all.")
 
 

@@ -24,8 +24,10 @@ def when(time_ms: int) -> str:
 class Pages:
     """Renders `templates/`. A page is given `t` (wording), `who` (the person or None), `language`, `theme`, `csrf`."""
 
-    def __init__(self, default_language: str = "en") -> None:
+    def __init__(self, default_language: str = "en", *, masks: bool = False) -> None:
+        """masks: whether personal data in answers is masked, which pages say where people answer."""
         self._default = default_language
+        self._masks = masks
         self._environment = Environment(
             loader=PackageLoader("burnish.studio"),
             autoescape=True,
@@ -49,6 +51,7 @@ class Pages:
             theme=self.theme(request),
             themes=THEMES,
             path=request.url.path,
+            masks=self._masks,
             **values,
         )
         return HTMLResponse(body, status_code=status)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from burnish.feedback.masking import Finder
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,7 @@ class StudioSettings:
     """Folder that holds the run folders to be looked at."""
     models: tuple[str, ...] = ()
     """Models that the playground and live samples may use: names or folders."""
+    mask_key: bytes = field(default=b"", repr=False)
+    """Key of the placeholders that take the place of personal data in what people write; empty: nothing is masked."""
+    mask_engines: tuple[Finder, ...] = ()
+    """Finders beside our rules, such as an engine of named entities."""
