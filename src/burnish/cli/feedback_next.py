@@ -155,9 +155,11 @@ def features_named(name: str) -> Features:
 
         return style
     from burnish import corpora
+
+    folder = corpora.resolve(name)  # first, so that a slip is told before torch is loaded
     from burnish.models.text_encoder import Embedder
 
-    return Embedder(corpora.resolve(name))
+    return Embedder(folder)
 
 
 def _row(ask: Ask) -> dict[str, Any]:
