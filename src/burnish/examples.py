@@ -54,6 +54,8 @@ class Row:
     """Parts that are labelled: a token's label is the sum of the `severity` of the spans over it. Never paid."""
     token_rewards: tuple[Span, ...] = ()
     """Parts of the score that are paid where they stand (`Score.token_rewards`); the rest is paid at the end."""
+    parts: tuple[tuple[str, float], ...] = ()
+    """(name, what it gave) of the rewards that the score is the sum of (`Score.parts`)."""
     token_scores: tuple[float, ...] = ()
     """One value for each token of the completion, where they are known by token; instead of either."""
     reason: str = ""
@@ -257,6 +259,8 @@ def _row_from_plain(plain: Mapping[str, Any]) -> Row:
     for name in ("spans", "token_rewards"):
         if name in values:
             values[name] = tuple(Span(**each) for each in values[name])
+    if "parts" in values:
+        values["parts"] = tuple((name, gave) for name, gave in values["parts"])
     if "token_scores" in values:
         values["token_scores"] = tuple(values["token_scores"])
     return Row(**values)

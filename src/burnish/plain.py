@@ -102,6 +102,8 @@ def signal_from_plain(plain: Mapping[str, Any]) -> Signal:
             values[name] = tuple(Span(**each) for each in values[name])
     if "counts" in values:
         values["counts"] = tuple((float(rating), int(count)) for rating, count in values["counts"])
+    if "parts" in values:
+        values["parts"] = tuple((str(name), float(gave)) for name, gave in values["parts"])
     for name in ("ranks", "members", "feedback_ids"):
         if name in values:
             values[name] = tuple(values[name])

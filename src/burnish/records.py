@@ -292,6 +292,8 @@ class Score:
     feedback_ids: tuple[str, ...] = ()
     token_rewards: tuple[Span, ...] = ()
     """Parts of `value` paid where they stand, each `severity` at its span's last token; the rest at the text's end."""
+    parts: tuple[tuple[str, float], ...] = ()
+    """(name, what it gave as it was weighed), where `value` is the sum of several rewards."""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):

@@ -48,6 +48,33 @@ def test_the_share_of_each_completion(normaliser, expected):
     assert share(made, config).tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("normaliser", ["constant", "token", "completion"])
+def test_a_flat_group_pulls_to_the_untouched_model_unless_it_is_dropped_as_if_it_had_not_been_drawn(normaliser):
+    """Trap T15. Unscored beside scored completions, of which only one is known, are flat as well."""
+    flat = batch([1.0, 3.0, 0.7, 0.7, 5.0, NAN], [2, 4, 3, 3, 2, 2])
+    kl = torch.full((6, 4), 0.5)
+    for choice, pulls in (("keep", True), ("drop", False)):
+        config = grpo.Config(beta=0.2, normaliser=normaliser, flat_groups=choice)
+        found = share(grpo.targets(flat, config), config, kl_BT=kl)
+        assert [value != 0 for value in found[2:].tolist()] == [pulls, pulls, pulls, False]
+        alone = grpo.targets(batch([1.0, 3.0], [2, 4]), config)
+        assert torch.allclose(found[:2], share(alone, config, kl_BT=kl[:2])) is not pulls
+
+
+def test_a_window_of_flat_groups_alone_may_be_dropped():
+    config = grpo.Config(beta=0.2, flat_groups="drop")
+    made = grpo.targets(batch([0.7, 0.7], [2, 3]), config)
+    assert share(made, config, kl_BT=torch.ones(2, 3)).tolist() == [0.0, 0.0]
+
+
+def test_a_group_of_equal_scores_whose_steps_differ_is_not_flat():
+    paid = torch.tensor([[1.0, NAN, 0.0], [0.0, NAN, 1.0]])  # the same in sum, at other places
+    config = grpo.Config(beta=0.0, credit="process", flat_groups="drop")
+    made = grpo.targets(batch([0.0, 0.0], [3, 3], token_rewards_BT=paid), config)
+    assert made.completion_mask_BT.all()
+    assert made.advantages_BT.abs().sum() > 0
+
+
 def test_tokens_weigh_by_how_much_likelier_the_trainer_finds_them_up_to_the_cap():
     """Off, the sampler's log-probs change nothing; on, the policy's part is weighed and the divergence is not."""
     sampled = torch.tensor([[-1.0, -1.0, 0.0, 0.0], [-3.0, -1.0, -1.0, -2.0]])

@@ -247,6 +247,8 @@ class GrpoSettings:
     """Reward units taken from a truncated completion under "penalise"; with "mask" and "keep" it is not used."""
     minibatches: int = 1
     """Optimiser steps a window of rollouts, each on its share of the prompts; 1 is strictly on-policy."""
+    flat_groups: Literal["keep", "drop"] = "keep"
+    """A group without advantage: keep (its KL still pulls to the untouched model); drop (from loss and counts)."""
     importance_cap: float = 0.0
     """Tokens weigh by the trainer's over the sampler's probability, at most this (2, say); 0 leaves it out."""
     ratio: Literal["token", "sequence"] = "token"

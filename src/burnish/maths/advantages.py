@@ -54,6 +54,17 @@ def _spread(known_B: Tensor, scored_B: Tensor, member_B: Tensor, groups: int) ->
     return torch.where(torch.isfinite(high) & torch.isfinite(low), high - low, torch.zeros_like(high))
 
 
+def without_advantage(advantages_B: Tensor, group_B: Tensor) -> Tensor:
+    """Return, bool (B,), whether no completion of the row's group has an advantage: the policy gradient passes over it.
+
+    Whether the KL of such a group still pulls is then a choice (trap T15). Source: DAPO, arXiv 2503.14476, section 3.2,
+    which draws others in their place ("dynamic sampling").
+    """
+    numbers, member_B = torch.unique(group_B, return_inverse=True)
+    most_G = torch.zeros(len(numbers), dtype=advantages_B.dtype).scatter_reduce(0, member_B, advantages_B.abs(), "amax")
+    return (most_G == 0)[member_B]
+
+
 def leave_one_out(rewards_B: Tensor, group_B: Tensor) -> Tensor:
     """Advantage of each completion over the mean of the *others* of its group: n/(n-1) times `group_relative`.
 

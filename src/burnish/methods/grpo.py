@@ -20,8 +20,8 @@ whole distribution, not an estimate from the token drawn: it costs one matrix pr
 (n-1)/n of `rloo`'s, so that beta weighs n/(n-1) times what it says.
 
 Use it when a reward can be computed for every completion. It fails when all completions of a prompt get the same reward
-(nothing is learned: `zero_spread` shows the share), and when the reward can be pleased without doing what it stands for
-(watch gold against proxy in the report).
+(such a group teaches nothing, and its KL alone pulls unless `flat_groups` drops it: `zero_spread` shows the share), and
+when the reward can be pleased without doing what it stands for (watch gold against proxy in the report).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from torch import Tensor
 
 from burnish.errors import InputError
 from burnish.maths import rollouts
-from burnish.maths.advantages import Scale, group_relative, later_steps
+from burnish.maths.advantages import Scale, group_relative, later_steps, without_advantage
 from burnish.maths.batch import Batch, Outputs
 from burnish.maths.kl import KLKind, kl_of
 from burnish.maths.policy_loss import (
@@ -74,6 +74,8 @@ class Config:
     """A completion that reached the length limit: penalise (reward lowered), mask (no loss at all), keep."""
     truncation_penalty: float = 1.0
     """Reward units taken from a truncated completion under "penalise"; with "mask" and "keep" it is not used."""
+    flat_groups: Literal["keep", "drop"] = "keep"
+    """A group without advantage: keep (its KL still pulls to the untouched model); drop (from loss and counts)."""
     importance_cap: float = 0.0
     """Tokens weigh by the trainer's over the sampler's probability, at most this (2, say); 0 leaves it out."""
     ratio: Literal["token", "sequence"] = "token"
@@ -118,6 +120,9 @@ def targets(batch: Batch, config: Config) -> Batch:
         assert batch.token_rewards_BT is not None
         steps_BT = later_steps(batch.token_rewards_BT, mask_BT, batch.group_B, scale=config.scale)
         batch = replace(batch, advantages_BT=advantages_B[:, None] + steps_BT)
+    if config.flat_groups == "drop":
+        known = advantages_B if batch.advantages_BT is None else batch.advantages_BT.abs().sum(-1)
+        batch = replace(batch, completion_mask_BT=mask_BT & ~without_advantage(known, batch.group_B)[:, None])
     return rollouts.with_counts(batch)
 
 

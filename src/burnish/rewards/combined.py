@@ -142,6 +142,11 @@ class Combined:
             token_rewards=tuple(
                 scaled for weight, each in known for scaled in scaled_by(factor * weight / each.std, each.score)
             ),
+            parts=tuple(
+                (part.name, factor * weight * each.value)
+                for part, weight, each in zip(self.parts, weights, values, strict=True)
+                if each.value is not None
+            ),
         )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from torch import Tensor
 
+from burnish import progress
 from burnish.errors import InputError
 from burnish.examples import Claims, Example, Row, Tools, example_from_plain, example_to_plain, prepared
 from burnish.maths.kl import KLController
@@ -29,6 +30,7 @@ from burnish.training import checks
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.rehearsal import drawn_longest, heaviest, rehearse
 from burnish.training.steps import StepConfig, Steps
+from burnish.training.watch import Watch
 from burnish.training.window import Learner
 
 REMEMBERED = 0.1
@@ -102,6 +104,7 @@ class Course:
         self.step = 0
         self.kept: list[list[Example]] = []
         self.baseline = math.nan
+        self.watch = Watch()
         self.left_out: Counter[str] = Counter()
         """What of the data was made no example, by its reason."""
         self.not_chosen: Counter[str] = Counter()
@@ -158,6 +161,8 @@ class Course:
         if self.needs.fresh:
             groups = self.draw(self.step)
             told = _of_groups(groups)
+            for sign in self.watch.see(groups, told["length"]):
+                progress.say(sign)
             chosen, left_out = self._chosen(groups)
             window += chosen
             self.not_chosen += left_out
@@ -225,6 +230,7 @@ class Course:
                     score=math.nan if score.value is None else score.value,
                     variance=math.nan if score.variance is None else score.variance,
                     token_rewards=score.token_rewards,
+                    parts=score.parts,
                     reason=score.reason,
                 )
                 for row, score in zip(rows, scores, strict=True)
@@ -315,6 +321,7 @@ class Course:
             "beta": self.kl.beta,
             "baseline": None if math.isnan(self.baseline) else self.baseline,
             "not_chosen": dict(self.not_chosen),
+            "watch": self.watch.state(),
             "kept": [[example_to_plain(example) for example in window] for window in self.kept],
         }
         return self.steps.state(), numbers
@@ -326,6 +333,7 @@ class Course:
         self.kl = replace(self.kl, beta=float(numbers["beta"]))
         self.baseline = math.nan if numbers["baseline"] is None else float(numbers["baseline"])
         self.not_chosen = Counter(numbers.get("not_chosen", {}))
+        self.watch = Watch(**numbers.get("watch", {}))
         self.kept = [[example_from_plain(example) for example in window] for window in numbers["kept"]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -84,12 +84,30 @@ def t14_every_end_ends(policy: Policy, rows: Sequence[Row]) -> None:
 
 
 def t15_equal_rewards_teach_exactly_nothing() -> None:
-    """A group whose rewards are all equal has advantage exactly 0, not the rounding of its mean."""
+    """A group with equal rewards has advantage exactly 0, not its mean's rounding; whether its KL pulls is a choice."""
     for value in (0.1, 0.7, 1 / 3, 123.456):
         for size in (3, 7, 11):
             for scale in ("none", "std", "batch_std"):
                 found = group_relative(torch.full((size,), value), torch.zeros(size, dtype=torch.int64), scale=scale)
                 must(not found.any(), f"{size} rewards of {value} give advantages up to {float(found.abs().max()):.2g}")
+    kept, dropped = (_pulled(config) for config in (grpo.Config(beta=0.3), grpo.Config(beta=0.3, flat_groups="drop")))
+    near(kept, torch.full((4,), 0.3 * 0.5 / 4), "a flat group that is kept has not the KL of any other", within=1e-6)
+    wanted = torch.tensor([0, 0, 0.3 * 0.5 / 2, 0.3 * 0.5 / 2])
+    near(dropped, wanted, "a flat group that is dropped is in the loss or among what is counted", within=1e-6)
+
+
+def _pulled(config: grpo.Config) -> torch.Tensor:
+    """Return what each completion's KL of half a nat adds to the loss; the first two are paid alike."""
+    batch = Batch(
+        completion_mask_BT=torch.ones(4, 1, dtype=torch.bool),
+        group_B=torch.tensor([0, 0, 1, 1]),
+        rewards_B=torch.tensor([0.7, 0.7, 0.0, 1.0]),
+        scalars={"max_new_tokens": 1.0},
+    )
+    ready = grpo.targets(batch, config)
+    outputs = Outputs(logprobs_BT=torch.zeros(4, 1), kl_BT=torch.full((4, 1), 0.5))
+    with_kl, without = (grpo.loss(ready, outputs, each)[0] for each in (config, replace(config, beta=0.0)))
+    return with_kl - without
 
 
 def t16_the_spread_is_the_one_that_is_stated() -> None:

@@ -25,6 +25,7 @@ from burnish.records import Completion, Prompt, Sampling, Score
 from burnish.training.optimiser import OptimiserConfig
 from burnish.training.rehearsal import heaviest, rehearse
 from burnish.training.steps import StepConfig, Steps
+from burnish.training.watch import Watch
 
 BYTES = 256
 
@@ -125,7 +126,7 @@ class _Flat:
 
 
 def t39_a_flat_reward_is_told() -> None:
-    """The log tells the share of groups without spread: 1 where a reward is dead, and then nothing is learned."""
+    """A dead reward shows in the log and moves nothing; a part that decides alone and drift in length are said once."""
     course = table_course("grpo", reward=_Flat(), config={"beta": 0.0, "truncated": "keep"})
     before = {name: tensor.detach().clone() for name, tensor in course.network.parameters().items()}
     told = course.advance()
@@ -134,6 +135,23 @@ def t39_a_flat_reward_is_told() -> None:
         near(tensor.detach(), before[name], "a flat reward moves the weights", within=0.0)
     told = table_course("grpo", config={"beta": 0.0}).advance()
     must(told["zero_spread"] < 1, "a reward that tells completions apart shows as dead")
+    apart = [Example(tuple(_paid(wide=4.0 * number, narrow=0.1 * number) for number in range(2)))]
+    alike = [Example(tuple(_paid(steady=99.0, one=float(number), other=1.0 - number) for number in range(2)))]
+    _said(apart, [9.0] * 30, 1, "a part of the reward that decides alone")
+    _said(alike, [9.0] * 30, 0, "parts that give much alike, or differ alike")
+    _said(alike, [9.0] * 10 + [18.0] * 30, 1, "completions that grow to twice their length")
+    _said(alike, [9.0, 18.0] * 20, 0, "lengths that differ from window to window")
+
+
+def _paid(**parts: float) -> Row:
+    prompt = Prompt.of("q")
+    return Row(prompt, Completion(prompt.id, str(parts)), parts=tuple(parts.items()))
+
+
+def _said(groups: Sequence[Example], lengths: Sequence[float], times: int, what: str) -> None:
+    watch = Watch()
+    said = [text for length in lengths for text in watch.see(groups, length)]
+    must(len(said) == times, f"{what}: told {len(said)} times instead of {times}: {' '.join(said)}")
 
 
 def t40_the_longest_row_goes_first(policy: Policy, rows: Sequence[Row]) -> None:
