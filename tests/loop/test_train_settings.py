@@ -61,6 +61,15 @@ def test_dropout_is_refused_where_it_would_be_left_off(method, setting):
     of("discriminator", "model=new:encoder", "new.dropout=0.1")  # an encoder says no log-probs
 
 
+@pytest.mark.parametrize("method", ["dpo", "grpo", "raft", "discriminator"])
+def test_dropout_in_the_adapter_is_refused_where_it_would_be_left_off(method):
+    with pytest.raises(InputError, match=rf"adapter.dropout: 0.1, and {method} compares log-probs.*T20"):
+        of(method, "adapter.dropout=0.1")
+    for learns in ("sft", "reward", "span_reward"):
+        assert of(learns, "adapter.dropout=0.1").run.adapter.dropout == 0.1
+    of(method)
+
+
 @pytest.mark.parametrize(
     ("method", "said"),
     [

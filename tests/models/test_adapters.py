@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 
@@ -378,3 +379,34 @@ def test_dropout_is_on_only_where_it_is_asked_for(policy):
         assert policy.model.training
     assert not policy.model.training
     assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("kind", ["lora", "adalora"])
+def test_an_adapter_drops_what_goes_into_it_only_where_it_is_asked_for(kind, policy, tmp_path):
+    """Our own decoder knows no dropout: while it is on the model takes the general path, else never."""
+    policy.model.config.attention_dropout = 0.0
+    policy.adapt(dataclasses.replace(CONFIGS[kind], dropout=0.5), seed=1)
+    disturbed(policy)
+
+    def said(seed: int) -> torch.Tensor:
+        with policy.noisy(seed), torch.no_grad():
+            return policy.states(ROWS)
+
+    still = policy.states(ROWS)
+    assert torch.equal(policy.states(ROWS), still)
+    assert torch.equal(said(1), said(1))
+    assert not torch.allclose(said(1), said(2), atol=1e-3)
+    assert not torch.allclose(said(1), still, atol=1e-3)
+    policy.save(tmp_path)
+    again = Policy(AutoModelForCausalLM.from_config(policy.model.config), policy.tokenizer, name="", dtype=policy.dtype)
+    again.load_tuned(tmp_path)
+    assert again.tuning == policy.tuning
+
+
+def test_an_adapter_that_drops_nothing_learns_as_before_by_our_own_decoder(policy):
+    policy.model.config.attention_dropout = 0.0
+    policy.adapt(CONFIGS["lora"], seed=1)
+    disturbed(policy)
+    with policy.noisy(1):
+        assert torch.equal(policy.states(ROWS), policy.states(ROWS))
+        assert not policy._dropping

@@ -20,6 +20,8 @@ from burnish.models.tuning import KINDS, TuningConfig
         ({"rank": 0}, "adapter.rank: 0"),
         ({"kind": "adalora", "rank": 4, "target_rank": 4}, "not below rank"),
         ({"kind": "adalora", "steps": 3}, "too few"),
+        ({"dropout": 1.0}, "adapter.dropout: 1.0 is not in"),
+        ({"kind": "ia3", "dropout": 0.1}, "adapter.dropout: ia3 has none"),
         ({"kind": "layers"}, "neither top nor patterns"),
         ({"kind": "layers", "patterns": ("(",)}, "no regular expression"),
     ],

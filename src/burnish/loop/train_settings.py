@@ -138,6 +138,7 @@ def settings_of(method: str, module: ModuleType, given: Mapping[str, Any], sets:
     )
     whole = Settings(config.load(TrainSettings, {**run, "method": method}, for_run, where=where), chosen, its)
     _check_noise(whole, module.needs(chosen))
+    _check_adapter_noise(whole, module.needs(chosen))
     return whole
 
 
@@ -153,6 +154,18 @@ def _check_noise(settings: Settings, needs: methods.Needs) -> None:
                 f"new.{name}: {value:g}, and {run.method} compares log-probs, which it changes from one pass to the "
                 f"next (trap T20). Use {off:g}, or train the model with pretrain or sft first."
             )
+
+
+def _check_adapter_noise(settings: Settings, needs: methods.Needs) -> None:
+    """Raise InputError for dropout in the adapter where it would be left off: of the method, or its partner, which has
+    an adapter of the same settings. An encoder alone says no log-probs."""
+    run = settings.run
+    if not run.adapter.dropout or needs.noise or (is_encoder(run.model) and not needs.partner):
+        return
+    raise InputError(
+        f"adapter.dropout: {run.adapter.dropout:g}, and {run.method} compares log-probs, which it changes from one "
+        "pass to the next (trap T20). Use 0, or train the adapter with sft first."
+    )
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

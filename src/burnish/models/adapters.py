@@ -64,11 +64,12 @@ def _peft_config(model: Any, config: TuningConfig) -> Any:
     task = "FEATURE_EXTRACTION" if bidirectional.is_encoder(model) else "CAUSAL_LM"
     if config.kind == "lora":
         return LoraConfig(
-            r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type=task
-        )
+            r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules="all-linear",
+            task_type=task,
+        )  # fmt: skip
     if config.kind == "adalora":
         return AdaLoraConfig(
-            init_r=config.rank, target_r=config.target_rank, lora_alpha=config.alpha, lora_dropout=0.0,
+            init_r=config.rank, target_r=config.target_rank, lora_alpha=config.alpha, lora_dropout=config.dropout,
             target_modules="all-linear", task_type=task, total_step=config.steps, tinit=config.steps // 10,
             tfinal=config.steps // 4, orth_reg_weight=0.0,
         )  # fmt: skip
@@ -104,7 +105,7 @@ def config_of(model: Any) -> TuningConfig:
     """Return what kind of adapter peft has on a model, and its size."""
     found = model.active_peft_config
     kind = {"PREFIX_TUNING": "prefix"}.get(found.peft_type.value, found.peft_type.value.lower())
-    sizes = {"rank": "r", "alpha": "lora_alpha", "tokens": "num_virtual_tokens"}
+    sizes = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout", "tokens": "num_virtual_tokens"}
     if kind == "adalora":
         sizes |= {"rank": "init_r", "target_rank": "target_r", "steps": "total_step"}
     known = {name: getattr(found, theirs) for name, theirs in sizes.items() if hasattr(found, theirs)}

@@ -23,6 +23,9 @@ from burnish.errors import InputError
 Kind = Literal["lora", "adalora", "ia3", "prefix", "bottleneck", "layers", "full"]
 KINDS: tuple[Kind, ...] = ("lora", "adalora", "ia3", "prefix", "bottleneck", "layers", "full")
 
+DROPPING: tuple[Kind, ...] = ("lora", "adalora")
+"""Kinds in which what goes into an adapter may be dropped."""
+
 
 @dataclass(frozen=True)
 class TuningConfig:
@@ -34,6 +37,9 @@ class TuningConfig:
     """lora: rank of each pair of matrices; adalora: rank that each begins with."""
     alpha: float = 32.0
     """lora, adalora: scale; the product is multiplied by alpha / rank."""
+    dropout: float = 0.0
+    """lora, adalora: share of what goes into an adapter that is dropped while given texts or rewards are learned, in
+    [0, 1); 0 drops none. The model then takes the general path while it learns, which is slower."""
     target_rank: int = 8
     """adalora: mean rank at the end; below `rank`."""
     steps: int = 100
@@ -53,6 +59,10 @@ class TuningConfig:
         for name in ("rank", "target_rank", "tokens", "width"):
             if getattr(self, name) < 1:
                 raise InputError(f"adapter.{name}: {getattr(self, name)} is not a whole number from 1 up.")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"adapter.dropout: {self.dropout} is not in [0, 1). Use 0 for none, or 0.05.")
+        if self.dropout and self.kind not in DROPPING:
+            raise InputError(f"adapter.dropout: {self.kind} has none. Use 0, or adapter.kind lora or adalora.")
         if self.kind == "adalora" and not self.target_rank < self.rank:
             raise InputError(f"adapter.target_rank: {self.target_rank} is not below rank ({self.rank}).")
         if self.kind == "adalora" and self.steps < 4:
