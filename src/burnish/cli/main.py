@@ -23,7 +23,7 @@ from burnish.errors import InputError, StoppedOnRequest, nearest
 VERBS = {
     "run": "the whole loop: feedback in, a better model and an honest report out",
     "fetch": "models and texts from packages, by name, checked by hash, cached",
-    "feedback": "feedback in and out: import, export, stats, judge, next, mask, delete",
+    "feedback": "feedback in and out: import, export, stats, signals, judge, next, mask, doctor, delete",
     "studio": "the web app where people give feedback and see what it did",
     "train": "one method on one model: imitation, rewards, reinforcement, preferences, language",
     "bench": "side-by-side measurements against other libraries, in one run",
