@@ -129,16 +129,17 @@ def test_a_spent_cap_stops_training_with_what_was_learned_and_more_of_it_goes_on
     assert found["checkpoint"] == expected["checkpoint"]
 
 
-def test_judge_and_refiner_spend_from_the_same_purse(server, tiny_folder, tmp_path):
+def test_judge_and_refiner_spend_from_the_same_purse(server, tiny_folder, tmp_path, capsys):
     asking = Asking(Purse(tokens=3_000))
     for _ in range(4):  # the last ones are remembered: they cost nothing
         asking.writer(server.model).sample([Prompt.of("Write")], Sampling())
     asking.judge(server.model)  # asks once whether there are log-probs
     assert asking.purse.spent.tokens == 2 * (PROMPT_TOKENS + COMPLETION_TOKENS)
-    (tmp_path / "asked.txt").write_text("Say 1.\nSay 2.\n", "utf-8")
+    (tmp_path / "asked.txt").write_text("".join(f"Say {n}.\n" for n in range(40)), "utf-8")
     options = {"prompts": "asked.txt", "judge": server.model, "caps": Caps(tokens=3_000)}
     with pytest.raises(SpentError):
         go("online_dpo", tiny_folder, tmp_path / "run", sets=["preference=judge"], **options)
+    assert "a judge compares and gives no number to look at" in capsys.readouterr().err
 
 
 def test_a_cap_that_is_spent_before_anything_is_learned_is_told_so(server, tiny_folder, tmp_path):

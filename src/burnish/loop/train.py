@@ -180,6 +180,8 @@ class _Run:
         if partner:
             partner.meet(course)
         held = HeldOut(held_prompts[: run.look.most], [])
+        if held.prompts and not (given.reward or given.partner):
+            progress.say("a judge compares and gives no number to look at: the last step's weights are kept")
         if self.needs.eats and held_signals and not self.needs.fresh:
             try:
                 looked = self._course(network, replace(given, signals=held_signals))
