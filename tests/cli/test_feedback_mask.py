@@ -3,6 +3,7 @@ import json
 import pytest
 
 from burnish.cli.main import main
+from burnish.feedback.masking import Finding
 from burnish.store import open_store
 from burnish.store.judge_cache import JudgeCache
 
@@ -111,6 +112,11 @@ def test_an_engine_of_another_package_is_asked_too(run, here, monkeypatch):
     )
     out = json.loads(run("mask", "rows.jsonl", "--engine", "ner:find", "--json")[1])
     assert out["by_type"] == {"EMAIL": 3, "PHONE": 2, "VERB": 4}
+
+
+def test_our_engine_of_names_has_a_short_word(run, here, monkeypatch):
+    monkeypatch.setattr("burnish.feedback.masking.people.engine", lambda: lambda text: [Finding(0, 4, "NAME")])
+    assert json.loads(run("mask", "rows.jsonl", "--engine", "names", "--json")[1])["by_type"]["NAME"] >= 4
 
 
 def test_only_the_types_that_are_asked_for(run):

@@ -57,8 +57,8 @@ def add_key_arguments(parser: argparse.ArgumentParser, *, vault: bool = True) ->
         parser.add_argument("--vault", metavar="FILE", help="keep what was masked here, sealed by the key")
     parser.add_argument(
         "--engine",
-        metavar="MODULE:FUNCTION",
-        help="ask this too, text -> (start, end, type)s: an engine of named entities",
+        metavar="ENGINE",
+        help="people's names too: names (needs burnish[names]), or MODULE:FUNCTION, text -> (start, end, type)s",
     )
 
 
@@ -85,16 +85,20 @@ def masker_of(args: argparse.Namespace, *, keep: bool = True) -> Masker:
 
 
 def _engine(name: str) -> Finder:
-    """Return a finder made of somebody's function; raises InputError where there is none of that name."""
+    """Return our finder of names, or one made of somebody's function; raises InputError where there is none."""
     import importlib
 
     from burnish.feedback.masking import Finding
 
+    if name == "names":
+        from burnish.feedback.masking.people import engine
+
+        return engine()
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"--engine: {name!r} cannot be used ({error}). Write MODULE:FUNCTION.") from None
+        raise InputError(f"--engine: {name!r} cannot be used ({error}). Write names, or MODULE:FUNCTION.") from None
     return lambda text: [Finding(start, end, type_) for start, end, type_ in found(text)]
 
 
