@@ -62,6 +62,10 @@ def test_completions_that_grow_or_shrink_by_half_are_told_of_once(then, says):
         assert f"{then:.0f} tokens" in said[0]
 
 
+def test_a_word_more_or_less_is_no_drift():
+    assert heard(Watch(), [], [1.4] * WINDOWS + [4.0] * WINDOWS) == []
+
+
 def test_one_window_of_another_length_is_no_drift():
     assert heard(Watch(), [], ([10.0] * WINDOWS + [40.0]) + [10.0] * 2 * WINDOWS) == []
 

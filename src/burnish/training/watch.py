@@ -23,7 +23,9 @@ WINDOWS = 10
 DECIDES = 0.95
 """Share of the spread from which one part is said to decide: the others move the sum's deviation by 3 % at most."""
 DRIFT = 1.5
-"""Times that completions grow or shrink by before it is said."""
+"""Times that completions grow or shrink by before it is said,"""
+TOKENS = 5
+"""and how many tokens that is at least: a word more or less is no drift."""
 ONE_PART = (
     "reward: {name!r} makes up {share:.0%} of the spread within prompts over the last {windows} steps, so the other "
     'parts teach next to nothing. If that is not meant, bring them to one scale (scale = "fixed" or "group"), or weigh '
@@ -76,7 +78,7 @@ class Watch:
         if len(self.last) < WINDOWS:
             return
         before, now = fmean(self.first), fmean(self.last)
-        if now > DRIFT * before or before > DRIFT * now:
+        if abs(now - before) >= TOKENS and (now > DRIFT * before or before > DRIFT * now):
             yield "length", LENGTH.format(before=before, now=now, windows=WINDOWS)
 
     def state(self) -> dict[str, Any]:
