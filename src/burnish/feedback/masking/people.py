@@ -32,6 +32,8 @@ _ENDINGS = re.compile(
     r"(?:sk[iy]|ska|ck[iy]|cka|wicz|czyk|czak|owa|ova|enko|chuk|sson|ssen|sen|escu|opoulos|ides|yan|shvili|dze|mann|"
     r"berg|stein|meier|bauer|ez|inho|eau|elli|etti|ini|ucci|acci|azzi|wala|kar|swamy|nathan|wal|jee|ssy)$"
 )
+_LONGEST = 12
+"""Words of a name at most: what repeats one for ever is not read to its end from each of them."""
 _NOBODY = _WORDS["nobody"]
 _HOUSES = _WORDS["houses"]
 _BEGINNERS = _WORDS["beginners"]
@@ -104,7 +106,7 @@ def _extended(text: str, tokens: list[_Token], at: int, names: Names) -> int:
     """The end of what a name that begins at a token can reach: capitals, initials, and particles between them."""
     end = at + 1
     sure = _is_first(tokens[at], names) and not _is_word(tokens[at], names)
-    while end < len(tokens) and _are_joined(text, tokens[end - 1], tokens[end]):
+    while end < min(len(tokens), at + _LONGEST) and _are_joined(text, tokens[end - 1], tokens[end]):
         each = tokens[end]
         leads_on = each.key in _PARTICLES and _ends_in_capital(text, tokens, end)
         belongs = tokens[end - 1].key in _PARTICLES or each.key in _SUFFIXES | _TITLES
