@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	echo "making $(VENV) with $$($$python --version)"; \
 	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV); \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH_FROM) $(TORCH); \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,studio,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,studio,postgres,names,dev]'
 	@touch $(READY)
 
 run: setup  ## set up, fetch the model and the ratings, run the main job, say where the report is

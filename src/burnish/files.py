@@ -67,6 +67,19 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
         _fsync(path.parent)
 
 
+@contextlib.contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make a folder where there is none, and take it away again if what follows leaves nothing in it."""
+    was_there = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if not was_there:
+            with contextlib.suppress(OSError):  # something is in it
+                folder.rmdir()
+
+
 def sweep(folder: Path | str) -> list[Path]:
     """Remove what dead processes left half written in `folder` (not deeper); returns what was removed."""
     removed = []

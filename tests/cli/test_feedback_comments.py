@@ -87,6 +87,15 @@ def test_a_model_reads_and_its_failures_are_counted(call, monkeypatch):
     assert json.loads(out)["written"] == 80  # a fifth speaks of blap lamps, and one comment is Chinese
 
 
+def test_readings_of_a_model_that_read_nothing_are_not_written(call, monkeypatch, tmp_path):
+    silent = Scripted(lambda prompt, seed: "no idea")
+    monkeypatch.setattr("burnish.judges.asking.backends.local_sampler", lambda name: silent)
+    status, _, err = call("comments", "--judge", "mute", "--by", "judge", "--out", "readings.jsonl")
+    assert status == 2
+    assert "mute read none of 102 comments" in err
+    assert not (tmp_path / "readings.jsonl").exists()
+
+
 def test_doubtful_comments_go_to_people_who_read_them(call):
     status, out, _ = call("next", "--comments", "--n", 20, "--people", "ana,bo,cy,di:zh", "--load", 8)
     rows = [json.loads(line) for line in out.splitlines()]
@@ -104,6 +113,9 @@ def test_doubtful_comments_go_to_people_who_read_them(call):
         (("comments", "--by", "judge"), "Add --judge M"),
         (("comments", "--limit", 0), "--limit: 0 is not positive"),
         (("comments", "--scorer", "none"), "holds no scorer"),
+        (("comments", "--budget", 5), "--budget: says nothing where no model is asked"),
+        (("next", "--comments", "--strategy", "d_optimal"), "picks pairs, and not comments"),
+        (("next", "--strategy", "d_optimal", "--features", "stile"), "Or write style"),
         (("next", "--readings", "r.jsonl"), "says nothing to pairs"),
         (("next", "--comments", "--interval", 0.1), "a plan is of ratings"),
         (("next", "--comments", "--people", "bo:fr"), "reads 'fr'"),

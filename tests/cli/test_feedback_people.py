@@ -147,6 +147,8 @@ def test_a_report_is_not_put_into_a_folder_that_nobody_made(db, tmp_path, verb):
 def test_what_would_say_nothing_is_refused(db, tmp_path):
     with pytest.raises(InputError, match=r"--ties: says nothing here. Add --items"):
         call("stats", "--db", db, "--ties", "davidson")
+    with pytest.raises(InputError, match="--ties davidson: has all people count alike, and --people reliable does not"):
+        call("stats", "--db", db, "--pairs", "--ties", "davidson", "--people", "reliable")
     with pytest.raises(InputError, match="--ties davidson: no comparisons hold both ties and decided pairs"):
         call("stats", "--db", db, "--pairs", "--ties", "davidson")
     (tmp_path / "file").write_text("")

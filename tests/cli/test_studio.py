@@ -78,6 +78,15 @@ def test_a_store_that_cannot_be_opened_is_told(tmp_path: Path, capsys: pytest.Ca
     assert "does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flags", [("--engine", "names"), ("--key-file", "mine.key")])
+def test_flags_of_masking_are_refused_where_nothing_is_masked(
+    flags: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["studio", "--port", "0", "--db", f"sqlite:///{tmp_path}/s.db", *flags]) == 2
+    assert f"{flags[0]}: nothing is masked without --mask" in capsys.readouterr().err
+    assert not (tmp_path / "s.db").exists()
+
+
 def test_only_names_that_were_given_are_answered_to() -> None:
     assert studio._names("0.0.0.0", ["Studio.example.org"]) == ("127.0.0.1", "localhost", "[::1]", "studio.example.org")
     assert studio._names("::1", []) == ("127.0.0.1", "localhost", "[::1]")

@@ -217,6 +217,7 @@ def test_a_model_or_a_file_that_is_not_there_is_named(tiny_folder, pairs, tmp_pa
         go("dpo", tiny_folder, tmp_path / "run", data=str(tmp_path / "no.jsonl"))
     with pytest.raises(InputError, match="holds no reward model"):
         go("grpo", tiny_folder, tmp_path / "run2", data=str(pairs), reward=str(tmp_path))
+    assert not (tmp_path / "run2").exists()
 
 
 def test_a_key_without_a_section_is_the_method_s_own():

@@ -178,7 +178,7 @@ def _import(args: argparse.Namespace) -> int:
     author = Author(args.author)
     check_given(author, args.source)
     need_files(args.files)
-    masker = feedback_mask.masker_of(args) if args.mask else None
+    masker = feedback_mask.masker_if_asked(args)
     with open_store(args.db) as store:
         result = import_files(
             store,

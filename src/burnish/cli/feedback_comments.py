@@ -79,6 +79,9 @@ def _refuse_slips(args: argparse.Namespace) -> None:
         raise InputError(f"--limit: {args.limit} is not positive. Use at least 1.")
     if args.by == "judge" and not args.judge:
         raise InputError("--by judge: no model was named. Add --judge M.")
+    for flag in ("limit", "budget", "max_cost", "prices"):
+        if getattr(args, flag) is not None and not args.judge:
+            raise InputError(f"--{flag.replace('_', '-')}: says nothing where no model is asked. Add --judge M.")
     if args.scorer and args.save:
         raise InputError("--save: with --scorer nothing is learned that could be kept. Leave one of them out.")
     if args.scorer and not (args.scorer / "scorer.json").is_file():
@@ -160,6 +163,11 @@ class _Readers:
         from burnish.feedback.comment_readers import stated
 
         found = self.reader(self.args.by, [*self.learnt, *self.held])(self.comments)
+        if self.args.by == "judge" and not any(found):
+            raise InputError(
+                f"--by judge: {self.args.judge} read none of {counted(len(found), 'comment')}, so nothing is written. "
+                "Check that it answers, and try --form number."
+            )
         return stated(found, self.comments) if self.args.by == "judge" else found
 
     def save(self, folder: Path) -> None:

@@ -84,6 +84,16 @@ def masker_of(args: argparse.Namespace, *, keep: bool = True) -> Masker:
     return Masker(key, types, engines, Vault(args.vault, key) if getattr(args, "vault", None) else None)
 
 
+def masker_if_asked(args: argparse.Namespace) -> Masker | None:
+    """Return the masker where --mask is given. Raises InputError for flags that would say nothing without it."""
+    if args.mask:
+        return masker_of(args)
+    for flag, usual in (("engine", None), ("vault", None), ("key_file", DEFAULT_KEY)):
+        if getattr(args, flag, usual) != usual:
+            raise InputError(f"--{flag.replace('_', '-')}: nothing is masked without --mask. Add it.")
+    return None
+
+
 def _engine(name: str) -> Finder:
     """Return our finder of names, or one made of somebody's function; raises InputError where there is none."""
     import importlib

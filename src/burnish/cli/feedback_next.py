@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from burnish.store import Entry
 
 STRATEGIES = ("d_optimal", "double_thompson", "information_gain", "large_gap", "random", "uncertainty")
+STRATEGY = "information_gain"
 HELP = "which pairs to ask people about next, and how many answers an interval takes"
 DESCRIPTION = """\
 Writes pairs of stored completions to compare, one JSON object a line: first a share drawn at random,
@@ -43,7 +44,7 @@ examples
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback next` (but for --db, --json and --quiet)."""
     parser.add_argument("--n", type=int, default=50, metavar="N", help="how many pairs or comments (default 50)")
-    parser.add_argument("--strategy", choices=STRATEGIES, default="information_gain", help="how they are picked")
+    parser.add_argument("--strategy", choices=STRATEGIES, default=STRATEGY, help="how they are picked")
     parser.add_argument(
         "--features", metavar="NAME", help="d_optimal: what tells texts apart: style, minilm, or a model's folder"
     )
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.comments and args.interval is not None:
         raise InputError("--comments: a plan is of ratings, not of comments. Leave --interval or --comments out.")
+    if args.comments and args.strategy != STRATEGY:
+        raise InputError("--strategy: picks pairs, and not comments. Leave --strategy or --comments out.")
     if args.readings and not args.comments:
         raise InputError("--readings: says nothing to pairs. Add --comments.")
     if args.features and (args.strategy != "d_optimal" or args.interval is not None):
@@ -156,7 +159,10 @@ def features_named(name: str) -> Features:
         return style
     from burnish import corpora
 
-    folder = corpora.resolve(name)  # first, so that a slip is told before torch is loaded
+    try:
+        folder = corpora.resolve(name)  # first, so that a slip is told before torch is loaded
+    except InputError as error:
+        raise InputError(f"--features: {error} Or write style, which needs no model.") from None
     from burnish.models.text_encoder import Embedder
 
     return Embedder(folder)

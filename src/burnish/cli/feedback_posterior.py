@@ -56,6 +56,10 @@ def config_of(args: argparse.Namespace) -> SignalConfig:
     """Return how answers are put together. Raises InputError for two models at once."""
     from burnish.feedback.answers import SignalConfig
 
+    if args.ties != "half" and args.people != "plain":
+        raise InputError(
+            f"--ties {args.ties}: has all people count alike, and --people {args.people} does not. Leave one of them out."
+        )
     return SignalConfig(people=args.people, ties=args.ties)
 
 

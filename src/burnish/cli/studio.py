@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from burnish.store import open_store
     from burnish.studio import StudioSettings, create_app
 
-    masker = feedback_mask.masker_of(args) if args.mask else None
+    masker = feedback_mask.masker_if_asked(args)
     with listening(args.host, args.port) as listener, open_store(args.db) as store:
         open_example(store)
         port = listener.getsockname()[1]

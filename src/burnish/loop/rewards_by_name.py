@@ -42,7 +42,7 @@ def reward_of(name: str, dtype: str, asking: Asking | None = None) -> Reward:
     if folder.is_dir():
         raise InputError(
             f"--reward {name}: this folder holds no reward model (neither reward_model.json nor {HEADS_FILE} nor "
-            f"{boosted.FILE})."
+            f"{boosted.FILE}). Of a run name a checkpoint: {folder / 'checkpoints' / 'k_...'}."
         )
     if asking and name.startswith(JUDGED):
         return asking.reward(name.removeprefix(JUDGED))

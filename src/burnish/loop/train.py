@@ -58,8 +58,7 @@ def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict
     """Train in the folder and return report.json; raises StoppedOnRequest when everything is saved."""
     check(options, settings, module)
     signals = _signals(options, settings)
-    options.out.mkdir(parents=True, exist_ok=True)
-    with files.run_lock(options.out):
+    with files.made(options.out), files.run_lock(options.out):
         folder = RunFolder(options.out)
         header = {"burnish": __version__, "seed": settings.run.seed, "data": options.data or "none"}
         if not (options.out / CONFIG).exists():  # a run was set up here in vain, perhaps with other sizes
