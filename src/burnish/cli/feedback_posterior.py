@@ -58,7 +58,8 @@ def config_of(args: argparse.Namespace) -> SignalConfig:
 
     if args.ties != "half" and args.people != "plain":
         raise InputError(
-            f"--ties {args.ties}: has all people count alike, and --people {args.people} does not. Leave one of them out."
+            f"--ties {args.ties}: has all people count alike, and --people {args.people} does not. "
+            "Leave one of them out."
         )
     return SignalConfig(people=args.people, ties=args.ties)
 
