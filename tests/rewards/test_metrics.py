@@ -130,6 +130,7 @@ def test_lengths_and_patterns():
         ("pattern:(", "no regular expression"),
         ("bleu:4", "takes nothing after a colon"),
         ("combined", "needs more than a word"),
+        ("boosted", "A reward.toml can hold"),
     ],
 )
 def test_words_that_make_none_are_told(word, complaint):

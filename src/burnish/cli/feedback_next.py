@@ -52,7 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--random-share", type=float, default=0.2, metavar="X", help="share drawn at random, at least 0.1 (default 0.2)"
     )
     parser.add_argument(
-        "--people", default="", metavar="A,B,C", help="whom to deal them out to; who reads Chinese: bo:zh, cy:en+zh"
+        "--people",
+        default="",
+        metavar="A,B,C",
+        help="whom to deal them out to; of comments, who reads Chinese: bo:zh, cy:en+zh",
     )
     parser.add_argument("--overlap", type=int, default=2, metavar="K", help="people who answer each pair (default 2)")
     parser.add_argument("--load", type=int, metavar="N", help="most pairs for one person")

@@ -40,7 +40,10 @@ def make(word: str) -> Reward:
     module = load(name)
     if not hasattr(module, "make"):
         by_word = ", ".join(each for each in names() if is_made_by_word(each))
-        raise InputError(f"reward {name!r}: needs more than a word, a model or people's grades. By a word: {by_word}.")
+        raise InputError(
+            f"reward {name!r}: needs more than a word, a model or people's grades. By a word: {by_word}. "
+            "A reward.toml can hold several together, and boosted."
+        )
     return cast(Reward, module.make(spec))
 
 
