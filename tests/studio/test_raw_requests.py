@@ -117,9 +117,9 @@ def port(store: Store) -> Iterator[int]:
     thread.join()
 
 
-def answer(port: int, raw: bytes) -> bytes:
-    """Return all that comes back for these bytes; the server closes, or says nothing more for half a second."""
-    with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+def answer(port: int, raw: bytes, *, patience: float = 0.5) -> bytes:
+    """Return all that comes back for these bytes; the server closes, or says nothing more for so many seconds."""
+    with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
         connection.sendall(raw)
         found = b""
         try:
@@ -150,7 +150,7 @@ def test_no_spelling_of_a_path_and_no_header_opens_a_page(port: int, store: Stor
     assert len(raws) > 250
     assert [raw for raw in raws if opened(answer(port, raw))] == []
     key = store.sessions.start(store.accounts.listing()[0].number, now_ms=now_ms())
-    assert SECRET.encode() in answer(port, request("GET", "/people", f"Cookie: burnish_session={key}"))
+    assert SECRET.encode() in answer(port, request("GET", "/people", f"Cookie: burnish_session={key}"), patience=60)
 
 
 def test_no_framing_smuggles_a_second_request(port: int) -> None:
