@@ -180,4 +180,4 @@ def test_no_framing_smuggles_a_second_request(port: int) -> None:
         b"\x00" * 1000 + b"\r\n\r\n",
     ]
     assert [raw[:60] for raw in raws if opened(answer(port, raw))] == []
-    assert opened(answer(port, request("GET", "/health")))  # the server still stands, and `opened` tells
+    assert opened(answer(port, request("GET", "/health"), patience=60))  # the server still stands, and `opened` tells
