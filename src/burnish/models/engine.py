@@ -215,8 +215,7 @@ class Engine:
             assert group.logits is not None
             count = min(self.rows - len(self.active), len(group.numbers))
             taken = [group.numbers.popleft() for _ in range(count)]
-            room = max(self.requests[number].sampling.max_new_tokens for number in taken)
-            self.cache.add(group.past, count, room)
+            self.cache.add(group.past, count)
             for number in taken:
                 request = self.requests[number]
                 self.active.append(_Row(number, request, uniforms_of(request)))

@@ -13,7 +13,7 @@ from burnish.models.decoder.shape import Shape
 FEW_ROWS = 8
 """Below so many rows one fused call is faster than two products."""
 STEP = 32
-"""Rows grow and are looked at in multiples of so many places: products of few different shapes."""
+"""Rows hold a multiple of so many places: products of few different shapes, and a copy of all once in so many tokens."""
 
 
 class Cache:
@@ -24,9 +24,9 @@ class Cache:
         self.rows = rows
         self.count = 0
         self.lengths_R = torch.zeros(rows, dtype=torch.int64, device=device)
-        # keys stand across, (rows, kv_heads, head_dim, places): as the product of queries and keys reads them
-        flat, empty = (rows, shape.kv_heads, shape.head_dim, 0), (rows, shape.kv_heads, 0, shape.head_dim)
-        self.keys = [torch.zeros(flat, dtype=dtype, device=device) for _ in shape.layers]
+        # no more places than are looked at: what stands apart in memory is copied together before every product
+        empty = (rows, shape.kv_heads, 0, shape.head_dim)
+        self.keys = [torch.zeros(empty, dtype=dtype, device=device) for _ in shape.layers]
         self.values = [torch.zeros(empty, dtype=dtype, device=device) for _ in shape.layers]
         self.masks: dict[int | None, Tensor] = {}
 
@@ -35,13 +35,14 @@ class Cache:
         """Tokens that a row has room for."""
         return self.values[0].shape[2]
 
-    def add(self, prompt: Sequence[tuple[Tensor, Tensor]], times: int, room: int) -> range:
+    def add(self, prompt: Sequence[tuple[Tensor, Tensor]], times: int) -> range:
         """Put a prompt's (keys, values), each (T, kv_heads, head_dim), into the next rows; return their numbers."""
         length = len(prompt[0][0])
-        self._grow(length + room)
+        if length > self.places:
+            self._hold(length)
         part = slice(self.count, self.count + times)
         for keys, values, (k, v) in zip(self.keys, self.values, prompt, strict=True):
-            keys[part, :, :, :length], values[part, :, :length] = k.permute(1, 2, 0), v.transpose(0, 1)
+            keys[part, :, :length], values[part, :, :length] = k.transpose(0, 1), v.transpose(0, 1)
         self.lengths_R[part] = length
         self.count += times
         return range(part.start, part.stop)
@@ -52,44 +53,47 @@ class Cache:
         if row != last:
             length = int(self.lengths_R[last])
             for keys, values in zip(self.keys, self.values, strict=True):
-                keys[row, :, :, :length] = keys[last, :, :, :length]
-                values[row, :, :length] = values[last, :, :length]
+                keys[row, :, :length], values[row, :, :length] = keys[last, :, :length], values[last, :, :length]
             self.lengths_R[row] = length
         self.count = last
         return last
 
-    def _grow(self, places: int) -> None:
-        if places <= self.places:
-            return
+    def _hold(self, places: int) -> None:
+        """Make rows hold this many places, rounded up, and no more; what stands in them is kept."""
         wide = -(-places // STEP) * STEP
-        rows, used, old = self.rows, self.count, self.places
-        for layer, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
-            self.keys[layer] = keys.new_zeros(rows, self.shape.kv_heads, self.shape.head_dim, wide)
-            self.values[layer] = values.new_zeros(rows, self.shape.kv_heads, wide, self.shape.head_dim)
-            self.keys[layer][:used, :, :, :old], self.values[layer][:used, :, :old] = keys[:used], values[:used]
+        if wide == self.places:
+            return
+        used, kept = self.count, min(wide, self.places)
+        for held in (self.keys, self.values):
+            for layer, old in enumerate(held):
+                held[layer] = old.new_zeros(self.rows, self.shape.kv_heads, wide, self.shape.head_dim)
+                held[layer][:used, :, :kept] = old[:used, :, :kept]
 
     def begin(self) -> Tensor:
         """Return the positions (count,) of the tokens about to come, and make ready for them."""
         self.positions_B = self.lengths_R[: self.count].clone()
-        self.width = min(-(-(int(self.positions_B.max()) + 1) // STEP) * STEP, self.places)
-        self.number_B = torch.arange(self.count, device=self.positions_B.device)
+        self._hold(int(self.positions_B.max()) + 1)
+        heads = torch.arange(self.count * self.shape.kv_heads, device=self.positions_B.device)
+        # where the new keys and values stand when rows, heads and places are one dimension
+        self.place_BK = heads * self.places + self.positions_B.repeat_interleave(self.shape.kv_heads)
         self.masks = {}
         return self.positions_B
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return what each row's new token (B, heads, head_dim) takes from its own past, itself included."""
         keys, values, shape = self.keys[layer], self.values[layer], self.shape
-        keys[self.number_B, :, :, self.positions_B], values[self.number_B, :, self.positions_B] = k, v
-        rows, width = len(q), self.width
+        for held, new in ((keys, k), (values, v)):
+            held.view(-1, shape.head_dim).index_copy_(0, self.place_BK, new.reshape(-1, shape.head_dim))
+        rows, width = len(q), self.places
         # the queries that share a key stand as a short text of their own: each key is read once for all of them
         q = q.reshape(rows, shape.kv_heads, -1, shape.head_dim)
-        past = keys[:rows, :, :, :width], values[:rows, :, :width]
+        past = keys[:rows], values[:rows]
         mask = self._mask(shape.layers[layer].window, q.shape[2])
         if rows < FEW_ROWS or shape.attention_cap is not None:
-            return attend(shape, q, past[0].mT, past[1], mask).reshape(rows, -1)
+            return attend(shape, q, *past, mask).reshape(rows, -1)
         # two batched products: torch's fused attention is twice as slow with so few queries a key
         batched = (rows * shape.kv_heads, q.shape[2], width)
-        scores = torch.baddbmm(mask.reshape(batched), q.flatten(0, 1), past[0].flatten(0, 1), alpha=shape.scale)
+        scores = torch.baddbmm(mask.reshape(batched), q.flatten(0, 1), past[0].flatten(0, 1).mT, alpha=shape.scale)
         return torch.bmm(torch.softmax(scores, dim=-1), past[1].flatten(0, 1)).reshape(rows, -1)
 
     def end(self) -> None:
@@ -99,7 +103,7 @@ class Cache:
     def _mask(self, window: int | None, repeat: int) -> Tensor:
         """Return (B, kv_heads, repeat, width), additive."""
         if window not in self.masks:
-            place = torch.arange(self.width, device=self.positions_B.device)[None]
+            place = torch.arange(self.places, device=self.positions_B.device)[None]
             hidden = place > self.positions_B[:, None]
             if window is not None:
                 hidden |= place <= self.positions_B[:, None] - window
