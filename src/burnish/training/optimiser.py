@@ -74,7 +74,7 @@ class Optimiser:
             }
             for name, parameter in self.parameters.items()
         ]
-        self.adam = torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), foreach=False)
+        self.adam = torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), fused=True)
 
     def step(self, rate: float) -> float:
         """Clip, step with this learning rate, clear gradients; return the gradient's norm before clipping.

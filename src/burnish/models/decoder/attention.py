@@ -135,12 +135,35 @@ class _Short(Function):
         return of_q, of_k, torch.bmm(weights.mT, gradient), None, None
 
 
-def _after_prompt(own_RT: Tensor, all_N: Tensor, rows: Rows) -> Tensor:
-    """Return (R, P + T, ...): each row's own keys (or values) after those of its prompt."""
-    assert rows.prompt_GP is not None
-    assert rows.group_R is not None
-    prompts = all_N.index_select(0, rows.prompt_GP.flatten()).view(*rows.prompt_GP.shape, *all_N.shape[1:])
-    return torch.cat([prompts.index_select(0, rows.group_R), own_RT], dim=1)
+class _AfterPrompt(Function):
+    """(R, T, ...) of own keys (or values) -> (R, P + T, ...): after those of each row's prompt, out of all (N, ...).
+
+    A prompt's gradient is the sum over the rows that go on from it; each of its tokens stands in one place of N.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, own_RT: Tensor, all_N: Tensor, rows: Rows) -> Tensor:
+        assert rows.prompt_GP is not None
+        assert rows.group_R is not None
+        ctx.rows, ctx.tokens = rows, len(all_N)
+        prompts = all_N.index_select(0, rows.prompt_GP.flatten()).view(*rows.prompt_GP.shape, *all_N.shape[1:])
+        return torch.cat([prompts.index_select(0, rows.group_R), own_RT], dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        rows = ctx.rows
+        groups, length = rows.prompt_GP.shape
+        of_prompts = gradient[:, :length]
+        even, left_over = divmod(len(of_prompts), groups)
+        if not left_over and torch.equal(rows.group_R, torch.arange(groups).repeat_interleave(even)):
+            of_groups = of_prompts.unflatten(0, (groups, even)).sum(1)
+        else:
+            of_groups = of_prompts.new_zeros(groups, *of_prompts.shape[1:]).index_add_(0, rows.group_R, of_prompts)
+        stands = torch.arange(length, device=gradient.device)[None] < rows.prompt_length_G[:, None]
+        of_all = gradient.new_zeros(ctx.tokens, *gradient.shape[2:])
+        of_all.index_copy_(0, rows.prompt_GP[stands], of_groups[stands])
+        return gradient[:, length:], of_all, None
 
 
 class _Spread(Function):
@@ -185,5 +208,6 @@ def _from_rows(sets: tuple[Tensor, ...], layout: Layout) -> Tensor:
 
 
 _short: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor] = _Short.apply
+_after_prompt: Callable[[Tensor, Tensor, Rows], Tensor] = _AfterPrompt.apply
 _spread: Callable[[Tensor, Layout], tuple[Tensor, ...]] = _Spread.apply
 _gather: Callable[..., Tensor] = _Gather.apply
