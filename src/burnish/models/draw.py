@@ -27,7 +27,7 @@ holds all below."""
 def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sampling]) -> tuple[Tensor, Tensor]:
     """Return one token for each row and its log-prob under the distribution it was drawn from.
 
-    logits_BV: float32; uniforms_B: float64 in [0, 1), one for each row; sampling: one for all rows, or one for each.
+    logits_BV: of any precision, widened to float32 a few rows at a time; uniforms_B: float64 in [0, 1), one for each row; sampling: one for all rows, or one for each.
     Temperature 0 takes the likeliest token; its log-prob is then the model's own at temperature 1. The order is
     bias, temperature, top-k, top-p, min-p, each on what the one before left, as in `transformers`.
     """
@@ -37,7 +37,7 @@ def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sa
     if len(kinds) == 1:
         return _draw(logits_BV, uniforms_B, sampling[0])
     token_B = torch.empty(len(logits_BV), dtype=torch.int64, device=logits_BV.device)
-    logprob_B = logits_BV.new_empty(len(logits_BV))
+    logprob_B = torch.empty(len(logits_BV), dtype=_wide(logits_BV), device=logits_BV.device)
     for kind in kinds:
         rows = torch.tensor([row for row, each in enumerate(sampling) if each == kind], device=logits_BV.device)
         token_B[rows], logprob_B[rows] = _draw(logits_BV[rows], uniforms_B[rows], kind)
@@ -47,18 +47,22 @@ def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sa
 def _draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     if sampling.logit_bias:
         tokens, biases = zip(*sampling.logit_bias, strict=True)
-        logits_BV = logits_BV.clone()
+        logits_BV = logits_BV.to(_wide(logits_BV), copy=True)
         logits_BV[:, list(tokens)] += torch.tensor(biases, dtype=logits_BV.dtype, device=logits_BV.device)
     if sampling.temperature == 0:
         token_B = logits_BV.argmax(-1)
-        return token_B, torch.log_softmax(logits_BV, -1).gather(1, token_B[:, None])[:, 0]
+        return token_B, torch.log_softmax(logits_BV.to(_wide(logits_BV)), -1).gather(1, token_B[:, None])[:, 0]
     found = [
-        _draw_rows(logits, uniforms, sampling)
+        _draw_rows(logits.to(_wide(logits)), uniforms, sampling)
         for logits, uniforms in zip(torch.split(logits_BV, CACHED), torch.split(uniforms_B, CACHED), strict=True)
     ]
     if len(found) == 1:
         return found[0]
     return torch.cat([token for token, _ in found]), torch.cat([logprob for _, logprob in found])
+
+
+def _wide(logits_BV: Tensor) -> torch.dtype:
+    return torch.promote_types(logits_BV.dtype, torch.float32)
 
 
 def _draw_rows(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
