@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from burnish import memory
 from burnish.bench import sampling, training
 from burnish.bench.depth import cut
 from burnish.bench.peers.child import Turns
@@ -42,6 +43,7 @@ def timed(step: Step, turn: Mapping[str, Any]) -> dict[str, Any]:
 
 def serve(job: Mapping[str, Any], turns: Turns) -> None:
     """Answer until nobody asks; a turn of {"rate": true} asks for the matrix product instead of a step."""
+    memory.keep()
     with tempfile.TemporaryDirectory() as made:
         if layers := job.get("layers"):
             cut(Path(job["model"]), layers, Path(made))

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from burnish import __version__, config, files, progress
+from burnish import __version__, config, files, memory, progress
 from burnish.errors import InputError
 from burnish.loop import fitted, ready
 from burnish.loop.folder import STATUS, RunFolder
@@ -93,6 +93,7 @@ def folder_of(options: RunOptions, recipe: Recipe) -> Path:
 
 def run(options: RunOptions, task: ModuleType, recipe: Recipe) -> RunResult:
     """Turn the ring in the run folder; raises StoppedOnRequest when everything is saved and somebody asked to stop."""
+    memory.keep()
     folder = folder_of(options, recipe)
     going_on = options.resume and (folder / CONFIG).exists()  # with the feedback that it began with
     ready.check(recipe, task, feedback=None if going_on else options.feedback, mix=options.mix and not going_on)

@@ -56,6 +56,7 @@ class Look:
 
 def train(options: TrainOptions, settings: Settings, module: ModuleType) -> dict[str, Any]:
     """Train in the folder and return report.json; raises StoppedOnRequest when everything is saved."""
+    memory.keep()
     check(options, settings, module)
     signals = _signals(options, settings)
     with files.made(options.out), files.run_lock(options.out):
