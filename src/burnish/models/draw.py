@@ -27,7 +27,8 @@ holds all below."""
 def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sampling]) -> tuple[Tensor, Tensor]:
     """Return one token for each row and its log-prob under the distribution it was drawn from.
 
-    logits_BV: of any precision, widened to float32 a few rows at a time; uniforms_B: float64 in [0, 1), one for each row; sampling: one for all rows, or one for each.
+    logits_BV: of any precision, widened to float32 a few rows at a time; uniforms_B: float64 in [0, 1), one for each
+    row; sampling: one for all rows, or one for each.
     Temperature 0 takes the likeliest token; its log-prob is then the model's own at temperature 1. The order is
     bias, temperature, top-k, top-p, min-p, each on what the one before left, as in `transformers`.
     """

@@ -157,7 +157,7 @@ class _AfterPrompt(Function):
         of_prompts = gradient[:, :length]
         even, left_over = divmod(len(of_prompts), groups)
         if not left_over and torch.equal(rows.group_R, torch.arange(groups).repeat_interleave(even)):
-            of_groups = of_prompts.unflatten(0, (groups, even)).sum(1)
+            of_groups = of_prompts.view(groups, even, *of_prompts.shape[1:]).sum(1)
         else:
             of_groups = of_prompts.new_zeros(groups, *of_prompts.shape[1:]).index_add_(0, rows.group_R, of_prompts)
         stands = torch.arange(length, device=gradient.device)[None] < rows.prompt_length_G[:, None]

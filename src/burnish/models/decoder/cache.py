@@ -13,7 +13,7 @@ from burnish.models.decoder.shape import Shape
 FEW_ROWS = 8
 """Below so many rows one fused call is faster than two products."""
 STEP = 32
-"""Rows hold a multiple of so many places: products of few different shapes, and a copy of all once in so many tokens."""
+"""Rows hold a multiple of so many places: few different shapes, and a copy of all but once in so many tokens."""
 
 
 class Cache:

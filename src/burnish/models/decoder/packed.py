@@ -62,7 +62,7 @@ class PackedProducts:
         return low(y, x) if found is None else _linear(_linear(x, found[1], None), found[2], None, y)
 
     def logits(self, states: Tensor) -> Tensor:
-        """Return logits (N, V): as they were computed, since `draw` widens a few rows at a time; capped ones float32."""
+        """Return logits (N, V) as computed, since `draw` widens a few rows at a time; capped ones float32."""
         found = _linear(states, self.output, None)
         return found if self.decoder.shape.logit_cap is None else self.decoder.capped(found.float())
 
