@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
 from burnish.records import canonical_json
 from burnish.store.studies_schema import assignments, deliveries, study_events, study_people, study_versions, webhooks
@@ -16,6 +16,9 @@ from burnish.store.talks_schema import talk_turns, talks
 
 _TYPED = {"draft": "{}", "answer_key": None, "answer_digest": None}
 """What of an assignment a person typed, emptied; its digest too, for that of a few choices can be guessed back."""
+_UNTOLD = {"body": "{}", "next_ms": None, "done_ms": func.coalesce(deliveries.c.done_ms, deliveries.c.next_ms)}
+"""What of a delivery told of a person, emptied. The row stays until deliveries as old are forgotten, for the next one
+takes the number after the highest: a receiver that saw a number knows what it stood for, and drops it as told."""
 
 
 def forget(connection: Connection, person: str) -> int:
@@ -28,11 +31,15 @@ def forget(connection: Connection, person: str) -> int:
         update(study_people).where(study_people.c.person == person).values(person=nobody),
         update(study_versions).where(study_versions.c.saved_by == person).values(saved_by=nobody),
         update(webhooks).where(webhooks.c.made_by == person).values(made_by=nobody),
-        delete(deliveries).where(deliveries.c.body.contains(canonical_json({"person": person})[1:-1], autoescape=True)),
+        update(deliveries).where(_tells_of(person)).values(_UNTOLD),
         delete(talk_turns).where(talk_turns.c.talk.in_(own_talks)),
         delete(talks).where(talks.c.person == person),
     )
     return sum(connection.execute(each).rowcount for each in changes)
+
+
+def _tells_of(person: str) -> ColumnElement[bool]:
+    return deliveries.c.body.contains(canonical_json({"person": person})[1:-1], autoescape=True)
 
 
 def forget_answers(connection: Connection, feedback_ids: Collection[str]) -> None:

@@ -124,12 +124,12 @@ class Webhooks:
         return self._turns.run(act) if is_due else []
 
     def told(self, seq: int, message: str, *, now_ms: int, again_ms: int | None = None) -> None:
-        """Take note of a try: it is done, or is to be tried again at `again_ms`."""
+        """Take note of a try: it is done, or is to be tried again at `again_ms`, unless it was given up meanwhile."""
         done = None if again_ms is not None else now_ms
         values = {"message": message[:500], "next_ms": again_ms, "done_ms": done}
 
         def act(connection: Connection) -> None:
-            mark = update(deliveries).where(deliveries.c.seq == seq)
+            mark = update(deliveries).where(deliveries.c.seq == seq, deliveries.c.done_ms.is_(None))
             connection.execute(mark.values(tries=deliveries.c.tries + 1, **values))
 
         self._turns.run(act)
