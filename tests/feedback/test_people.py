@@ -202,3 +202,31 @@ def test_somebody_who_grades_all_alone_is_told_of_without_complaint():
         alone.append(Entry(prompt, (text,), (record,)))
     (person,) = people(alone).people
     assert (person.answers, person.follows) == (12, {"rating": 0.0})
+
+
+SHOWN = "The lamp stands on the desk in the corner and gives a warm light, but nobody knows what it costs."
+MENDED = SHOWN.replace("corner", "corner of the room")
+ADDED = f"{SHOWN} It costs nine euros ninety, and a bulb is in the box."
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "two", "told"),
+    [
+        pytest.param("reference", SHOWN, SHOWN, None, id="both know the answer"),
+        pytest.param("correction", MENDED, MENDED, None, id="both mend the same few words of a long text"),
+        pytest.param("correction", SHOWN.upper(), SHOWN.title(), None, id="another case is no text of one's own"),
+        pytest.param("correction", ADDED, ADDED, (1, 1), id="a sentence put there twice"),
+        pytest.param("correction", ADDED, ["The lamp.", ADDED], (1, 1), id="mended in several goes"),
+        pytest.param("correction", ADDED, f"{SHOWN} It smells of fish and hums at night.", (0, 1), id="two sentences"),
+    ],
+)
+def test_what_all_who_mend_a_text_share_is_no_copy(kind, one, two, told):
+    prompt = Prompt.of("lamps")
+    texts = () if kind == "reference" else (Completion(prompt.id, SHOWN),)
+    shown = tuple(text.id for text in texts)
+    records = tuple(
+        Feedback(who, kind, prompt.id, shown, {"correction": said}, Author(who), time=f"2026-01-0{day}T00:00:00Z")
+        for day, (who, said) in enumerate({"ana": one, "bo": two}.items(), 1)
+    )
+    copied = {each.author.id: each.copied for each in people([Entry(prompt, texts, records)]).people}["bo"]
+    assert copied == (told and Share(*told))

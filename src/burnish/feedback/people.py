@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from burnish.errors import InputError
 from burnish.feedback import crowd, habits, kinds, reliability, similar
 from burnish.feedback.answers import DECIDES, Answer, SignalConfig, answers_of, newest
+from burnish.feedback.corrections import Operation, align
 from burnish.feedback.person import LEAST_ANSWERS, Estimate, Manner, Person, Share
+from burnish.feedback.worded import last_version
 from burnish.maths.grades import graded_response, grades
 from burnish.records import Author
 from burnish.store import Entry
@@ -295,10 +297,23 @@ def _copies(own: Mapping[Who, Sequence[Answer]]) -> dict[Who, Share]:
 
 
 def _written(answer: Answer) -> list[str]:
-    """Texts that the author wrote, long enough to be nobody else's by chance."""
+    """Texts that the author wrote, long enough to be nobody else's by chance.
+
+    Of a correction only the words that its author put there: all who mend one completion share the rest of it.
+    References are left out: two people who know the right answer write the same, which is agreement, and no copy.
+    """
     value = answer.feedback.value
-    texts = (value.get("comment"), value.get("correction"), value.get("suggestion"), answer.feedback.comment)
+    texts = [value.get("comment"), value.get("suggestion"), answer.feedback.comment]
+    if "correction" in value and answer.feedback.kind != "reference":
+        texts.append(_put_there(answer.completions[0].text, last_version(value)))
     return [text for text in texts if isinstance(text, str) and len(text) >= _LONG_TEXT]
+
+
+def _put_there(original: str, corrected: str) -> str:
+    """The words that a corrector added; another case, other spaces and words that only moved are none."""
+    found = align(similar.normal(original), similar.normal(corrected))
+    added = (edit for edit in found.changes if edit.operation is not Operation.MOVE)
+    return " ".join(found.corrected[edit.new_start : edit.new_end].strip() for edit in added).strip()
 
 
 # --------------------------------------------------------------------------------------------------------- small parts

@@ -123,7 +123,7 @@ class Person:
     seconds: float | None = None
     """Median time of an answer."""
     copied: Share | None = None
-    """Texts of their own (comments, corrections) that repeat somebody else's or the completion."""
+    """Texts of their own (comments, suggestions, what they put into a text) that repeat another's or the completion."""
     has_company: bool = True
     """Whether anybody else answered some of the same questions."""
 
