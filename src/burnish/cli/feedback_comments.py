@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from burnish import progress
 from burnish.cli import feedback_asking
@@ -34,11 +34,27 @@ examples
   burnish feedback comments --judge openai:http://localhost:8000/v1#qwen3 --by judge --out readings.jsonl
   burnish train dpo ... --set signals.readings=readings.jsonl"""
 BY = ("rules", "weighed", "learned", "judge")
+USUAL_BY = "weighed"
+FORMS = ("full", "number")
+USUAL_FORM: Final = "full"
+TO_A_MODEL: dict[str, object] = {
+    "form": None,
+    "limit": None,
+    "seed": 0,
+    "budget": None,
+    "max_cost": None,
+    "prices": None,
+    "cache": feedback_asking.DEFAULT_CACHE,
+    "replay": False,
+    "mask": "outside",
+    "key_file": feedback_asking.DEFAULT_KEY,
+}
+"""Flags that only a model heeds, with what each holds where nobody gave it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser the flags of `burnish feedback comments` (but for --db, --json and --quiet)."""
-    parser.add_argument("--by", choices=BY, default="weighed", help="whose readings --out writes (default weighed)")
+    parser.add_argument("--by", choices=BY, help=f"whose readings --out writes (default {USUAL_BY})")
     parser.add_argument("--out", metavar="FILE", help="write the readings of all comments, as JSON lines")
     parser.add_argument(
         "--save", type=Path, metavar="FOLDER", help="keep the scorer that was learned, for other comments"
@@ -46,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scorer", type=Path, metavar="FOLDER", help="use a kept scorer, and learn none")
     parser.add_argument("--judge", metavar="M", help="a model that reads comments too")
     parser.add_argument(
-        "--form", choices=("full", "number"), default="full", help="what it is asked: all, or one number (small models)"
+        "--form", choices=FORMS, help=f"what it is asked: all ({USUAL_FORM}, default), or one number (small models)"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="measure the model on at most N comments held out")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the model's draws")
@@ -79,8 +95,10 @@ def _refuse_slips(args: argparse.Namespace) -> None:
         raise InputError(f"--limit: {args.limit} is not positive. Use at least 1.")
     if args.by == "judge" and not args.judge:
         raise InputError("--by judge: no model was named. Add --judge M.")
-    for flag in ("limit", "budget", "max_cost", "prices"):
-        if getattr(args, flag) is not None and not args.judge:
+    if args.by and not args.out:
+        raise InputError(f"--by {args.by}: says whose readings are written, and none are. Add --out FILE.")
+    for flag, usual in TO_A_MODEL.items():
+        if getattr(args, flag) != usual and not args.judge:
             raise InputError(f"--{flag.replace('_', '-')}: says nothing where no model is asked. Add --judge M.")
     if args.scorer and args.save:
         raise InputError("--save: with --scorer nothing is learned that could be kept. Leave one of them out.")
@@ -107,6 +125,7 @@ class _Readers:
         from burnish.store.judge_cache import JudgeCache
 
         self.args, self.config, self.comments = args, config, comments
+        self.by = args.by or USUAL_BY
         self.learnt, self.held = split(comments)
         self.notes: list[str] = []
         self._cache = JudgeCache(args.cache) if args.judge else None
@@ -162,13 +181,13 @@ class _Readers:
         """Return the readings of all comments by whom --by names, fitted to all graded comments."""
         from burnish.feedback.comment_readers import stated
 
-        found = self.reader(self.args.by, [*self.learnt, *self.held])(self.comments)
-        if self.args.by == "judge" and not any(found):
+        found = self.reader(self.by, [*self.learnt, *self.held])(self.comments)
+        if self.by == "judge" and not any(found):
             raise InputError(
                 f"--by judge: {self.args.judge} read none of {counted(len(found), 'comment')}, so nothing is written. "
                 "Check that it answers, and try --form number."
             )
-        return stated(found, self.comments) if self.args.by == "judge" else found
+        return stated(found, self.comments) if self.by == "judge" else found
 
     def save(self, folder: Path) -> None:
         """Keep the scorer learned from all graded comments."""
@@ -190,7 +209,7 @@ class _Readers:
         def read(given: Sequence[Answer]) -> list[Reading | None]:
             texts = [answer.completions[0].text for answer in given]
             said = [str(answer.feedback.value["comment"]) for answer in given]
-            return asked.ask(sampler, said, texts, form=args.form, mask=mask, seed=args.seed)
+            return asked.ask(sampler, said, texts, form=args.form or USUAL_FORM, mask=mask, seed=args.seed)
 
         return read
 
@@ -199,7 +218,7 @@ def _write(args: argparse.Namespace, readers: _Readers) -> int:
     from burnish.feedback.comment_readers import rows_of
     from burnish.store import write_objects
 
-    return write_objects(rows_of(readers.comments, readers.readings(), args.by), args.out)
+    return write_objects(rows_of(readers.comments, readers.readings(), readers.by), args.out)
 
 
 # -------------------------------------------------------------------------------------------------------------- telling
@@ -227,7 +246,7 @@ def _tell(args: argparse.Namespace, readers: _Readers, measured: Sequence[Measur
     for note in readers.notes:
         print(f"note: {note}")
     if written is not None:
-        progress.say(f"{counted(written, 'reading')} by {args.by} written to {args.out}.")
+        progress.say(f"{counted(written, 'reading')} by {readers.by} written to {args.out}.")
 
 
 def _row(each: Measured) -> tuple[str, ...]:
