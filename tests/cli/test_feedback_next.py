@@ -37,6 +37,11 @@ def test_an_agenda_as_lines_for_people(call):
     assert call("--n", 8, "--people", "ana, bo,cy")[1] == out  # the same seed, the same agenda
 
 
+def test_a_name_may_hold_a_colon_that_tells_of_no_language(call):
+    out = call("--n", 8, "--people", "lab:ana,lab:bo")[1]
+    assert {name for line in out.splitlines() for name in json.loads(line)["people"]} == {"lab:ana", "lab:bo"}
+
+
 def test_a_plan_for_an_interval(call):
     status, out, _ = call("--interval", 0.2, "--people", "ana,bo,cy,di")
     assert status == 0
@@ -70,6 +75,8 @@ def test_slips_are_told(call):
         (["--interval", "1e308"], "not in (0, 0.5]"),
         (["--random-share", "0"], "random slice"),
         (["--strategy", "best"], "choices"),
+        (["--people", "ana,bo:zh"], "--people: 'bo:zh' says which comments bo reads, and pairs go to everybody"),
+        (["--people", "ana,bo:en+zh", "--interval", "0.2"], "Write bo, or add --comments"),
         (["--features", "style"], "only --strategy d_optimal picks by features"),
         (["--strategy", "d_optimal", "--features", "no_such_model"], "no_such_model"),
     ):

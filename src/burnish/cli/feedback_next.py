@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("d_optimal", "double_thompson", "information_gain", "large_gap", "random", "uncertainty")
 STRATEGY = "information_gain"
+LANGUAGES = frozenset({"en", "zh"})
+"""In which comments are told apart."""
 HELP = "which pairs to ask people about next, and how many answers an interval takes"
 DESCRIPTION = """\
 Writes pairs of stored completions to compare, one JSON object a line: first a share drawn at random,
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--people",
         default="",
         metavar="A,B,C",
-        help="whom to deal them out to; of comments, who reads Chinese: bo:zh, cy:en+zh",
+        help="whom to deal them out to; with --comments also what they read: bo:zh, cy:en+zh (without it en)",
     )
     parser.add_argument("--overlap", type=int, default=2, metavar="K", help="people who answer each pair (default 2)")
     parser.add_argument("--load", type=int, metavar="N", help="most pairs for one person")
@@ -87,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if args.features and (args.strategy != "d_optimal" or args.interval is not None):
         raise InputError("--features: only --strategy d_optimal picks by features. Add it, or leave --features out.")
     people = list(dict.fromkeys(filter(None, (name.strip() for name in args.people.split(",")))))
+    if not args.comments:
+        _refuse_languages(people)
     with open_store(args.db, create=False) as store:
         entries = list(store.entries())
     if args.comments:
@@ -141,13 +145,24 @@ def _comments(args: argparse.Namespace, entries: list[Entry], people: list[str])
     return 0
 
 
+def _refuse_languages(people: list[str]) -> None:
+    """Raise InputError for somebody who is said to read a language; another name may hold a colon."""
+    for text in people:
+        name, _, languages = text.partition(":")
+        if languages and LANGUAGES.issuperset(languages.split("+")):
+            raise InputError(
+                f"--people: {text!r} says which comments {name} reads, and pairs go to everybody. "
+                f"Write {name}, or add --comments."
+            )
+
+
 def _reader(text: str, load: int | None) -> Reader:
     """Return who `bo`, `bo:zh` or `bo:en+zh` is."""
     from burnish.feedback.words.queue import Reader
 
     name, _, languages = text.partition(":")
     known = frozenset(filter(None, languages.split("+"))) or frozenset({"en"})
-    if unknown := sorted(known - {"en", "zh"}):
+    if unknown := sorted(known - LANGUAGES):
         raise InputError(
             f"--people: {text!r} reads {unknown[0]!r}; comments are told apart as en and zh. Write {name}:zh."
         )
