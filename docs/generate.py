@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from method_pages import DOCS, NOTICE, index_page, method_page
+from method_index import index_page
+from method_pages import DOCS, NOTICE, method_page
 from pictures import which_method
 
 from burnish import config, methods

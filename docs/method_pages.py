@@ -1,4 +1,4 @@
-"""A page for each method, docs/methods/NAME.md, and their index, docs/methods.md, out of the methods' own files.
+"""A page for each method, docs/methods/NAME.md, out of the method's own file; their index is docs/method_index.py's.
 
 What a page says is the method's docstring, `Config`, `needs` and `METRICS`; what it reached on the world whose optimum
 is known comes out of docs/toys.json, which `python benchmarks/toys.py --json docs/toys.json` writes.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import code_links
-from docstrings import markdown, papers, told
+from docstrings import markdown, told
 
 from burnish import config, methods
-from burnish.cli.train import listing
 from burnish.errors import InputError
 from burnish.records import Critique, Demonstration, Preference, Prompt, Score
 
@@ -116,7 +114,7 @@ def family(name: str) -> str:
 def method_page(name: str, results: Mapping[str, Any] | None = None) -> str:
     """Return docs/methods/NAME.md; without a result of the method it has no section of what was measured."""
     module, text = methods.load(name), told(name)
-    measured = (_results() if results is None else results).get(name)
+    measured = (results_of_toys() if results is None else results).get(name)
     sections = [
         f"# `{name}`",
         NOTICE,
@@ -147,14 +145,15 @@ def method_page(name: str, results: Mapping[str, Any] | None = None) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _results() -> dict[str, Any]:
+def results_of_toys() -> dict[str, Any]:
+    """Return what each method reached in the small world, by name; nothing where it was never measured."""
     found: dict[str, Any] = json.loads(TOYS.read_text(encoding="utf-8")) if TOYS.exists() else {}
     return found
 
 
 def _settings(cls: type[Any]) -> str:
     rows = [
-        f"| `{key.name}` | `{_cell(key.default)}` | {key.expects} | {_cell(key.doc)} |" for key in config.describe(cls)
+        f"| `{key.name}` | `{cell(key.default)}` | {key.expects} | {cell(key.doc)} |" for key in config.describe(cls)
     ]
     return "| setting | default | takes | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
@@ -169,11 +168,11 @@ def _metrics(module: Any) -> str:
     every = {**module.METRICS, **(OF_DRAWN if needs.fresh and needs.policy else {})}
     if not hasattr(module, "choose"):
         every.pop("left_out", None)
-    rows = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in every.items()]
+    rows = [f"| `{name}` | {cell(meaning)} |" for name, meaning in every.items()]
     return "| in `metrics.jsonl` | meaning; what is healthy |\n|---|---|\n" + "\n".join(rows)
 
 
-def _cell(text: object) -> str:
+def cell(text: object) -> str:
     """Return text that a table's cell can hold; `|` would end it."""
     return str(text).replace("\n", " ").replace("|", "\\|")
 
@@ -188,8 +187,8 @@ def _code(name: str) -> Iterator[str]:
         rows.append(f"| [`{part.function}`](../../{at}) | | |")
         for line in part.lines:
             ends = "" if line.last == line.first else f"-L{line.last}"
-            where = f"`{_cell(line.where)}`" if line.where else ""
-            rows.append(f"| [{line.first}](../../{path}#L{line.first}{ends}) | `{_cell(line.code)}` | {where} |")
+            where = f"`{cell(line.where)}`" if line.where else ""
+            rows.append(f"| [{line.first}](../../{path}#L{line.first}{ends}) | `{cell(line.code)}` | {where} |")
     yield "| line | code | where |\n|---|---|---|\n" + "\n".join(rows)
     if elsewhere := [_elsewhere(each) for each in code_links.formulas(module, found)]:
         yield "Computed elsewhere:\n\n" + "\n".join(elsewhere)
@@ -370,75 +369,3 @@ def _beside(name: str) -> Iterator[str]:
     yield f"**{found['verdict']}** Printed by `{found['command']}`."
     if file.with_suffix(".svg").exists():
         yield f"![{found['title']}](../beside/{name}.svg)"
-
-
-# ------------------------------------------------------------------------------------------------------ the index
-
-
-def index_page(results: Mapping[str, Any] | None = None) -> str:
-    """Return docs/methods.md: every method by family, and every paper with the methods that follow it."""
-    found = _results() if results is None else results
-    rows = {row["name"]: row for row in json.loads(listing(as_json=True))}
-    parts = [
-        "# Methods",
-        NOTICE,
-        "A method is one file of `src/burnish/methods/`. Each has its page: the idea, the formula beside the code that "
-        "computes it, settings, what the logged numbers mean, what it reached where the best is known, how it fails. "
-        "[Which method for which feedback](which-method.md) helps to choose; "
-        "[adding a method](adding-a-method.md) shows one being written.",
-        "```bash\nburnish train --list\n```",
-    ]
-    for title, what in FAMILIES.items():
-        of_family = [row for row in rows.values() if family(row["name"]) == title]
-        parts += [f"## {title}", what, _table(of_family, found)]
-    if found:
-        parts += ["## Measured where the optimum is known", *_reached(found)]
-    return "\n\n".join([*parts, "## Paper index", _papers_table()]) + "\n"
-
-
-def _reached(found: Mapping[str, Any]) -> Iterator[str]:
-    yield (
-        "What each method reached in a world whose every completion can be listed, means over seeds with the interval "
-        "of a bootstrap over them, and what the best is that it could reach there (its page says why). A reward's "
-        "measure is the share of pairs that it puts in the true order, a policy's its mean true reward. Completions "
-        f"are those drawn, for whatever end, or given. The command: `{MEASURE}`."
-    )
-    heads = ["method", "before", "reached", "95% interval", "optimum", "share", "seeds", "completions"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for name, row in sorted(found.items()):
-        cells = [
-            f"[`{name}`](methods/{name}.md)",
-            *(f"{row['before']:.3f}", f"{row['reached']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}"),
-            *(f"{row['optimum']:.3f}", f"{row['share']:.1%}", str(row["seeds"]), f"{row['completions']:,}"),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    yield "\n".join(lines)
-    if TOYS.with_suffix(".svg").exists():
-        yield "![Reward against KL of all policies, each after equally many completions](toys.svg)"
-
-
-def _table(rows: list[dict[str, str]], found: Mapping[str, Any]) -> str:
-    heads = ["method", "what it does", "learns from", "needs", *(["reached, of its optimum"] if found else [])]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for row in rows:
-        name = row["name"]
-        cells = [f"[`{name}`](methods/{name}.md)", markdown(row["what"]), row["learns_from"], row["needs"]]
-        if found:
-            cells.append(f"{found[name]['share']:.1%}" if name in found else "")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _papers_table() -> str:
-    found: dict[str, tuple[str, list[str]]] = {}
-    for name in methods.names():
-        for key, title in papers(name):
-            known, cited = found.get(key, (title, []))
-            found[key] = (min(known, title, key=len), [*cited, name] if name not in cited else cited)
-    lines = ["| paper | methods | files |", "|---|---|---|"]
-    for key, (title, cited) in sorted(found.items(), key=lambda item: item[1][0].lower()):
-        link = f", [arXiv {key}](https://arxiv.org/abs/{key})" if re.fullmatch(r"\d{4}\.\d{4,5}", key) else ""
-        pages = ", ".join(f"[`{name}`](methods/{name}.md)" for name in cited)
-        files = ", ".join(f"[{name}.py](../{code_links.place(methods.load(name))})" for name in cited)
-        lines.append(f"| {_cell(markdown(title))}{link} | {pages} | {files} |")
-    return "\n".join(lines)
