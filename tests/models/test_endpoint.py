@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,9 +14,8 @@ import pytest
 from burnish.errors import InputError, UnreachableError
 from burnish.models.answering import Failure, can_choose
 from burnish.models.endpoint import Endpoint, Patience
-from burnish.models.endpoint_address import address_of, key_for
-from burnish.models.spending import MESSAGE_OVERHEAD, Prices, Purse
-from burnish.records import FinishReason, Message, Prompt, Sampling
+from burnish.models.spending import MESSAGE_OVERHEAD, Purse
+from burnish.records import FinishReason, Prompt, Sampling
 
 SHORT = Sampling(temperature=0.0, max_new_tokens=8)
 
@@ -334,17 +332,6 @@ def test_the_purse_is_never_overdrawn_also_by_many_threads(endpoint, server):
     assert purse.spent.calls == len(server.bodies) == 30 - len(reasons) >= 3
 
 
-def test_money_is_counted_by_price_and_capped():
-    purse = Purse(Prices(prompt=1.0, completion=10.0), money=100 / 1e6)
-    asked = [Message("user", "ab")]
-    held = purse.reserve(asked, 8)  # at most 18 * 1 + 8 * 10 = 98 millionths
-    assert (held.prompt_tokens, held.completion_tokens) == (2 + MESSAGE_OVERHEAD, 8)
-    purse.book(held, 5, 2)
-    assert purse.spent.money == pytest.approx(25 / 1e6)
-    assert purse.reserve(asked, 8) is None
-    assert purse.reserve(asked, 5) is not None  # 68 more fit
-
-
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_budget_that_suffices_answers_everything_however_many_are_asked_at_once(endpoint, server, concurrency):
     """20 questions take 13 tokens each; bounds are 26, so 8 at once would hold 208 of the 280."""
@@ -353,18 +340,6 @@ def test_a_budget_that_suffices_answers_everything_however_many_are_asked_at_onc
     found = ask(one, *[f"q{i}" for i in range(20)])
     assert not [each for each in found if isinstance(each, Failure)]
     assert purse.spent.tokens == 20 * 13
-
-
-def test_who_waits_for_the_budget_is_told_when_it_is_used_up():
-    purse = Purse(tokens=60)
-    asked = [Message("user", "ab")]
-    held = [purse.reserve(asked, 8), purse.reserve(asked, 8)]  # 26 each
-    with ThreadPoolExecutor(1) as threads:
-        third = threads.submit(purse.reserve, asked, 8)
-        purse.book(held[0], 30, 10)  # 40 spent, 26 held: it may still fit
-        assert not third.done()
-        purse.book(held[1], None, None)  # 66 spent
-        assert third.result(timeout=10) is None
 
 
 def test_a_cap_below_one_question_is_called_by_its_name(endpoint):
@@ -382,42 +357,7 @@ def test_what_a_cut_answer_took_nobody_knows_so_it_is_booked_in_full(endpoint):
     assert free.spent.tokens == 0
 
 
-# ------------------------------------------------------------------------------------------------------ address and key
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "gpt",
-        "openai:http://localhost:1/v1",
-        "openai:ftp://localhost#m",
-        "openai:file:///etc/passwd#m",
-        "openai:http://me:secret@localhost/v1#m",
-        "openai:http://169.254.169.254/latest#m",
-        "openai:http://[::ffff:169.254.169.254]/v1#m",
-        "openai:http://0.0.0.0/v1#m",
-        "openai:http://localhost/v1?key=1#m",
-        "openai:http://8.8.8.8/v1#m",
-    ],
-)
-def test_addresses_that_are_refused(name):
-    with pytest.raises(InputError) as error:
-        address_of(name)
-    assert "secret" not in str(error.value)
-
-
-def test_an_address_is_read(monkeypatch):
-    address = address_of("openai:http://127.0.0.1:8000/v1/#org/model")
-    assert (address.url, address.model, address.is_local) == ("http://127.0.0.1:8000/v1", "org/model", True)
-    assert address.name == "openai:http://127.0.0.1:8000/v1#org/model"
-    assert not address_of("openai:https://8.8.8.8/v1#m").is_local
-
-
 def test_a_key_goes_to_its_own_host_only(endpoint, server, monkeypatch):
-    environment = {"OPENAI_API_KEY": "o", "BURNISH_KEY_MY_HOST_ORG": "m"}
-    assert key_for("api.openai.com", environment) == "o"
-    assert key_for("my-host.org", environment) == "m"
-    assert key_for("elsewhere.org", environment) is None
     monkeypatch.setenv("OPENAI_API_KEY", "not for you")
     monkeypatch.setenv("BURNISH_KEY_127_0_0_1", "for you")
     ask(endpoint(said("x")), "hi")
