@@ -1,5 +1,7 @@
 """Continuous batching: who is decoded when, and that company changes nothing."""
 
+from itertools import islice
+
 import pytest
 import torch
 from peft import LoraConfig
@@ -7,7 +9,7 @@ from scipy.stats import chisquare
 
 from burnish.errors import InputError
 from burnish.models import engine as engine_module
-from burnish.models.engine import Engine, Request
+from burnish.models.engine import Engine, Request, finish_of
 from burnish.records import FinishReason, Sampling
 
 NEW = [1, 30, 2, 17, 5, 5, 23, 1, 9, 40, 3, 12]
@@ -297,6 +299,56 @@ def test_cancelling_all_or_what_is_not_there_is_nobodys_loss(policy):
     assert list(engine.run()) == []
     again = engine.submit(twelve()[4])
     assert_alike(told(list(engine.run()), again), alone(policy, twelve()[4]))
+
+
+def test_a_cancelled_request_is_told_no_more_of_even_what_its_last_step_drew(policy):
+    engine = an_engine(policy, 3)
+    numbers = [engine.submit(Request((5, 6, 7 + k), Sampling(max_new_tokens=3), k)) for k in range(3)]
+    drawn = []
+    for each in engine.run():
+        drawn.append(each)
+        if len(drawn) == 4:  # the first one's second token; the others' are drawn and not yet told
+            engine.cancel(numbers[1])
+        if each.finish is not None:
+            engine.cancel(numbers[2])  # whose last token is drawn as well
+    assert [each.request for each in drawn] == [*numbers, numbers[0], numbers[2], numbers[0]]
+
+
+def test_where_an_iterator_is_left_the_next_one_goes_on(policy):
+    engine = an_engine(policy, 3)
+    requests = twelve()
+    numbers = [engine.submit(request) for request in requests]
+    drawn = [each for _ in range(5) for each in islice(engine.run(), 2)]  # left in mid-step
+    drawn += engine.run()
+    assert len(drawn) == sum(NEW)
+    for number, request in zip(numbers, requests, strict=True):
+        assert_alike(told(drawn, number), alone(policy, request))
+
+
+def test_adapters_are_not_read_while_a_request_is_open(trained):
+    """Its keys are of the adapter as it was."""
+    engine = an_engine(trained, 1, adapters=("default",))
+    numbers = [engine.submit(request) for request in twelve("default")[1:3]]
+    for left in numbers:  # one is decoded, one waits; then one
+        engine.step()
+        with pytest.raises(InputError, match="while requests are open"):
+            engine.refresh("default")
+        engine.cancel(left)
+    engine.refresh("default")
+
+
+# ------------------------------------------------------------------------------------------------------- stop texts
+
+
+@pytest.mark.parametrize("length", [2, 40, 90])
+def test_a_stop_text_of_many_tokens_ends_the_completion(policy, length):
+    text = "".join(chr(33 + (7 * i) % 90) for i in range(length))
+    (*ids,) = policy.tokenizer.encode("ab" + text + "cd", add_special_tokens=False)
+    ends = [finish_of(Sampling(max_new_tokens=500, stop=("never", text)), ids[:n], frozenset(), policy.decode)
+            for n in range(1, len(ids))]  # fmt: skip
+    first = next(n for n in range(1, len(ids)) if text in policy.decode(ids[:n]))
+    assert ends[: first - 1] == [None] * (first - 1)
+    assert ends[first - 1] is FinishReason.STOP
 
 
 # --------------------------------------------------------------------------------------------------------- adapters

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from burnish.maths.batch import Says
 from burnish.models.draw import draw
-from burnish.models.engine import STOP_TOKENS, Drawn, Engine, Request, finish_of, uniforms_of
+from burnish.models.engine import Drawn, Engine, Request, finish_of, uniforms_of
 from burnish.models.packing import pack
 from burnish.models.sampler import rows_that_fit
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
@@ -112,8 +112,8 @@ class ActingSampler:
             token_B, logprob_B = draw(logits_BV.float(), uniforms_B, sampling)
             for row, token, logprob in zip(going, token_B.tolist(), logprob_B.tolist(), strict=True):
                 tokens[row].append(token)
-                text = policy.decode(tokens[row][-STOP_TOKENS:]) if sampling.stop else ""
-                found[row].append(Drawn(row, token, logprob, finish_of(sampling, tokens[row], policy.end_ids, text)))
+                finish = finish_of(sampling, tokens[row], policy.end_ids, policy.decode)
+                found[row].append(Drawn(row, token, logprob, finish))
             going = [row for row in going if found[row][-1].finish is None]
         return found
 

@@ -20,7 +20,7 @@ from burnish.errors import InputError
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.cache import Cache
 from burnish.models.decoder.forward import Decoder, Multiply, multiply
-from burnish.models.decoder.packed import PackedProducts
+from burnish.models.decoder.quantised import Products
 from burnish.models.decoder.weights import Adapter, mixed
 from burnish.models.draw import draw
 from burnish.models.packing import pack
@@ -29,7 +29,7 @@ from burnish.records import FinishReason, Sampling
 PREFILL_TOKENS = 1024
 """Prompt tokens computed together; more fill the products no better and take memory."""
 STOP_TOKENS = 64
-"""Tokens looked back at for a stop text."""
+"""Tokens looked back at for a stop text, or more where it is longer."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,13 @@ class Engine:
 
     def __init__(
         self, decoder: Decoder, ends: frozenset[int], text_of: Callable[[Sequence[int]], str], *, rows: int,
-        packed: PackedProducts | None = None, read: Callable[[Tensor], Tensor] | None = None,
+        packed: Products | None = None, read: Callable[[Tensor], Tensor] | None = None,
     ) -> None:  # fmt: skip
         """read: final states (B, H) -> (B, V), what is drawn from in place of the decoder's logits."""
         self.decoder = decoder
         self.packed = packed
-        self.multiply: Multiply = packed or multiply
+        self.multiply: Multiply = packed.of_prompts if packed else multiply
+        self.multiply_one: Multiply = packed or multiply  # token of each row
         self.logits_of = read or (packed.logits if packed else decoder.logits)
         self.ends = ends
         self.text_of = text_of
@@ -96,6 +97,8 @@ class Engine:
         self.active: list[_Row] = []
         self.requests: dict[int, Request] = {}
         self.next_number = 0
+        self.untold: deque[Drawn] = deque()
+        """What `run` has drawn and nobody has taken yet."""
         self.logits: Tensor | None = None
         """(rows in use, V): what each row's next token is drawn from."""
 
@@ -119,13 +122,15 @@ class Engine:
     def cancel(self, number: int) -> None:
         """Forget a request, waiting or being decoded; an unknown number or one that is done is nobody's loss."""
         self.requests.pop(number, None)
+        self.untold = deque(each for each in self.untold if each.request != number)
         for group in self.waiting:
             if number in group.numbers:
                 group.numbers.remove(number)
         self.waiting = deque(group for group in self.waiting if group.numbers)
         for place, row in enumerate(self.active):
             if row.number == number:
-                self._leave([place])
+                assert self.logits is not None
+                self.logits = self.logits[self._leave([place])]
                 return
 
     @property
@@ -137,8 +142,11 @@ class Engine:
     def refresh(self, *names: str) -> None:
         """Read these adapters as they are now (trap T34: sampling must see what training wrote).
 
-        Raises InputError for one that no layer has: the untouched model would speak in its place.
+        Raises InputError for one that no layer has: the untouched model would speak in its place. And while a request
+        waits or is being decoded: what it has read so far was read with the adapters as they were.
         """
+        if self.busy:
+            raise InputError("engine: its adapters are read while requests are open. Finish or cancel those first.")
         found = {name: self.decoder.adapter(name) for name in names}
         if missing := next((name for name, adapter in found.items() if adapter is None), None):
             raise InputError(
@@ -154,8 +162,9 @@ class Engine:
     def step(self) -> list[Drawn]:
         """Admit what fits, then draw one token for every row; return the tokens."""
         self._admit()
-        if not self.active or self.logits is None:
+        if not self.active:
             return []
+        assert self.logits is not None
         uniforms_B = torch.stack([row.uniforms[len(row.tokens)] for row in self.active])
         token_B, logprob_B = draw(self.logits, uniforms_B, [row.request.sampling for row in self.active])
         drawn = [
@@ -167,20 +176,25 @@ class Engine:
         return drawn
 
     def run(self) -> Iterator[Drawn]:
-        """Yield tokens until nothing is left to do; requests may be submitted and cancelled in between."""
-        while self.busy:
-            yield from self.step()
+        """Yield tokens until nothing is left to do; requests may be submitted and cancelled in between.
+
+        Of a cancelled one nothing more is told. Where an iterator is left, the next one goes on.
+        """
+        while True:
+            while self.untold:
+                yield self.untold.popleft()
+            if not self.busy:
+                return
+            self.untold.extend(self.step())
 
     def _take(self, row: _Row, token: int, logprob: float) -> Drawn:
         row.tokens.append(token)
-        sampling = row.request.sampling
-        text = self.text_of(row.tokens[-STOP_TOKENS:]) if sampling.stop else ""
-        return Drawn(row.number, token, logprob, finish_of(sampling, row.tokens, self.ends, text))
+        finish = finish_of(row.request.sampling, row.tokens, self.ends, self.text_of)
+        return Drawn(row.number, token, logprob, finish)
 
-    def _leave(self, places: Sequence[int]) -> None:
-        """Free rows; the last one moves into each hole, from the back, so that no hole is filled by another."""
-        if not places or self.logits is None:
-            return
+    def _leave(self, places: Sequence[int]) -> list[int]:
+        """Free rows; return where each row that stays was. The last one moves into each hole, from the back, so that no
+        hole is filled by another."""
         order = list(range(len(self.active)))
         for place in sorted(places, reverse=True):
             self.requests.pop(self.active[place].number, None)
@@ -188,10 +202,11 @@ class Engine:
             order[place], self.active[place] = order[last], self.active[last]
             order.pop()
             self.active.pop()
-        self.logits = self.logits[order] if order else None
+        return order
 
     def _forward(self) -> None:
         """Compute the logits that each row's next token is drawn from."""
+        self.logits = None  # those of the last token: gone before there are others
         if not self.active:
             return
         decoder, device = self.decoder, self.cache.lengths_R.device
@@ -199,7 +214,7 @@ class Engine:
         names = [None, *self.adapters]
         wanted = [names.index(row.request.adapter) for row in self.active]
         adapter = mixed([None, *self.adapters.values()], wanted)
-        states = decoder.states(tokens_B, self.cache.begin(), self.cache, adapter, multiply=self.multiply)
+        states = decoder.states(tokens_B, self.cache.begin(), self.cache, adapter, multiply=self.multiply_one)
         self.cache.end()
         self.logits = self.logits_of(states)
 
@@ -260,10 +275,17 @@ class _Keeping:
         return self.attention(layer, q, k, v)
 
 
-def finish_of(sampling: Sampling, tokens: Sequence[int], ends: frozenset[int], text: str) -> FinishReason | None:
-    """Return why a completion that stands at these tokens has ended, None when it has not; text: of the last few."""
-    if tokens[-1] in ends or any(stop in text for stop in sampling.stop):
+def finish_of(
+    sampling: Sampling, tokens: Sequence[int], ends: frozenset[int], text_of: Callable[[Sequence[int]], str]
+) -> FinishReason | None:
+    """Return why a completion that stands at these tokens has ended, None when it has not."""
+    if tokens[-1] in ends:
         return FinishReason.STOP
+    if sampling.stop:
+        longest = 4 * max(map(len, sampling.stop))  # tokens: a letter has up to four bytes, each perhaps its own
+        text = text_of(tokens[-max(STOP_TOKENS, longest) :])
+        if any(stop in text for stop in sampling.stop):
+            return FinishReason.STOP
     return FinishReason.LENGTH if len(tokens) >= sampling.max_new_tokens else None
 
 

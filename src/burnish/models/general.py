@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from burnish.errors import InputError
 from burnish.models import adapters, bidirectional
 from burnish.models.draw import draw
-from burnish.models.engine import STOP_TOKENS, Drawn, Request, finish_of, uniforms_of
+from burnish.models.engine import Drawn, Request, finish_of, uniforms_of
 from burnish.models.packing import Packed
 
 
@@ -88,8 +88,7 @@ class GeneralEngine:
                 going[row] = going[row] and numbers[row] in self.waiting
                 if going[row]:
                     tokens[row].append(token)
-                    text = self.text_of(tokens[row][-STOP_TOKENS:]) if requests[row].sampling.stop else ""
-                    finish = finish_of(requests[row].sampling, tokens[row], self.ends, text)
+                    finish = finish_of(requests[row].sampling, tokens[row], self.ends, self.text_of)
                     going[row] = finish is None
                     if finish is not None:
                         self.waiting.pop(numbers[row], None)

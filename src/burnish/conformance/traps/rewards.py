@@ -76,10 +76,10 @@ def t14_every_end_ends(policy: Policy, rows: Sequence[Row]) -> None:
     sampling = Sampling(max_new_tokens=2)
     for end in filter(None, [*ends, policy.tokenizer.eos_token_id]):
         must(end in policy.end_ids, f"token {end} is an end in generation_config.json, and sampling goes on after it")
-        said = finish_of(sampling, [end + 1, end], policy.end_ids, "")
+        said = finish_of(sampling, [end + 1, end], policy.end_ids, policy.decode)
         must(said is FinishReason.STOP, f"token {end} at the very limit is taken for a truncation")
     other = next(number for number in range(len(policy.end_ids) + 1) if number not in policy.end_ids)
-    said = finish_of(sampling, [other, other], policy.end_ids, "")
+    said = finish_of(sampling, [other, other], policy.end_ids, policy.decode)
     must(said is FinishReason.LENGTH, "a completion that was cut off is not told as one: its penalty would not fire")
 
 
