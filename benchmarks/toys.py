@@ -4,27 +4,25 @@ python benchmarks/toys.py                          the table, five seeds
 python benchmarks/toys.py --seeds 2 grpo dpo       some methods, fewer seeds
 python benchmarks/toys.py --json docs/toys.json    the numbers that the methods' pages show, written after each method
 python benchmarks/toys.py --picture docs/toys.svg  reward against KL of all policies after equally many completions
+
+`python benchmarks/toys_picture.py docs/toys.json docs/toys.svg` draws that picture again and measures nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
+from toys_picture import EQUAL, draw
 
 from burnish import methods
 from burnish.conformance import toys
 from burnish.maths.intervals import bootstrap_mean
-from burnish.records import Critique, Preference
 
-EQUAL = 4_800
-"""Completions after which every curve of the picture ends: no toy takes fewer."""
 MARKS = range(EQUAL // 12, EQUAL + 1, EQUAL // 12)
 """Completions after which a point of a curve is noted; a method that takes more in a step has fewer points."""
 
@@ -82,58 +80,6 @@ def summary(runs: list[toys.Reached]) -> dict[str, object]:
 def mean_path(runs: list[toys.Reached]) -> list[list[float]]:
     """Return (completions, KL, reward) along the way, means over seeds, rounded for the file."""
     return [[round(float(value), 4) for value in point] for point in np.array([run.path for run in runs]).mean(0)]
-
-
-FAMILIES = (
-    ("draws its own completions", lambda needs: needs.fresh, "tab:orange"),
-    ("learns from preferences", lambda needs: Preference in needs.eats, "tab:blue"),
-    ("learns from words", lambda needs: Critique in needs.eats, "tab:green"),
-    ("imitates, or learns from scores", lambda needs: True, "tab:gray"),
-)
-"""(what, whether a method is one, colour); the first that fits."""
-APART = 0.019
-"""Least distance of two names, in reward."""
-
-
-def draw(found: dict[str, dict], target: Path) -> None:
-    """Write reward against KL, mean over seeds, up to `EQUAL` completions; each line ends in its name."""
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "burnish"
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(9, 7))
-    policies = {name: row for name, row in found.items() if row["measure"] == "reward" and row["kl_nats"] > 0.05}
-    paths = {name: equal(row["path"]) for name, row in policies.items()}
-    right = max(path[:, 0].max() for path in paths.values())
-    height = math.inf
-    for name, path in sorted(paths.items(), key=lambda item: -item[1][-1, 1]):
-        colour = next(colour for _, fits, colour in FAMILIES if fits(_needs(name)))
-        axes.plot(path[:, 0], path[:, 1], color=colour, marker=".", markersize=4, linewidth=1.2)
-        height = min(height - APART, path[-1, 1])
-        axes.plot([path[-1, 0], right * 1.06], [path[-1, 1], height], color=colour, linewidth=0.4, alpha=0.6)
-        axes.text(right * 1.065, height, name, color=colour, fontsize=8, va="center")
-    for what, _, colour in FAMILIES:
-        axes.plot([], [], color=colour, label=what)
-    axes.set_xlim(-0.05 * right, right * 1.32)
-    axes.set_xlabel("KL from the untouched policy, nats a completion")
-    axes.set_ylabel("exact mean true reward")
-    axes.set_title(f"Reward against KL after {EQUAL:,} completions each, mean over seeds")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower center")
-    figure.tight_layout()
-    figure.savefig(target, metadata={"Date": None})
-
-
-def equal(path: list[list[float]]) -> np.ndarray:
-    """Return (KL, reward) up to exactly `EQUAL` completions; the end lies between two points where a step passes it."""
-    points = np.array(path)
-    end = [np.interp(EQUAL, points[:, 0], points[:, column]) for column in (1, 2)]
-    return np.vstack([points[points[:, 0] < EQUAL, 1:], end])
-
-
-def _needs(name: str) -> methods.Needs:
-    module = methods.load(name)
-    return module.needs(module.Config(**toys.toy_of(name).config))
 
 
 if __name__ == "__main__":
