@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from burnish.machine.description import Machine
     from burnish.machine.fit import Choice, Fit
+    from burnish.machine.plan import Plan
 
 DESCRIPTION = """\
 Measures this machine in a few seconds (matrix products by number format and threads, memory,
-what other processes take) and tells which settings `burnish run` takes from that, and why.
+what other processes take) and tells which settings `burnish run` takes from that, and why, and
+what it then holds in memory.
 Then it looks whether everything a run needs is here, and says what to do about what is not.
 
 What is measured on a quiet machine is remembered for two weeks; this measures it again.
@@ -100,18 +102,20 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None:
         raise InputError("burnish doctor --data: which --model is to learn from it? Name one.")
     from burnish.machine import kept
-    from burnish.machine.fit import fit
+    from burnish.machine.fit import fit, planned
 
     progress.say("measuring this machine, which takes a few seconds ...")
     machine = kept.measured(corpora.folder())
     found, here = fit(machine), look()
+    memory = planned(machine, found)
     faults = list(faults_of(machine, here))
     notes = [*found.warnings, *notes_of(machine, here)]
     if args.json:
         plain = {"fit": not faults, "faults": faults, "notes": notes, "settings": dataclasses.asdict(found)}
+        plain["memory"] = {**dataclasses.asdict(memory), "most": memory.most}
         print(json.dumps({**plain, "machine": dataclasses.asdict(machine), "here": dataclasses.asdict(here)}))
     else:
-        show(machine, found, here, faults, notes)
+        show(machine, found, memory, here, faults, notes)
     return 2 if faults else 0
 
 
@@ -178,12 +182,13 @@ def notes_of(machine: Machine, here: Here) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------------------------ the page
 
 
-def show(machine: Machine, found: Fit, here: Here, faults: list[str], notes: list[str]) -> None:
+def show(machine: Machine, found: Fit, memory: Plan, here: Here, faults: list[str], notes: list[str]) -> None:
     """Print everything as tables, and what to do about what is wrong below them."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
-    for table in (machine_table(machine), speed_table(machine), settings_table(found), here_table(here)):
+    tables = machine_table(machine), speed_table(machine), settings_table(found), memory_table(memory), here_table(here)
+    for table in tables:
         if table.row_count:
             console.print(table)
             console.print()
@@ -240,6 +245,17 @@ def settings_table(found: Fit) -> Table:
     }
     for name, choice in rows.items():
         table.add_row(name, str(choice.value), choice.reason)
+    return table
+
+
+def memory_table(memory: Plan) -> Table:
+    """Return what a run with these settings holds in memory."""
+    from burnish.machine.plan import amount
+
+    table = _table("what `burnish run` then holds in memory, of SmolLM2-135M", "", "")
+    rows = {**memory.held, **memory.by_turns, "at most, sampling and learning in turns": memory.most}
+    for name, size in rows.items():
+        table.add_row(name, amount(size))
     return table
 
 

@@ -18,6 +18,7 @@ from burnish.maths.batch import Batch, Outputs
 from burnish.methods import reward, score_reward
 from burnish.records import Preference, Score, Signal, seed_of
 from burnish.training.optimiser import OptimiserConfig
+from burnish.training.rehearsal import let_through
 from burnish.training.trainer import Slice, Trainer
 
 STATED_ORDER = 0.9  # P(preferred) where an order was stated and no chance with it: never taken for certainty
@@ -116,11 +117,12 @@ def _times(settings: FitSettings, key: str) -> list[float]:
 
 def fit(
     network: Fitted, items: Sequence[Item], scores: list[_Row], pairs: list[_Row], settings: FitSettings,
-    *, units_per_logit: float, folder: Path, check_stop: Callable[[bool], None], what: str,
+    *, units_per_logit: float, folder: Path, check_stop: Callable[[bool], None], what: str, lower: str,
 ) -> dict[str, float]:  # fmt: skip
     """Train until the epochs are done; return the last metrics. `check_stop(saved)` may raise; it is saved first.
 
-    The saved states stay: whoever publishes what was learned clears them then.
+    The heaviest window is tried before the first step; lower: what to set when memory does not suffice for it. The
+    saved states stay: whoever publishes what was learned clears them then.
     """
     windows = _windows(items, scores, pairs, settings)
     trainers = {
@@ -133,6 +135,7 @@ def fit(
         tensors, numbers = saved
         _restore(network, tensors["network"])
         trainer.load_state(tensors.get("optimiser", {}), numbers["step"])
+    _rehearse(network, windows[trainer.step :], items, f"{what}: the heaviest window", lower)
     metrics: dict[str, float] = {}
     with progress.bar(len(windows), what, "steps", start=trainer.step) as bar:
         while trainer.step < len(windows):
@@ -153,6 +156,14 @@ def fit(
                     _save(network, trainer, folder)
                 raise
     return metrics
+
+
+def _rehearse(network: Fitted, ahead: Sequence[list[_Row]], items: Sequence[Item], what: str, lower: str) -> None:
+    """Let the heaviest of the windows ahead go through the network (trap T40)."""
+    texts = [[items[i] for row in rows for i in row.items] for rows in ahead]
+    heaviest = max(texts, key=lambda some: len(some) * max(each.length for each in some), default=[])
+    if heaviest:
+        let_through(network, [each.inputs for each in heaviest], what=what, lower=lower)
 
 
 def _save(network: Fitted, trainer: Trainer, folder: Path) -> None:

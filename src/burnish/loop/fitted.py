@@ -9,7 +9,8 @@ from burnish import corpora, progress
 from burnish.loop import ready
 from burnish.loop.recipe import Recipe
 from burnish.machine import kept
-from burnish.machine.fit import SMOLLM2_135M, Fit, Size, Work, fit
+from burnish.machine.fit import Fit, fit
+from burnish.machine.plan import SMOLLM2_135M, Size, Work
 
 AUTO = "auto"
 
@@ -76,6 +77,8 @@ def work_of(recipe: Recipe) -> Work:
         prompts_per_step=recipe.rl.prompts_per_step,
         minibatches=recipe.grpo.minibatches,
         max_new_tokens=recipe.sampling.max_new_tokens,
+        rank=recipe.adapter.rank,
+        recompute=recipe.rl.recompute,
     )
 
 

@@ -182,6 +182,7 @@ def _fit_encoder(
         folder=work,
         check_stop=check_stop,
         what=what,
+        lower='Set gold.encoder="", to judge by words alone, and take another --out.',
     )
 
 

@@ -95,6 +95,7 @@ def learn(
         folder=work,
         check_stop=check_stop,
         what="learning the reward",
+        lower="Set reward.batch lower, and take another --out.",
     )
     with files.publish(folder) as temporary:
         network.save(temporary)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from burnish import __version__, files, progress
+from burnish import __version__, files, memory, progress
 from burnish.corpora import resolve as resolve_folder
 from burnish.errors import DamagedFileError
 from burnish.evaluation.reward_card import RewardCard, card_from_plain
@@ -17,12 +17,14 @@ from burnish.evaluation.verdict import require_independent
 from burnish.feedback.evidence import Evidence
 from burnish.loop import evidence as evidences
 from burnish.loop import gold as golds
-from burnish.loop import measure, ready, report_stage, reward_stage
+from burnish.loop import measure, ready, rehearsal, report_stage, reward_stage
 from burnish.loop.folder import RunFolder
 from burnish.loop.recipe import Recipe
 from burnish.loop.reinforce import Look, Reinforcement
 from burnish.loop.rollouts import sampling_of
 from burnish.loop.run import RunOptions, counts, write_config
+from burnish.machine import system
+from burnish.machine.plan import Size
 from burnish.models.policy import Policy
 from burnish.models.reward_model import RewardModel
 from burnish.models.sampler import EngineSampler
@@ -50,6 +52,7 @@ class Ring:
         """Do every stage that is not done yet."""
         if self.recipe.model == "tiny":
             self.folder.stage("model", lambda: files.verify(self.model_folder))
+        self._rehearse()
         self.folder.stage("feedback", self._feedback)
         self.folder.stage("before", lambda: self._sample_test("before", None))
         for number in range(self.recipe.loop.rounds):
@@ -59,6 +62,14 @@ class Ring:
         self.folder.stage("gold", self._gold)
         self.folder.stage("report", lambda: report_stage.tell(self))
         progress.say(f"report: {self.path / 'report.html'}")
+
+    def _rehearse(self) -> None:
+        """Tell what the run holds in memory and try its heaviest slice, unless all reinforcement lies behind it."""
+        if all(self.folder.is_done(f"train-{number}") for number in range(self.recipe.loop.rounds)):
+            return
+        free, size = system.free_bytes(), Size.of(self.model_folder)
+        rehearsal.rehearse(self._policy(None), self.prompts["train"], self.recipe, size=size, free=free)
+        memory.give_back()
 
     def round(self, number: int) -> None:
         """Learn a reward and train against it: a second round is a second call."""

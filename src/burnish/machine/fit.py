@@ -2,68 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from burnish.machine.description import Machine
+from burnish.machine.plan import BYTES, GIB, MOST_ROWS, SMOLLM2_135M, Plan, Size, Work, plan, row_bytes, token_bytes
 
 MARGIN = 1.2
 """bfloat16 must multiply this many times as fast as float32 before its rounding is accepted."""
 WORTH = 1.05
 """More threads must save this much of the time before they are taken."""
+DEFAULT = Work()
+"""What `burnish run reviews` does."""
 TOKENS_TOGETHER = 2048
 """Tokens of a slice; more fill the matrix products no better and only take memory."""
-MOST_ROWS = 128
-"""Completions decoded together; more fill the products no better."""
-BYTES = {"float32": 4, "bfloat16": 2}
-_GIB = 2**30
 _SHARE = 0.5
-"""Of the free memory that one slice may take; the rest is for the reward model, the system and others."""
-_WORKING = _GIB // 2
-"""What torch, the tokenizer and a tile of logits take whatever the model."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """What a model's memory follows from."""
-
-    parameters: int
-    layers: int
-    hidden: int
-    feed_forward: int
-    """Width inside the feed-forward layers."""
-    keys: int
-    """Width of a token's keys in one layer; its values are as wide."""
-
-    @classmethod
-    def of(cls, folder: Path) -> Size | None:
-        """Return the size of a model in Hugging Face layout; None when its config.json does not tell it."""
-        try:
-            plain = json.loads((folder / "config.json").read_text("utf-8"))
-            hidden, layers = int(plain["hidden_size"]), int(plain["num_hidden_layers"])
-            heads, inner = int(plain["num_attention_heads"]), int(plain["intermediate_size"])
-            keys = (plain.get("num_key_value_heads") or heads) * (plain.get("head_dim") or hidden // heads)
-            vocabulary = int(plain["vocab_size"]) * hidden * (1 if plain.get("tie_word_embeddings", True) else 2)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError):
-            return None
-        a_layer = 2 * hidden * (hidden + keys) + 3 * hidden * inner
-        return cls(layers * a_layer + vocabulary, layers, hidden, inner, keys)
-
-
-SMOLLM2_135M = Size(parameters=134_515_008, layers=30, hidden=576, feed_forward=1536, keys=192)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be done: the settings of a run that its memory follows from."""
-
-    group_size: int = 8
-    prompts_per_step: int = 6
-    minibatches: int = 1
-    max_new_tokens: int = 64
-    prompt_tokens: int = 64
-    """Of a long prompt; it is computed once for its whole group."""
+"""Of what is left of the free memory that one slice may take; the rest is for the system and others."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +40,7 @@ class Fit:
     warnings: tuple[str, ...] = field(default=())
 
 
-def fit(machine: Machine, size: Size = SMOLLM2_135M, work: Work = Work(), *, dtype: str = "") -> Fit:
+def fit(machine: Machine, size: Size = SMOLLM2_135M, work: Work = DEFAULT, *, dtype: str = "") -> Fit:
     """Return the settings for a machine, a model and a run; dtype: the one that was asked for, empty to choose it."""
     chosen = Choice(dtype, "as it was set") if dtype else fit_dtype(machine)
     name = str(chosen.value)
@@ -99,6 +52,13 @@ def fit(machine: Machine, size: Size = SMOLLM2_135M, work: Work = Work(), *, dty
         rollout_rows=fit_rows(machine, size, work, name),
         warnings=(*_busy(machine), *tight),
     )
+
+
+def planned(machine: Machine, found: Fit, size: Size = SMOLLM2_135M, work: Work = DEFAULT) -> Plan:
+    """Return what a run with the settings that were found holds in memory."""
+    slices, rows = int(found.prompts_per_slice.value), int(found.rollout_rows.value)
+    free = machine.load.free_bytes
+    return plan(size, work, str(found.dtype.value), prompts_per_slice=slices, rows=rows, free=free)
 
 
 # ----------------------------------------------------------------------------------------------------------- the dtype
@@ -177,63 +137,46 @@ def _busy(machine: Machine) -> tuple[str, ...]:
 # -------------------------------------------------------------------------------------------------------------- memory
 
 
-def token_bytes(size: Size, dtype: str) -> int:
-    """Return what one token takes in a training step: the activations that the backward pass needs.
-
-    A layer keeps the inputs of its seven products, its norms, the rotated queries and keys, and the parts of its
-    feed-forward layer. For SmolLM2-135M this says 0.92 MB in bfloat16 and 1.84 in float32; steps of
-    566 to 3,396 tokens took 0.75 and 2.0.
-    """
-    return size.layers * BYTES[dtype] * (12 * size.hidden + 4 * size.keys + 5 * size.feed_forward)
-
-
-def row_bytes(size: Size, dtype: str, tokens: int) -> int:
-    """Return what the keys and values of a completion of so many tokens take, its prompt's included."""
-    return 2 * size.layers * size.keys * BYTES[dtype] * tokens
-
-
-def budget_bytes(machine: Machine, size: Size, dtype: str) -> int | None:
+def budget_bytes(machine: Machine, size: Size, work: Work, dtype: str) -> int | None:
     """Return what a slice may take of the memory that is free; None when nobody knows how much is."""
     free = machine.load.free_bytes
-    if free is None:
-        return None
-    weights = 2 * size.parameters * BYTES[dtype]  # the model, and the reward model beside it
-    return max(0, int(_SHARE * (free - weights - _WORKING)))
+    return None if free is None else max(0, int(_SHARE * (free - plan(size, work, dtype).standing)))
 
 
 def fit_slices(machine: Machine, size: Size, work: Work, dtype: str) -> tuple[Choice, tuple[str, ...]]:
     """Return how many prompts go through the model together, and a warning when even one takes too much memory."""
-    tokens = work.prompt_tokens + work.group_size * work.max_new_tokens
+    tokens = work.group_tokens
     most = work.prompts_per_step
     if work.minibatches > 1:  # a window must have as many slices
         most = max(1, -(-work.prompts_per_step // (work.minibatches - 1)) - 1)
     slices = -(-work.prompts_per_step * tokens // TOKENS_TOGETHER)
     wanted = max(1, min(most, -(-work.prompts_per_step // slices)))  # slices of one size
-    budget = budget_bytes(machine, size, dtype)
-    one = tokens * token_bytes(size, dtype)
+    budget = budget_bytes(machine, size, work, dtype)
+    one = tokens * token_bytes(size, dtype, recompute=work.recompute)
     if budget is None:
         return Choice(wanted, f"about {wanted * tokens:,} tokens together fill the products"), ()
     fits = budget // one
     if fits < 1:
-        free = (machine.load.free_bytes or 0) / _GIB
+        free = (machine.load.free_bytes or 0) / GIB
         said = (
-            f"memory: the texts of one prompt take about {one / _GIB:.1f} GiB in training, and {budget / _GIB:.1f} of "
-            f"{free:.1f} GiB free can be spared. Lower rl.group_size or sampling.max_new_tokens."
+            f"memory: the texts of one prompt take about {one / GIB:.1f} GiB in training, and {budget / GIB:.1f} of "
+            f"{free:.1f} GiB free can be spared. Lower rl.group_size or sampling.max_new_tokens, or set "
+            "rl.recompute = true."
         )
         return Choice(1, "memory is short"), (said,)
     if fits < wanted:
-        reason = f"{fits * one / _GIB:.1f} GiB; more would take over half of the free memory"
+        reason = f"{fits * one / GIB:.1f} GiB; more would take over half of the free memory"
         return Choice(int(fits), reason), ()
-    takes = f"about {wanted * tokens:,} tokens, {wanted * one / _GIB:.1f} GiB"
+    takes = f"about {wanted * tokens:,} tokens, {wanted * one / GIB:.1f} GiB"
     return Choice(wanted, f"{takes}; more fill the products no better" if wanted < most else takes), ()
 
 
 def fit_rows(machine: Machine, size: Size, work: Work, dtype: str) -> Choice:
     """Return how many completions are decoded together."""
-    budget = budget_bytes(machine, size, dtype)
-    row = row_bytes(size, dtype, work.prompt_tokens + work.max_new_tokens)
+    budget = budget_bytes(machine, size, work, dtype)
+    row = row_bytes(size.layers, size.keys, BYTES[dtype], work.prompt_tokens + work.max_new_tokens)
     if budget is not None and budget // row < MOST_ROWS:
         rows = max(1, budget // row)
-        takes = f"{rows * row / _GIB:.1f} GiB of keys and values"
+        takes = f"{rows * row / GIB:.1f} GiB of keys and values"
         return Choice(rows, f"{takes}; more would take over half of the free memory")
-    return Choice(MOST_ROWS, f"{MOST_ROWS * row / _GIB:.2f} GiB of keys and values; more gain little")
+    return Choice(MOST_ROWS, f"{MOST_ROWS * row / GIB:.2f} GiB of keys and values; more gain little")

@@ -9,19 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from burnish.errors import InputError
 from burnish.examples import Example, Row
+from burnish.machine import system
+from burnish.machine.plan import amount
 from burnish.maths.batch import Outputs
 from burnish.methods import Needs
 from burnish.records import Completion, Prompt
+from burnish.training.trainer import Network
 from burnish.training.window import Learner, units
 
 COUNTED = 256
 """Units, those with the most characters, whose tokens are counted: counting all of a large corpus takes its time."""
+LOWER = "Set walk.rows_per_slice lower (it changes no result), or max_tokens, or sampling.max_new_tokens."
+REFUSED = ("DefaultCPUAllocator", "can't allocate memory", "not enough memory")
+"""What torch says on a processor when memory is refused (c10/core/impl/alloc_cpu.cpp)."""
 
 
 def heaviest(network: Learner, examples: Sequence[Example], needs: Needs, rows_per_slice: int) -> list[Row]:
@@ -48,28 +55,50 @@ def drawn_longest(prompts: Sequence[Prompt], group: int, max_new_tokens: int) ->
     ]
 
 
-def rehearse(network: Learner, rows: Sequence[Row], needs: Needs, *, apart: bool = False) -> None:
+def rehearse(
+    network: Learner, rows: Sequence[Row], needs: Needs, *, apart: bool = False, lower: str = LOWER, beside: int = 0
+) -> None:
     """Let a slice of these rows go through the network, forwards and backwards, and forget it.
 
-    Raises InputError that says what to set when it does not fit into memory.
+    lower, beside: as `let_through`. Raises InputError that says what to set when it does not fit into memory.
     """
+    width = max(len(network.tokens(row)) for row in rows)
+    inputs = network.inputs(rows, width, teacher="teacher" in needs.views, apart=apart)
+    tokens = sum(network.length(row) for row in rows)
+    what = f"training: the heaviest slice, {len(rows)} rows with {tokens:,} tokens,"
+    let_through(network, inputs, reference="reference" in needs.views, what=what, lower=lower, beside=beside)
+
+
+def let_through(
+    network: Network, inputs: Any, *, what: str, lower: str, reference: bool = False, beside: int = 0
+) -> None:
+    """Let what a slice shows the network go through it, forwards and backwards, and forget it.
+
+    No number of the training changes: nothing is drawn, no optimiser steps, no gradient stays. beside: bytes of what
+    is not loaded yet and stands there too in a step. Raises InputError when memory does not suffice: what did not fit,
+    beside how much free memory, and `lower`, what to set.
+    """
+    free = system.free_bytes()
     try:
-        width = max(len(network.tokens(row)) for row in rows)
-        inputs = network.inputs(rows, width, teacher="teacher" in needs.views, apart=apart)
-        learned = [each.sum() for each in _learned(network.outputs(inputs, reference="reference" in needs.views))]
+        others = torch.ones(beside, dtype=torch.uint8)  # written, since memory is taken only then
+        learned = [each.sum() for each in _learned(network.outputs(inputs, reference=reference))]
         if learned:
             torch.autograd.backward(torch.stack(learned).sum())
+        del others
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+        if not _is_want_of_memory(error):
             raise
-        tokens = sum(network.length(row) for row in rows)
-        raise InputError(
-            f"training: the heaviest slice, {len(rows)} rows with {tokens:,} tokens, does not fit into memory. "
-            "Set walk.rows_per_slice lower (it changes no result), or max_tokens, or sampling.max_new_tokens."
-        ) from error
+        known = "" if free is None else f" ({amount(free)} were free)"
+        raise InputError(f"{what} does not fit into memory{known}. {lower}") from error
     finally:
         for parameter in network.parameters().values():
             parameter.grad = None
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    """Return whether it says that memory was refused; torch has a type of its own for it on a GPU alone."""
+    said = str(error)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(sign in said for sign in REFUSED)
 
 
 def _learned(outputs: Outputs) -> list[Tensor]:
