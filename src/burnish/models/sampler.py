@@ -12,6 +12,7 @@ from torch import Tensor
 
 from burnish.errors import StoppedOnRequest
 from burnish.machine import system
+from burnish.machine.plan import MOST_ROWS, row_bytes
 from burnish.models import decoding
 from burnish.models.decoder.forward import Decoder
 from burnish.models.engine import Drawn, Engine, Request
@@ -19,8 +20,8 @@ from burnish.models.general import GeneralEngine, within
 from burnish.models.policy import Policy
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
 
-ROWS = 128
-"""Completions decoded together at most."""
+ROWS = MOST_ROWS
+"""Completions decoded together at most, where nobody says."""
 
 
 class EngineSampler:
@@ -190,7 +191,7 @@ def rows_that_fit(decoder: Decoder, places: int) -> int:
     """Return how many completions of so many tokens may be decoded together: a third of the free memory, no more."""
     free = system.free_bytes()
     shape = decoder.shape
-    row = 2 * len(shape.layers) * shape.kv_heads * shape.head_dim * places * decoder.dtype.itemsize
+    row = row_bytes(len(shape.layers), shape.kv_heads * shape.head_dim, decoder.dtype.itemsize, places)
     return ROWS if free is None else free // 3 // row
 
 
