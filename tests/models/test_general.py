@@ -1,18 +1,21 @@
 """A model that our decoder does not know: GPT-2, through transformers' own arithmetic."""
 
 import warnings
+from itertools import islice
 
 import pytest
 import torch
+import transformers
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from burnish import progress
 from burnish.errors import InputError
 from burnish.models.engine import Request
-from burnish.models.general import GeneralEngine
+from burnish.models.general import GeneralEngine, hidden_states
 from burnish.models.packing import pack
 from burnish.models.policy import Policy
 from burnish.models.sampler import EngineSampler
+from burnish.models.tuning import TuningConfig
 from burnish.records import FinishReason, Prompt, Sampling
 
 PROMPTS = [Prompt.of(text) for text in ("hi", "the good and the bad lamp", "a", "one more, longer than the rest")]
@@ -187,6 +190,46 @@ def test_requests_can_be_cancelled(gpt2, rows):
     assert list(engine.run()) == []
 
 
+def test_a_cancelled_request_is_told_no_more_of_even_what_its_last_step_drew(gpt2):
+    engine = GeneralEngine(gpt2.model, frozenset(), gpt2.decode, rows=4)
+    numbers = [engine.submit(request) for request in requests_of(gpt2)]
+    told = []
+    for each in engine.run():
+        told.append(each.request)
+        if len(told) == 5:  # the first one's second token; the others' are drawn and not yet told
+            for number in numbers[1:3]:
+                engine.cancel(number)
+    assert told == [*numbers, *(numbers[0], numbers[3]) * 3, *[numbers[3]] * 9]
+
+
+def test_where_an_iterator_is_left_the_next_one_goes_on(gpt2):
+    whole, parted = (GeneralEngine(gpt2.model, frozenset(), gpt2.decode, rows=3) for _ in range(2))
+    for request in requests_of(gpt2):
+        whole.submit(request)
+        parted.submit(request)
+    drawn = [each for _ in range(6) for each in islice(parted.run(), 2)]  # left in mid-step
+    assert [*drawn, *parted.run()] == list(whole.run())
+
+
+def test_the_adapter_is_off_only_while_a_token_is_computed(trained_gpt2):
+    """A stream that nobody reads on, or that is left, must not leave the adapter off for all others."""
+    expected = [*EngineSampler(trained_gpt2, adapter=False).stream(PROMPTS[0], SAMPLING, seed=1)]
+    bare = EngineSampler(trained_gpt2, adapter=False).stream(PROMPTS[0], SAMPLING, seed=1)
+    left = EngineSampler(trained_gpt2, adapter=False).stream(PROMPTS[0], SAMPLING, seed=1)
+    adapted = EngineSampler(trained_gpt2).stream(PROMPTS[0], SAMPLING, seed=1)
+    found, others = [next(bare)], [next(adapted)]
+    assert trained_gpt2.adapter_name == "default"
+    assert next(left) == found[0]
+    left.close()
+    assert trained_gpt2.adapter_name == "default"
+    for one, other in zip(bare, adapted, strict=False):
+        found.append(one)
+        others.append(other)
+    assert "".join(expected).startswith("".join(found))
+    assert len(found) > 3
+    assert "".join(EngineSampler(trained_gpt2).stream(PROMPTS[0], SAMPLING, seed=1)).startswith("".join(others))
+
+
 def test_requests_with_and_without_the_adapter_in_one_queue(trained_gpt2):
     engine = GeneralEngine(trained_gpt2.model, frozenset(), trained_gpt2.decode, rows=8)
     adapted, bare = requests_of(trained_gpt2, "default"), requests_of(trained_gpt2)
@@ -221,3 +264,82 @@ def test_stop_texts_and_streams(gpt2):
     assert (completion.text, completion.finish_reason) == (plain.text[:at], FinishReason.STOP)
     assert "".join(EngineSampler(gpt2).stream(prompt, stopped)) == plain.text[:at]
     assert EngineSampler(gpt2).sample([], sampling) == []
+
+
+# -------------------------------------------------------------------------------------- models with ways of their own
+
+SHAPE = {
+    "vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "intermediate_size": 48, "max_position_embeddings": 128, "initializer_range": 0.3,
+    "pad_token_id": 0, "bos_token_id": None, "eos_token_id": None,
+}  # fmt: skip
+WAYS = {
+    "a window": ("Starcoder2", {"sliding_window": 6}),
+    "windows here and there": (
+        "Cohere2",
+        {"sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"]},
+    ),
+    "local attention": ("GPTNeo", {"num_layers": 2, "attention_types": [[["global", "local"], 1]], "window_size": 6}),
+    "distances in place of positions": ("Bloom", {"n_layer": 2, "n_head": 4}),
+    "distances, no position ids": ("Mpt", {"d_model": 32, "n_layers": 2, "n_heads": 4}),
+    "convolutions": ("Lfm2", {"layer_types": ["conv", "full_attention"]}),
+}
+"""By what differs: what transformers calls it, and what its config says beyond `SHAPE`."""
+
+
+@pytest.fixture(params=WAYS)
+def own_way(request) -> torch.nn.Module:
+    name, more = WAYS[request.param]
+    config = getattr(transformers, f"{name}Config")
+    known = {key: value for key, value in SHAPE.items() if key in config().to_dict()}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return getattr(transformers, f"{name}ForCausalLM")(config(**{**known, **more})).eval().requires_grad_(False)
+
+
+def test_states_of_any_model_are_those_of_each_text_alone(own_way):
+    """Where a mask of ours would not say all: windows shorter than the text, places counted along the row."""
+    packed = pack(TOKENS, COMPLETIONS)
+    shift = 0.3 * torch.randn(len(packed.tokens_N), 32, generator=torch.Generator().manual_seed(0))
+    embed, expected, shifted, at = own_way.get_input_embeddings(), [], [], 0
+    with torch.no_grad():
+        for prompt, group in zip(TOKENS, COMPLETIONS, strict=True):
+            first, at = shift[at : at + len(prompt)], at + len(prompt)
+            for said in group:
+                ids = torch.tensor([[*prompt, *said]])
+                moved = embed(ids) + torch.cat([first, shift[at : at + len(said)]])
+                expected.append(own_way.base_model(input_ids=ids).last_hidden_state[0, len(prompt) - 1 : -1])
+                shifted.append(own_way.base_model(inputs_embeds=moved).last_hidden_state[0, len(prompt) - 1 : -1])
+                at += len(said)
+        found = hidden_states(own_way, packed, torch.float32)
+        assert torch.allclose(found, torch.cat(expected), atol=1e-4)
+        assert torch.allclose(hidden_states(own_way, packed, torch.float32, shift), torch.cat(shifted), atol=1e-4)
+        assert len(hidden_states(own_way, pack(TOKENS, [[[]], [], [[], []]]), torch.float32)) == 0
+
+
+def test_what_is_sampled_beyond_a_window_is_what_is_trained(policy):
+    """With a prefix before every text, too."""
+    config = transformers.Starcoder2Config(**{**SHAPE, "vocab_size": len(policy.tokenizer), "sliding_window": 9})
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = transformers.Starcoder2ForCausalLM(config).eval().requires_grad_(False)
+    windowed = Policy(model, policy.tokenizer, name="windowed", dtype=torch.float32)
+    windowed.adapt(TuningConfig(kind="prefix", tokens=3))
+    groups = EngineSampler(windowed).sample(PROMPTS, SAMPLING, n=2)
+    assert torch.allclose(logprobs(groups), recomputed(windowed, groups).logprobs, atol=1e-4)
+
+
+def test_of_a_prompt_only_the_last_logits_are_computed(gpt2):
+    """All of them would take rows * prompt * vocabulary of memory."""
+    sizes = []
+    gpt2.model.lm_head.register_forward_hook(lambda module, given, found: sizes.append(tuple(found.shape[:2])))
+    EngineSampler(gpt2).sample(PROMPTS, SAMPLING, n=2)
+    assert set(sizes) == {(8, 1)}
+
+
+def test_a_model_without_keys_and_values_is_refused(policy):
+    config = transformers.MambaConfig(vocab_size=len(policy.tokenizer), hidden_size=16, num_hidden_layers=1)
+    engine = GeneralEngine(transformers.MambaForCausalLM(config).eval(), frozenset(), policy.decode, rows=2)
+    engine.submit(Request((5, 6), Sampling(), 0))
+    with pytest.raises(InputError, match="'mamba' keeps no keys and values"):
+        list(engine.run())

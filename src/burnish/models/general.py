@@ -7,6 +7,8 @@ the left, finished rows stay until the batch is done.
 from __future__ import annotations
 
 import contextlib
+import inspect
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +21,11 @@ from burnish.models import adapters, bidirectional
 from burnish.models.draw import draw
 from burnish.models.engine import Drawn, Request, finish_of, uniforms_of
 from burnish.models.packing import Packed
+
+WINDOWS = ("sliding_window", "attention_chunk_size", "window_size")
+"""What configs call the tokens that a layer looks back at."""
+ATTENTION = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
+"""Kinds of layers to which a mask says all."""
 
 
 class GeneralEngine:
@@ -34,7 +41,12 @@ class GeneralEngine:
         self.text_of = text_of
         self.rows = rows
         self.waiting: dict[int, Request] = {}
+        """Those that are being decoded as well, until they end."""
         self.next_number = 0
+        self.steps: Iterator[list[Drawn]] = iter(())
+        """What further steps of the present batch draw."""
+        self.untold: deque[Drawn] = deque()
+        """What a step has drawn and nobody has taken yet."""
 
     def submit(self, request: Request) -> int:
         """Queue a request; return its number. Raises InputError when its adapter is not the model's active one."""
@@ -49,53 +61,72 @@ class GeneralEngine:
     def cancel(self, number: int) -> None:
         """Forget a request that waits or is being decoded."""
         self.waiting.pop(number, None)
+        self.untold = deque(each for each in self.untold if each.request != number)
 
     @torch.inference_mode()
     def run(self) -> Iterator[Drawn]:
-        """Yield tokens until nothing is left to do."""
-        while self.waiting:
-            first = next(iter(self.waiting.values()))
-            part = [n for n, request in self.waiting.items() if request.adapter == first.adapter][: self.rows]
-            speaks = partial(adapters.off, self.model) if first.adapter is None else contextlib.nullcontext
-            for drawn in within(speaks, self._batch(part)):
-                yield from drawn
+        """Yield tokens until nothing is left to do; where an iterator is left, the next one goes on."""
+        while True:
+            while self.untold:
+                yield self.untold.popleft()
+            drawn = next(self.steps, None)
+            if drawn is not None:
+                self.untold.extend(drawn)
+            elif self.waiting:
+                self.steps = self._next_batch()
+            else:
+                return
+
+    def _next_batch(self) -> Iterator[list[Drawn]]:
+        """Return what each step draws for the first that wait with one adapter."""
+        first = next(iter(self.waiting.values()))
+        part = [n for n, request in self.waiting.items() if request.adapter == first.adapter][: self.rows]
+        speaks = partial(adapters.off, self.model) if first.adapter is None else contextlib.nullcontext
+        return within(speaks, self._batch(part))
 
     def _batch(self, numbers: Sequence[int]) -> Iterator[list[Drawn]]:
-        """Yield what each step draws."""
         requests = [self.waiting[number] for number in numbers]
-        width = max(len(request.prompt) for request in requests)
-        ids = torch.tensor([[0] * (width - len(r.prompt)) + list(r.prompt) for r in requests])
-        mask = torch.tensor([[0] * (width - len(r.prompt)) + [1] * len(r.prompt) for r in requests])
-        uniforms = [uniforms_of(request) for request in requests]
-        tokens: list[list[int]] = [[] for _ in requests]
-        going = [True] * len(requests)
+        whole = adapters.base_of(self.model)
+        speaking = whole.base_model if self.read else whole  # states are all that is read: no logits are computed
+        width, device = max(len(request.prompt) for request in requests), whole.device
+        ids = torch.tensor([[0] * (width - len(r.prompt)) + list(r.prompt) for r in requests], device=device)
+        mask = torch.tensor([[0] * (width - len(r.prompt)) + [1] * len(r.prompt) for r in requests], device=device)
         past = adapters.prefix_of(self.model, len(requests))
         if past is not None:
             mask = nn.functional.pad(mask, (past.get_seq_length(), 0), value=1)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -width:]  # from the mask, never from the width (trap T5)
-        whole = adapters.base_of(self.model)
-        speaking = whole.base_model if self.read else whole  # states are all that is read: no logits are computed
-        while any(going):
+        # a prompt's other logits would take rows * prompt * vocabulary, and nobody reads them
+        last = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(speaking.forward).parameters else {}
+        uniforms = [uniforms_of(request) for request in requests]
+        tokens: list[list[int]] = [[] for _ in requests]
+        while any(number in self.waiting for number in numbers):
             found = speaking(
-                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True, **last
             )
-            past = found.past_key_values
+            past = _past_of(found, whole)
             uniforms_B = torch.stack([u[min(len(t), len(u) - 1)] for u, t in zip(uniforms, tokens, strict=True)])
             logits_BV = self.read(found.last_hidden_state[:, -1]) if self.read else found.logits[:, -1].float()
             token_B, logprob_B = draw(logits_BV, uniforms_B, [r.sampling for r in requests])
             drawn = list[Drawn]()
             for row, (token, logprob) in enumerate(zip(token_B.tolist(), logprob_B.tolist(), strict=True)):
-                going[row] = going[row] and numbers[row] in self.waiting
-                if going[row]:
+                if numbers[row] in self.waiting:  # neither ended nor cancelled
                     tokens[row].append(token)
                     finish = finish_of(requests[row].sampling, tokens[row], self.ends, self.text_of)
-                    going[row] = finish is None
                     if finish is not None:
-                        self.waiting.pop(numbers[row], None)
+                        del self.waiting[numbers[row]]
                     drawn.append(Drawn(numbers[row], token, logprob, finish))
             yield drawn
             ids, positions = token_B[:, None], positions[:, -1:] + 1
-            mask = torch.cat([mask, torch.ones(len(mask), 1, dtype=mask.dtype)], dim=1)
+            mask = nn.functional.pad(mask, (0, 1), value=1)
+
+
+def _past_of(found: Any, model: Any) -> Any:
+    """Return what a model remembers of its texts. Raises InputError for one that keeps it otherwise than the others."""
+    past = getattr(found, "past_key_values", None)
+    if past is None:
+        kind = model.config.model_type
+        raise InputError(f"model: {kind!r} keeps no keys and values to go on from. Use one with attention.")
+    return past
 
 
 T = TypeVar("T")
@@ -115,9 +146,10 @@ def within(context: Callable[[], contextlib.AbstractContextManager[Any]], items:
 def hidden_states(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tensor | None = None) -> Tensor:
     """Return (M, H): the final state that predicts each completion token, by the model's own code.
 
-    Groups of the packed texts become padded rows with a mask of their own; a model whose past is a state that cannot
-    branch within a row (`packs = False`) reads the prompts first and goes on from each in its completions; an encoder
-    reads every text whole (`models.bidirectional`).
+    Groups of the packed texts become padded rows with a mask of their own, where that says all (`_may_share`), else
+    each completion has a row and a prompt to itself; a model whose past is a state that cannot branch within a row
+    (`packs = False`) reads the prompts first and goes on from each in its completions; an encoder reads every text
+    whole (`models.bidirectional`).
     shift_NH: what is added to the tokens' embeddings.
     """
     base = adapters.base_of(model)
@@ -125,11 +157,30 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tens
         return bidirectional.hidden_states(base, packed, shift_NH).to(dtype)
     if not packs(base):
         return _branched(base, packed, shift_NH)
+    longest = max((prompt + max(said, default=0) for prompt, *said in packed.layout.groups), default=0)
+    lay_out = _together if _may_share(base, longest) or not packed.lengths_B else _alone
+    return lay_out(model, packed, dtype, shift_NH)
+
+
+def _may_share(model: Any, longest: int) -> bool:
+    """Return whether completions may stand in one row with their prompt, under a mask of ours.
+
+    Not where a layer looks back at fewer tokens than the longest text has: transformers leaves windows out when it is
+    handed a whole mask. Nor where places are counted along the row (ALiBi), or a layer mixes neighbours in it
+    (convolutions): those of the next completion would not be behind their prompt.
+    """
+    config = model.config
+    windows = [size for name in WINDOWS if (size := getattr(config, name, None))]
+    told_places = "position_ids" in inspect.signature(model.base_model.forward).parameters
+    kinds = set(getattr(config, "layer_types", None) or ())
+    counts = not told_places or getattr(config, "alibi", False)
+    return not counts and kinds <= ATTENTION and longest <= min(windows, default=longest)
+
+
+def _together(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tensor | None) -> Tensor:
+    """Return (M, H): a prompt and all its completions in one row."""
     lengths = [sum(group) for group in packed.layout.groups]
-    ids_RL, positions_RL = (
-        nn.utils.rnn.pad_sequence(list(torch.split(each, lengths)), batch_first=True)
-        for each in (packed.tokens_N, packed.layout.positions_N)
-    )
+    ids_RL, positions_RL = (_right(torch.split(each, lengths)) for each in (packed.tokens_N, packed.layout.positions_N))
     longest = ids_RL.shape[1]
     hidden_RLL = torch.ones(len(lengths), longest, longest, dtype=torch.bool, device=ids_RL.device).triu(1)
     for row, group in enumerate(packed.layout.groups):
@@ -139,18 +190,48 @@ def hidden_states(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tens
         hidden_RLL = nn.functional.pad(hidden_RLL, (past.get_seq_length(), 0))
         positions_RL = positions_RL + past.get_seq_length()
     mask = torch.zeros(hidden_RLL.shape, dtype=dtype, device=ids_RL.device).masked_fill_(hidden_RLL, -torch.inf)
-    shown = {"input_ids": ids_RL}
-    if shift_NH is not None:
-        embedded_RLH = base.get_input_embeddings()(ids_RL)
-        shown = {"inputs_embeds": embedded_RLH + _right(torch.split(shift_NH, lengths)).to(embedded_RLH.dtype)}
-    with torch.autocast(ids_RL.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16), _plain_casts(model):
-        states = base.base_model(
-            **shown, position_ids=positions_RL, attention_mask=mask[:, None], past_key_values=past,
-            use_cache=past is not None,
-        ).last_hidden_state  # fmt: skip
+    shift = None if shift_NH is None else _right(torch.split(shift_NH, lengths))
+    states = _read(model, ids_RL, positions_RL, mask[:, None], past, dtype, shift)
     flat = torch.cat([states[row, :length] for row, length in enumerate(lengths)])
-    chosen: Tensor = flat[packed.source_M]
-    return chosen.to(dtype)
+    return flat[packed.source_M].to(dtype)
+
+
+def _alone(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tensor | None) -> Tensor:
+    """Return (M, H): every completion in a row with a copy of its prompt, under transformers' own masks."""
+    asked = [group[0] for group in packed.layout.groups for _ in group[1:]]
+    texts = _texts(packed, packed.tokens_N)
+    ids_BL, mask_BL = _right(texts), _right([torch.ones_like(text) for text in texts])
+    past = adapters.prefix_of(model, len(texts))
+    if past is not None:
+        mask_BL = nn.functional.pad(mask_BL, (past.get_seq_length(), 0), value=1)
+    positions_BL = (mask_BL.cumsum(-1) - 1)[:, -ids_BL.shape[1] :]
+    shift = None if shift_NH is None else _right(_texts(packed, shift_NH))
+    states = _read(model, ids_BL, positions_BL, mask_BL, past, dtype, shift)
+    rows = zip(states, asked, packed.lengths_B, strict=True)
+    return torch.cat([row[prompt - 1 : prompt - 1 + length] for row, prompt, length in rows]).to(dtype)
+
+
+def _texts(packed: Packed, values_N: Tensor) -> list[Tensor]:
+    """Return what belongs to each completion behind its prompt, but to its last token, which predicts nothing."""
+    prompts, completions = _apart(packed, values_N)
+    owners = [prompt for prompt, group in zip(prompts, packed.layout.groups, strict=True) for _ in group[1:]]
+    return [torch.cat([prompt, said]) for prompt, said in zip(owners, completions, strict=True)]
+
+
+def _read(
+    model: Any, ids_RL: Tensor, positions_RL: Tensor, mask: Tensor, past: Any, dtype: torch.dtype, shift: Tensor | None
+) -> Tensor:
+    """Return the final states (R, L, H) of rows, right-padded; shift: what is added to their embeddings."""
+    base = adapters.base_of(model)
+    shown = {"input_ids": ids_RL}
+    if shift is not None:
+        embedded_RLH = base.get_input_embeddings()(ids_RL)
+        shown = {"inputs_embeds": embedded_RLH + shift.to(embedded_RLH.dtype)}
+    with torch.autocast(ids_RL.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16), _plain_casts(model):
+        found: Tensor = base.base_model(
+            **shown, position_ids=positions_RL, attention_mask=mask, past_key_values=past, use_cache=past is not None
+        ).last_hidden_state
+    return found
 
 
 def packs(model: Any) -> bool:
@@ -171,7 +252,9 @@ def _branched(model: Any, packed: Packed, shift_NH: Tensor | None) -> Tensor:
     before, after = (None, None) if shift_NH is None else _apart(packed, shift_NH)
     mask = _left([torch.ones_like(each) for each in prompts])
     asked = backbone(input_ids=_left(prompts), attention_mask=mask, shift=before and _left(before))
-    owner_B = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group) - 1 for group in groups]))
+    device = packed.tokens_N.device
+    counts = torch.tensor([len(group) - 1 for group in groups], device=device)
+    owner_B = torch.arange(len(groups), device=device).repeat_interleave(counts)
     states_BTH = asked.last_hidden_state[:, -1:][owner_B]
     if any(len(each) for each in completions):
         ids, mask = _right(completions), _right([torch.ones_like(each) for each in completions])

@@ -45,7 +45,7 @@ def cut(values_BT, rows) -> list[torch.Tensor]:
 
 def test_the_policy_s_own_logits(network, prompts):
     found = network.sampler(lambda says: says.logits_BV).sample(prompts[:2], DRAWN, n=3, seed=3)
-    assert furthest(network, found, prompts[:2], lambda read, rows: cut(read.logprobs_BT, rows)) < 1e-5
+    assert furthest(network, found, prompts[:2], lambda read, rows: cut(read.logprobs_BT, rows)) < 1e-4
 
 
 def test_values_of_a_head(network, prompts):
@@ -57,7 +57,7 @@ def test_values_of_a_head(network, prompts):
         known = zip(cut(chances_BTV, rows), tokens, strict=True)
         return [chances.gather(1, ids[:, None])[:, 0] for chances, ids in known]
 
-    assert furthest(network, found, prompts[:2], of_values) < 1e-5
+    assert furthest(network, found, prompts[:2], of_values) < 1e-4
 
 
 @pytest.mark.parametrize("who", ["logprobs_BT", "reference_logprobs_BT"])
@@ -65,4 +65,4 @@ def test_beside_the_untouched_model(network, prompts, who):
     """The loop that reads both anew for every token."""
     act = (lambda says: says.logits_BV) if who == "logprobs_BT" else (lambda says: says.reference_logits_BV)
     found = network.sampler(act, reference=True).sample(prompts[:2], DRAWN, n=3, seed=3)
-    assert furthest(network, found, prompts[:2], lambda read, rows: cut(getattr(read, who), rows)) < 1e-5
+    assert furthest(network, found, prompts[:2], lambda read, rows: cut(getattr(read, who), rows)) < 1e-4
