@@ -14,6 +14,7 @@ from burnish.loop import fit as fitting
 from burnish.loop import rehearsal
 from burnish.loop.folder import RunFolder
 from burnish.loop.recipe import AdapterSettings, GrpoSettings, Recipe, RlSettings, SamplingSettings
+from burnish.loop.reinforce import Reinforcement
 from burnish.loop.ring import Ring
 from burnish.loop.rollouts import draw, prompts_of_step
 from burnish.loop.run import RunOptions, resolve
@@ -167,6 +168,31 @@ def test_a_run_that_does_not_fit_ends_before_anything_is_done(tiny, tmp_path, mo
     folder.update(done=["feedback", "before", "reward-0", "train-0", "after", "gold", "report"])
     Ring(folder, smoke, recipe, RunOptions("smoke")).turn()
     assert len(tried) == 2
+
+
+def test_the_rows_that_were_planned_are_the_rows_that_are_drawn(tiny, tmp_path, monkeypatch):
+    seen = []
+
+    def asked(policy, *, rows=None, **more):
+        seen.append(rows)
+        raise LookupError("no further")
+
+    for room in ("ring", "reinforce"):
+        monkeypatch.setattr(f"burnish.loop.{room}.EngineSampler", asked)
+    ring = Ring(RunFolder(tmp_path), smoke, replace(RECIPE, model=str(tiny)), RunOptions("smoke"))
+    monkeypatch.setattr(ring, "promoted", lambda number: None)
+    samplers = (
+        lambda: ring._sample_test("before", None),
+        lambda: ring._fresh_samples(1),
+        lambda: Reinforcement(
+            tmp_path, ring._policy(None), Even(), RECIPE, ASKED, ASKED,
+            lineage=None, round=0, origin=None, check_stop=print, published=print,
+        ),
+    )  # fmt: skip
+    for sampler in samplers:
+        with pytest.raises(LookupError):
+            sampler()
+    assert seen == [RECIPE.sampling.together] * 3
 
 
 def test_what_is_not_loaded_yet_is_stood_in_for(trained, tiny_folder, monkeypatch, said):

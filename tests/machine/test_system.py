@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,15 @@ def test_a_limit_that_is_overdrawn_leaves_nothing(tmp_path):
     files = {f"sys/fs/cgroup/{name}": text for name, text in files.items()}
     root = lay(tmp_path, {"proc/meminfo": MEMINFO, "proc/self/cgroup": "0::/\n", **files})
     assert system.free_bytes(root) == 0
+
+
+def test_what_the_process_alone_is_granted_counts(tmp_path, monkeypatch):
+    """`ulimit -v`: a machine's gigabytes are nothing to a process that may not have them."""
+    page = resource.getpagesize()
+    root = lay(tmp_path, {"proc/meminfo": MEMINFO, "proc/self/statm": f"{GIB // page} 500 200 1 0 300 0\n"})
+    for limit, free in ((3 * GIB, 2 * GIB), (GIB // 2, 0), (resource.RLIM_INFINITY, 10 * GIB)):
+        monkeypatch.setattr(resource, "getrlimit", lambda kind, limit=limit: (limit, limit))
+        assert system.free_bytes(root) == free
 
 
 # ------------------------------------------------------------------------------------------------- other processes

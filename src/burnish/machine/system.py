@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -108,13 +109,27 @@ def memory_bytes(root: Path = ROOT) -> int | None:
 
 
 def free_bytes(root: Path = ROOT) -> int | None:
-    """Return the memory that can be taken without swapping: of the machine and of every control group above us."""
-    known = [_meminfo(root, "MemAvailable")]
+    """Return the memory that can be taken without swapping: of the machine, of every control group above us, and of
+    what this process alone is granted."""
+    known = [_meminfo(root, "MemAvailable"), _addresses_left(root)]
     for limit, folder in _limits(root):
         used = _whole(_text(folder / "memory.current") or _text(folder / "memory.usage_in_bytes"))
         if used is not None:
             known.append(max(0, limit - used + _file_cache(folder)))
     return min((each for each in known if each is not None), default=None)
+
+
+def _addresses_left(root: Path) -> int | None:
+    """Return what `ulimit -v` leaves this process; None: it has no such limit, or the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _whole((_text(root / "proc/self/statm") or "").partition(" ")[0])
+    if limit == resource.RLIM_INFINITY or pages is None:
+        return None
+    return max(0, limit - pages * resource.getpagesize())
 
 
 def _limits(root: Path) -> Iterator[tuple[int, Path]]:
