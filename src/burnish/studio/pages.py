@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from burnish.studio.translation import translated
 from burnish.studio.wording import LANGUAGES, say
 
 THEMES = ("auto", "light", "dark")
@@ -22,7 +23,8 @@ def when(time_ms: int) -> str:
 
 
 class Pages:
-    """Renders `templates/`. A page is given `t` (wording), `who` (the person or None), `language`, `theme`, `csrf`."""
+    """Renders `templates/`. A page is given `t` (wording), `who` (the person or None), `language`, `theme`, `csrf`, and
+    `translated`, which tells an error's message in that language."""
 
     def __init__(self, default_language: str = "en", *, masks: bool = False) -> None:
         """masks: whether personal data in answers is masked, which pages say where people answer."""
@@ -52,6 +54,7 @@ class Pages:
             themes=THEMES,
             path=request.url.path,
             masks=self._masks,
+            translated=lambda message: translated(message, language),
             **values,
         )
         return HTMLResponse(body, status_code=status)
@@ -59,6 +62,12 @@ class Pages:
     def say(self, request: Request, key: str, /, **values: object) -> str:
         """Return a sentence in the reader's language."""
         return say(key, self.language(request), **values)
+
+    def translated(self, request: Request, message: str) -> str:
+        """Return an error's message in the reader's language; programs, which sign in by a token, are told English."""
+        who = getattr(request.state, "who", None)
+        is_program = who is not None and not who.csrf
+        return message if is_program else translated(message, self.language(request))
 
     def language(self, request: Request) -> str:
         """Return the reader's language: chosen for the account, then by cookie, then what the browser asks for."""

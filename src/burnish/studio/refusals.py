@@ -44,7 +44,7 @@ def mistake(request: Request, error: InputError) -> str:
     """
     if _is_trouble(request, error):
         raise error
-    return str(error)
+    return studio_of(request).pages.translated(request, str(error))
 
 
 def refuse(
@@ -53,7 +53,8 @@ def refuse(
     """Return the answer to a request that is refused; without a message, the usual sentence of the status."""
     pages = studio_of(request).pages
     usual = f"refused.s{status}"
-    message = message or say(usual if usual in sentences() else "refused.other", pages.language(request))
+    usual = usual if usual in sentences() else "refused.other"
+    message = pages.translated(request, message) if message else say(usual, pages.language(request))
     headers = dict(headers or {})
     if not wants_page(request):
         if status == 401 and request.headers.get("hx-request"):

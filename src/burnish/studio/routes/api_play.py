@@ -214,4 +214,5 @@ def _lines(request: Request, events: Generator[dict[str, Any]]) -> Generator[str
     except BusyError:
         yield json.dumps({"error": _in_words(request, "busy")}, ensure_ascii=False) + "\n"
     except InputError as error:
-        yield json.dumps({"error": str(error)}, ensure_ascii=False) + "\n"
+        message = studio_of(request).pages.translated(request, str(error))
+        yield json.dumps({"error": message}, ensure_ascii=False) + "\n"
