@@ -87,6 +87,21 @@ def test_flags_of_masking_are_refused_where_nothing_is_masked(
     assert not (tmp_path / "s.db").exists()
 
 
+@pytest.mark.parametrize(("flags", "weights"), [((), "as-is"), (("--weights", "int8"), "int8")])
+def test_what_conversations_are_decoded_with_is_chosen_by_name(
+    flags: tuple[str, ...], weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = []
+
+    def noted(store: object, settings: StudioSettings) -> None:
+        chosen.append(settings.weights)
+        raise InputError("far enough")
+
+    monkeypatch.setattr("burnish.studio.create_app", noted)
+    assert main(["studio", "--port", "0", "--db", f"sqlite:///{tmp_path}/s.db", *flags]) == 2
+    assert chosen == [weights]
+
+
 def test_only_names_that_were_given_are_answered_to() -> None:
     assert studio._names("0.0.0.0", ["Studio.example.org"]) == ("127.0.0.1", "localhost", "[::1]", "studio.example.org")
     assert studio._names("::1", []) == ("127.0.0.1", "localhost", "[::1]")

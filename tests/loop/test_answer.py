@@ -106,6 +106,28 @@ def test_one_at_a_time_and_few_wait(known):
     assert answers.loaded == ""
 
 
+def test_with_int8_weights_conversations_are_answered_and_samples_are_not(known, capsys):
+    answers = Answers(weights="int8", rest_after=3600)
+    for who in (speaker("lamps-0/model", known), known[-1]):
+        spoken, (sampled,) = said(answers, who, seed=5), answers.sample(who, [ASKED], DRAWN, seed=5)[0]
+        assert (spoken.model, sampled.model) == ("lamps-0/model (int8)", "lamps-0/model")
+        assert spoken.checkpoint_id == sampled.checkpoint_id == (who.name if who.checkpoint else None)
+    assert answers._loaded[2].policy.dtype == torch.bfloat16
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_cannot_have_int8_weights_speaks_as_it_is_and_says_so_once(known, capsys, monkeypatch):
+    monkeypatch.setattr(torch, "_weight_int8pack_mm", lambda *_: torch.zeros(1))
+    answers = Answers(weights="int8", rest_after=3600)
+    assert {said(answers, known[-1], seed=seed).model for seed in (1, 2)} == {"lamps-0/model"}
+    assert capsys.readouterr().err.count("lamps-0/model speaks without int8 weights: this build of torch") == 1
+
+
+def test_int8_weights_of_a_float32_model_are_refused():
+    with pytest.raises(InputError, match="int8 takes the place of bfloat16, but dtype is float32"):
+        Answers(weights="int8", dtype="float32")
+
+
 def test_a_model_at_another_address_speaks_whole_and_reads_no_personal_data(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     closed, heard = [], []

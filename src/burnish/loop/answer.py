@@ -15,9 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from burnish import corpora, memory
+from burnish import corpora, memory, progress
 from burnish.errors import BusyError, InputError
 from burnish.loop.speakers import Speaker
+from burnish.models.answering import Weights
 from burnish.records import Completion, Prompt, Sampler, Sampling
 
 if TYPE_CHECKING:
@@ -56,11 +57,21 @@ class Answers:
     """Speaks for any `Speaker`; may be shared by threads."""
 
     def __init__(
-        self, *, dtype: Literal["auto", "float32", "bfloat16"] = "auto", most_waiting: int = 8, rest_after: float = 600
+        self,
+        *,
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        weights: Weights = "as-is",
+        most_waiting: int = 8,
+        rest_after: float = 600,
     ) -> None:
-        """most_waiting: requests that may wait for the one that is answered. rest_after: seconds after which a model
-        that nobody talks with leaves the memory; a run may need it."""
-        self.dtype = dtype
+        """weights: what `speak` decodes with; "int8" is for one completion at a time, in bfloat16, so `sample`, which
+        draws many, never does, and a model that cannot says so once and speaks as it is. most_waiting: requests that
+        may wait for the one that is answered. rest_after: seconds after which a model that nobody talks with leaves the
+        memory; a run may need it."""
+        if weights == "int8" and dtype == "float32":
+            raise InputError("weights: int8 takes the place of bfloat16, but dtype is float32. Leave one of them out.")
+        self.dtype = "bfloat16" if weights == "int8" else dtype
+        self.weights = weights
         self.most_waiting = most_waiting
         self.rest_after = rest_after
         self._turn = threading.Semaphore(1)  # not a Lock: a stream may be closed by another thread than began it
@@ -69,6 +80,7 @@ class Answers:
         self._loaded: tuple[str, str, HeadedPolicy] | None = None
         """Base, folder of the checkpoint on it, and the model with the heads that the checkpoint brought."""
         self._resting: threading.Timer | None = None
+        self._said = set[str]()
 
     def speak(
         self, who: Speaker, prompt: Prompt, sampling: Sampling, *, seed: int = 0, run: str = "", index: int = 0
@@ -82,7 +94,7 @@ class Answers:
                 (completion,) = _asked_elsewhere(who, [prompt], sampling, seed=seed, run=run)[0]
                 yield from (completion.text, completion)
                 return
-            yield from self._sampler(who).speak(prompt, sampling, seed=seed, run=run, index=index)
+            yield from self._sampler(who, weights=self.weights).speak(prompt, sampling, seed=seed, run=run, index=index)
 
     def sample(
         self,
@@ -139,15 +151,27 @@ class Answers:
         self._resting.daemon = True
         self._resting.start()
 
-    def _sampler(self, who: Speaker, stopped: Callable[[], bool] | None = None) -> EngineSampler:
+    def _sampler(
+        self, who: Speaker, stopped: Callable[[], bool] | None = None, *, weights: Weights = "as-is"
+    ) -> EngineSampler:
         """Return what speaks for the model: a checkpoint as it was trained to, the untouched model by its logits."""
         from burnish.loop.speaking import reading
+        from burnish.models.decoder.quantised import QuantisedProducts
         from burnish.models.sampler import EngineSampler
 
         network = self._network(who)
+        policy = network.policy
+        if weights == "int8" and (why := QuantisedProducts.why_not(policy.decoder)):
+            self._say_once(f"model: {policy.name} speaks without int8 weights: {why}")
+            weights = "as-is"
         if not who.checkpoint:
-            return EngineSampler(network.policy, adapter=False, stopped=stopped)
-        return EngineSampler(network.policy, checkpoint_id=who.name, stopped=stopped, read=reading(network))
+            return EngineSampler(policy, adapter=False, stopped=stopped, weights=weights)
+        return EngineSampler(policy, checkpoint_id=who.name, stopped=stopped, read=reading(network), weights=weights)
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            progress.say(sentence)
 
     def _network(self, who: Speaker) -> HeadedPolicy:
         """Return the model in memory, loaded when it is another one's turn."""

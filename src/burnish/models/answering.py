@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from burnish.errors import UnreachableError
 from burnish.records import Completion, Prompt, Sampler, Sampling
@@ -34,6 +34,8 @@ class Failure:
 Attempt: TypeAlias = Completion | Failure
 Choice: TypeAlias = Mapping[str, float] | Failure
 Schema: TypeAlias = Mapping[str, Any] | None
+Weights: TypeAlias = Literal["as-is", "int8"]
+"""How a model's weights stand while it speaks: as they are, or in 8 bits (`decoder.quantised`)."""
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from burnish.errors import InputError
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.cache import Cache
 from burnish.models.decoder.forward import Decoder, Multiply, multiply
-from burnish.models.decoder.packed import PackedProducts
+from burnish.models.decoder.quantised import Products
 from burnish.models.decoder.weights import Adapter, mixed
 from burnish.models.draw import draw
 from burnish.models.packing import pack
@@ -79,12 +79,13 @@ class Engine:
 
     def __init__(
         self, decoder: Decoder, ends: frozenset[int], text_of: Callable[[Sequence[int]], str], *, rows: int,
-        packed: PackedProducts | None = None, read: Callable[[Tensor], Tensor] | None = None,
+        packed: Products | None = None, read: Callable[[Tensor], Tensor] | None = None,
     ) -> None:  # fmt: skip
         """read: final states (B, H) -> (B, V), what is drawn from in place of the decoder's logits."""
         self.decoder = decoder
         self.packed = packed
-        self.multiply: Multiply = packed or multiply
+        self.multiply: Multiply = packed.of_prompts if packed else multiply
+        self.multiply_one: Multiply = packed or multiply  # token of each row
         self.logits_of = read or (packed.logits if packed else decoder.logits)
         self.ends = ends
         self.text_of = text_of
@@ -213,7 +214,7 @@ class Engine:
         names = [None, *self.adapters]
         wanted = [names.index(row.request.adapter) for row in self.active]
         adapter = mixed([None, *self.adapters.values()], wanted)
-        states = decoder.states(tokens_B, self.cache.begin(), self.cache, adapter, multiply=self.multiply)
+        states = decoder.states(tokens_B, self.cache.begin(), self.cache, adapter, multiply=self.multiply_one)
         self.cache.end()
         self.logits = self.logits_of(states)
 

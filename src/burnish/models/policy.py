@@ -28,6 +28,7 @@ from burnish.models import adapters, asking, bidirectional, decoding, general, r
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
+from burnish.models.decoder.quantised import Products
 from burnish.models.decoder.shape import UnknownShape
 from burnish.models.head import TokenStatistics, token_statistics
 from burnish.models.packing import Packed, pack
@@ -73,7 +74,7 @@ class Policy:
         self.recompute = False
         """Whether training keeps each layer's input only and computes the rest again in the backward pass."""
         self._decoder: tuple[Any, str | None, Decoder | None] | None = None
-        self._packed: PackedProducts | None = None
+        self._packed: dict[type[Products], Products] = {}
         self._dropping = False
 
     @property
@@ -91,14 +92,14 @@ class Policy:
                 self._decoder = self.model, name, None
         return self._decoder[2]
 
-    def packed(self) -> PackedProducts | None:
+    def packed(self, kind: type[Products] = PackedProducts) -> Products | None:
         """Return the weights as decoding wants them, made on first use; None where that is not possible."""
         decoder = self.decoder
-        if decoder is None or not PackedProducts.possible(decoder):
+        if decoder is None or not kind.possible(decoder):
             return None
-        if self._packed is None or self._packed.decoder is not decoder:
-            self._packed = PackedProducts(decoder)
-        return self._packed
+        kept = {each: made for each, made in self._packed.items() if made.decoder is decoder}
+        self._packed = kept if kind in kept else {**kept, kind: kind(decoder)}
+        return self._packed[kind]
 
     @property
     def adapter_name(self) -> str | None:
@@ -185,7 +186,7 @@ class Policy:
         self.tuning = config
         self.model.eval()
         self.budget = RankBudget(self.model) if rank_budget.is_left(self.model) else None
-        self._decoder = self._packed = None  # they may know nothing of it
+        self._decoder, self._packed = None, {}  # they may know nothing of it
 
     def after_step(self, step: int) -> None:
         """Do what an adapter does after the optimiser's step number `step`, from 0: AdaLoRA shares its ranks out."""

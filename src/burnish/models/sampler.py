@@ -10,11 +10,14 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from burnish.errors import StoppedOnRequest
+from burnish.errors import InputError, StoppedOnRequest
 from burnish.machine import system
 from burnish.machine.plan import MOST_ROWS, row_bytes
 from burnish.models import decoding
+from burnish.models.answering import Weights
 from burnish.models.decoder.forward import Decoder
+from burnish.models.decoder.packed import PackedProducts
+from burnish.models.decoder.quantised import QuantisedProducts
 from burnish.models.engine import Drawn, Engine, Request
 from burnish.models.general import GeneralEngine, within
 from burnish.models.policy import Policy
@@ -36,10 +39,13 @@ class EngineSampler:
         rows: int | None = None,
         stopped: Callable[[], bool] | None = None,
         read: Callable[[Tensor], Tensor] | None = None,
+        weights: Weights = "as-is",
     ) -> None:
         """rows: completions decoded together at most, whatever memory is free; None: as many as fit, up to `ROWS`.
         stopped: asked after every token; once it says yes, what was asked for ends with StoppedOnRequest. read: final
-        states (B, H) -> (B, V), what the next token is drawn from in place of the policy's logits.
+        states (B, H) -> (B, V), what the next token is drawn from in place of the policy's logits. weights: "int8" is
+        faster for one completion at a time and slower for eight and more; what is drawn so has other log-probs than the
+        policy, and its `model` says so. Where that cannot be, sampling raises InputError.
         Raises InputError for what was trained to be drawn from something else than its logits, without `read`."""
         if adapter and read is None:
             decoding.refuse(policy.decoding, policy.name)
@@ -47,6 +53,7 @@ class EngineSampler:
         self.read = read
         self.rows = rows
         self.stopped = stopped
+        self.weights = weights
         self.adapter = adapter
         self.checkpoint_id = checkpoint_id
 
@@ -143,12 +150,14 @@ class EngineSampler:
 
     def _engine(self, encoded: Sequence[Sequence[int]], n: int, sampling: Sampling) -> Engine | GeneralEngine:
         policy = self.policy
+        if self.weights == "int8" and (why := QuantisedProducts.why_not(policy.decoder)):
+            raise InputError(f"weights: {policy.name} cannot speak with int8 weights: {why}. Use as-is.")
         if policy.decoder is None:
             return GeneralEngine(policy.model, policy.end_ids, policy.decode, rows=self.rows or ROWS, read=self.read)
         longest = max(map(len, encoded), default=0) + sampling.max_new_tokens
         most = self.rows or min(ROWS, rows_that_fit(policy.decoder, longest))
         rows = max(1, min(most, len(encoded) * n))
-        weights = policy.packed()
+        weights = policy.packed(QuantisedProducts if self.weights == "int8" else PackedProducts)
         engine = Engine(policy.decoder, policy.end_ids, policy.decode, rows=rows, packed=weights, read=self.read)
         if self.adapter and policy.adapter_name:
             engine.refresh(policy.adapter_name)
@@ -169,7 +178,7 @@ class EngineSampler:
             token_ids=tuple(tokens),
             logprobs=tuple(each.logprob for each in drawn),
             checkpoint_id=self.checkpoint_id,
-            model=self.policy.name,
+            model=self.policy.name if self.weights == "as-is" else f"{self.policy.name} ({self.weights})",
             sampling=sampling,
             finish_reason=drawn[-1].finish or FinishReason.LENGTH,
             run=run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from burnish.feedback.masking import Finder
+from burnish.models.answering import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class StudioSettings:
     """Folder that holds the run folders to be looked at."""
     models: tuple[str, ...] = ()
     """Models that the playground and live samples may use: names or folders."""
+    weights: Weights = "as-is"
+    """What the playground's models decode with; live samples are drawn with the models' own weights."""
     mask_key: bytes = field(default=b"", repr=False)
     """Key of the placeholders that take the place of personal data in what people write; empty: nothing is masked."""
     mask_engines: tuple[Finder, ...] = ()

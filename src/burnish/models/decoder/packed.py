@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from burnish.models.decoder.forward import Decoder, multiply
+from burnish.models.decoder.forward import Decoder, Multiply, multiply
 from burnish.models.decoder.weights import Adapter, LowRank, Product
 
 ROWS = 64  # what the blocks are chosen for; other numbers of rows are as fast
@@ -27,6 +27,11 @@ class PackedProducts:
         self.packed = {id(product): _pack(product.weight) for layer in decoder.layers for product in layer.products}
         self.output = _pack(decoder.output)
         self.low: dict[int, tuple[LowRank, Any, Any]] = {}  # holds what it knows by its id, which is then no other's
+
+    @property
+    def of_prompts(self) -> Multiply:
+        """What prompts are computed with: these weights too."""
+        return self
 
     @staticmethod
     def possible(decoder: Decoder) -> bool:
