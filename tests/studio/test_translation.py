@@ -19,6 +19,7 @@ from tests.studio.browser import material
 
 import burnish
 from burnish.errors import InputError
+from burnish.loop.speakers import Speaker, speaker
 from burnish.maths.sample_size import Spreads
 from burnish.store import Store, accounts
 from burnish.studio import answers, passwords, planner, sources
@@ -48,7 +49,7 @@ def fragments() -> str:
             yield from read(child)
 
     root = Path(burnish.__file__).parent
-    rooms = [root / name for name in ("studio", "store", "feedback")]
+    rooms = [root / name for name in ("studio", "store", "feedback", "loop")]
     files = [
         *(path for room in rooms for path in room.rglob("*.py")),
         root / "errors.py",
@@ -119,6 +120,7 @@ NARROW = Spreads(item=0.2, person=0.5, noise=0.1)
             lambda: accounts.checked_name("-"),
             "'-' 不能作名称。请用 1 到 40 个字母、数字、点、连字符或下划线，以字母或数字开头。",
         ),
+        (lambda: speaker("gold", [Speaker("old", "old")]), "这里没有模型 'gold'。是不是想写 'old'？"),
         (lambda: sources.below_here("/etc/passwd"), "'/etc/passwd' 不是 FOLDER 之下的文件。请放到那里，或直接上传。"),
     ],
 )
