@@ -15,6 +15,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from burnish.errors import InputError
 from burnish.models.draw import BINS, NATS, draw, inverse_cdf
 from burnish.records import Sampling
 
@@ -238,6 +239,28 @@ def test_a_bias_moves_greedy_too_and_leaves_the_logits_alone():
         assert found.tolist() == [5] * 4
         assert torch.allclose(logprob, torch.zeros(4), atol=1e-5)
         assert torch.equal(logits, before)
+
+
+def test_a_token_that_comes_twice_among_the_biases_gets_both():
+    logits, sampling = noise(300, seed=3), Sampling(logit_bias=((7, 2.0), (9, 1.0), (7, 2.0)))
+    found, logprob = draw(logits.expand(4000, -1), grid(4000), sampling)
+    expected = exact(logits.double(), sampling)
+    assert_drawn_from(found, expected)
+    assert torch.allclose(logprob.double(), expected.log()[found], atol=1e-4)
+
+
+def test_a_bias_on_a_token_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="there is no token 300; the model's last one is 299"):
+        draw(noise(2, 300, seed=1), chance(2, 1), Sampling(logit_bias=((5, 1.0), (300, 1.0))))
+
+
+@pytest.mark.parametrize("more", [{}, {"top_p": 0.9}, {"top_k": 3, "min_p": 0.1}], ids=str)
+@pytest.mark.parametrize("temperature", [1e-20, 1e-39, 5e-324])
+def test_however_cold_it_is_the_likeliest_token_that_is_drawn(temperature, more):
+    logits = noise(20, 300, seed=11)
+    found, logprob = draw(logits, chance(20, 1), Sampling(temperature=temperature, **more))
+    assert torch.equal(found, logits.argmax(-1))
+    assert logprob.abs().max() == 0
 
 
 def test_min_p_is_a_share_of_the_likeliest():

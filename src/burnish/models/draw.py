@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from burnish.errors import InputError
 from burnish.records import Sampling
 
 BLOCK = 256
@@ -22,6 +23,8 @@ CACHED = 8
 BINS, NATS = 4096, 24.0
 """For top-p tokens are counted in so many bins of log-probability, over so many nats below the likeliest; the last bin
 holds all below."""
+COLDEST = 1e-30
+"""Lower temperatures are taken for this: logits divided by less leave the range of float32."""
 
 
 def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sampling]) -> tuple[Tensor, Tensor]:
@@ -29,9 +32,11 @@ def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sa
 
     logits_BV: of any precision, widened to float32 a few rows at a time; uniforms_B: float64 in [0, 1), one for each
     row; sampling: one for all rows, or one for each.
-    Temperature 0 takes the likeliest token; its log-prob is then the model's own at temperature 1. The order is
-    bias, temperature, top-k, top-p, min-p, each on what the one before left, as in `transformers`.
+    Temperature 0 takes the likeliest token; its log-prob is then the model's own at temperature 1, after the bias. The
+    order is bias, temperature, top-k, top-p, min-p, each on what the one before left, as in `transformers`.
+    Raises InputError for a bias on a token that the model has not.
     """
+    uniforms_B = uniforms_B.to(logits_BV.device)
     if isinstance(sampling, Sampling):
         return _draw(logits_BV, uniforms_B, sampling)
     kinds = dict.fromkeys(sampling)
@@ -47,9 +52,7 @@ def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sa
 
 def _draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     if sampling.logit_bias:
-        tokens, biases = zip(*sampling.logit_bias, strict=True)
-        logits_BV = logits_BV.to(_wide(logits_BV), copy=True)
-        logits_BV[:, list(tokens)] += torch.tensor(biases, dtype=logits_BV.dtype, device=logits_BV.device)
+        logits_BV = _biased(logits_BV, sampling)
     if sampling.temperature == 0:
         token_B = logits_BV.argmax(-1)
         return token_B, torch.log_softmax(logits_BV.to(_wide(logits_BV)), -1).gather(1, token_B[:, None])[:, 0]
@@ -62,13 +65,23 @@ def _draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> tuple[Te
     return torch.cat([token for token, _ in found]), torch.cat([logprob for _, logprob in found])
 
 
+def _biased(logits_BV: Tensor, sampling: Sampling) -> Tensor:
+    tokens, biases = zip(*sampling.logit_bias, strict=True)
+    if max(tokens) >= logits_BV.shape[1]:
+        last = logits_BV.shape[1] - 1
+        raise InputError(f"sampling.logit_bias: there is no token {max(tokens)}; the model's last one is {last}.")
+    biased_BV = logits_BV.to(_wide(logits_BV), copy=True)
+    added = torch.tensor(biases, dtype=biased_BV.dtype, device=biased_BV.device).expand(len(biased_BV), -1)
+    return biased_BV.index_add_(1, torch.tensor(tokens, device=biased_BV.device), added)  # a token may come twice
+
+
 def _wide(logits_BV: Tensor) -> torch.dtype:
     return torch.promote_types(logits_BV.dtype, torch.float32)
 
 
 def _draw_rows(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     if sampling.temperature != 1:
-        logits_BV = logits_BV / sampling.temperature
+        logits_BV = logits_BV / max(sampling.temperature, COLDEST)
     scaled_BV = _truncate(logits_BV, sampling)
     top_B1 = scaled_BV.amax(-1, keepdim=True)
     token_B, total_B = _inverse_cdf((scaled_BV - top_B1).exp_(), uniforms_B)
