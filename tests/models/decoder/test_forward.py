@@ -308,6 +308,42 @@ def test_fused_weights_are_the_models_own(family, tmp_path):
     assert all(torch.equal(again[name], tensor) for name, tensor in before.items())
 
 
+def grown(model) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.1)
+
+
+def one_other_projection(model) -> None:
+    projection = model.model.layers[1].self_attn.k_proj
+    projection.weight.data = 3 * projection.weight.data
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda model: grown(model.double()),
+        lambda model: grown(model.to(torch.bfloat16).float()),
+        one_other_projection,
+    ],
+    ids=["to float64", "there and back", "one projection"],
+)
+def test_a_model_that_is_moved_after_the_decoder_was_made_is_fused_anew(changed):
+    """Or what is written into its weights from then on would be the model's alone."""
+    model = made("llama")
+    decoder = Decoder(model)
+    by_us(decoder, TEXTS)
+    changed(model)
+    expected = by_transformers(model, *TEXTS)
+    with torch.inference_mode():
+        assert torch.allclose(by_us(decoder, TEXTS), expected.float(), atol=2e-4)
+    grown(model)  # the new weights are the model's own again
+    assert torch.allclose(by_us(decoder, TEXTS), by_transformers(model, *TEXTS).float(), atol=2e-4)
+    assert decoder.dtype == model.dtype
+    parameters = trained_parameters(model.requires_grad_(True))
+    assert_same(gradients(by_us(decoder, TEXTS), parameters), gradients(by_transformers(model, *TEXTS), parameters), 9)
+
+
 # ---------------------------------------------------------------------------------------------------------- refusals
 
 
@@ -345,19 +381,23 @@ def test_an_adapter_of_another_kind_is_refused():
     assert "ia3" in str(refusal.value).lower()
 
 
-def test_lora_with_magnitudes_is_refused():
-    """DoRA (arXiv 2402.09353) is no sum of two products."""
-    model = adapted(made("llama"), use_dora=True)
+@pytest.mark.parametrize("variant", [{"use_dora": True}, {"alora_invocation_tokens": [5]}], ids=str)
+def test_lora_with_more_to_it_is_refused(variant):
+    """DoRA (arXiv 2402.09353) has magnitudes, aLoRA (arXiv 2504.12397) is on from a token on: no sums of products."""
+    more = {"task_type": "CAUSAL_LM", "target_modules": ["q_proj"]}
     with pytest.raises(UnknownShape, match="not plain LoRA"):
-        Decoder(model)
+        Decoder(adapted(made("llama"), **variant, **more))
 
 
 def test_an_adapter_that_is_merged_already_is_refused():
     """It would count twice."""
     model = adapted(made("llama"))
+    decoder = Decoder(model)
     model.merge_adapter()
     with pytest.raises(UnknownShape, match="merged into the weights"):
         Decoder(model)
+    with pytest.raises(UnknownShape, match="merged into the weights"):
+        decoder.adapter("default")
 
 
 def test_a_family_that_is_not_known_is_refused_by_name():

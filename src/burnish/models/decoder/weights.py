@@ -1,8 +1,9 @@
 """A decoder's weights, fused: query, key and value in one product, gate and up in another.
 
 The fused tensor takes the place of the model's own: each projection's weight becomes a view of its rows, so there is
-one copy of the weights and `save_pretrained` still finds every one. Adapters stay peft's modules; `low_rank` reads them
-afresh, with their gradients, so the policy that is trained is the policy that is sampled (trap T34).
+one copy of the weights and `save_pretrained` still finds every one. Where a weight has been given other data since
+(`model.to`, `model.float`), it is fused anew. Adapters stay peft's modules; `low_rank` reads them afresh, with their
+gradients, so the policy that is trained is the policy that is sampled (trap T34).
 """
 
 from __future__ import annotations
@@ -49,21 +50,34 @@ class Product:
                 raise UnknownShape(f"its adapter is a {kind}, not LoRA")
             _refuse_other_adapters(module)
         self.rows = [base.weight.shape[0] for base in self.bases]
-        self._weight = self.bases[0].weight.detach() if len(modules) == 1 else self._fuse()
+        self._fuse()
 
     @torch.inference_mode(False)  # made while sampling, perhaps, but trained through later
-    def _fuse(self) -> Tensor:
-        weight = torch.cat([base.weight.detach() for base in self.bases])
-        for base, part in zip(self.bases, torch.split(weight, self.rows), strict=True):
-            base.weight.data = part
-        return weight
+    def _fuse(self) -> None:
+        """Make the projections' weights views of one tensor; the only one stays what it is."""
+        parts = [base.weight.detach() for base in self.bases]
+        self._weight: Tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if len(parts) > 1:
+            for base, part in zip(self.bases, torch.split(self._weight, self.rows), strict=True):
+                base.weight.data = part
+        # `base.weight` goes through a module's slow look-up, several times in every product of a step
+        self._places = [(base._parameters, base.weight.data_ptr()) for base in self.bases]
 
     @property
     def weight(self) -> Tensor:
         """(out, in); a graph leads to the projections when they are trained themselves."""
-        if not any(base.weight.requires_grad for base in self.bases):
+        for held, place in self._places:
+            weight = held["weight"]
+            if weight.requires_grad or weight.data_ptr() != place:
+                return self._as_it_is()
+        return self._weight
+
+    def _as_it_is(self) -> Tensor:
+        """Return the weight where it is trained, or was moved or changed in kind since it was fused."""
+        weights: list[Tensor] = [base.weight for base in self.bases]
+        if not any(weight.requires_grad for weight in weights):
+            self._fuse()
             return self._weight
-        weights = [base.weight for base in self.bases]
         if not torch.is_grad_enabled() and all(_shares(weight, self._weight) for weight in weights):
             return self._weight  # what training writes into the projections is written into it
         return weights[0] if len(weights) == 1 else torch.cat(weights)
@@ -76,10 +90,14 @@ class Product:
         return biases[0] if len(biases) == 1 else torch.cat(biases)
 
     def low_rank(self, name: str, dtype: torch.dtype) -> LowRank | None:
-        """Return what adapter `name` adds, None where it adds nothing."""
+        """Return what adapter `name` adds, None where it adds nothing.
+
+        Raises UnknownShape where peft has merged one into the weights since, or it is not plain LoRA.
+        """
         downs, ups = [], []
         for module, rows in zip(self.modules, self.rows, strict=True):
             if name in getattr(module, "lora_A", {}):
+                _refuse_other_adapters(module)
                 downs.append(module.lora_A[name].weight.to(dtype))
                 ups.append((module.lora_B[name].weight * module.scaling[name]).to(dtype))
             else:
@@ -99,7 +117,8 @@ def _block_diagonal(parts: Sequence[Tensor]) -> Tensor:
 
 def _refuse_other_adapters(module: Any) -> None:
     """Raise UnknownShape for LoRA with more to it than x A^T B^T, or already added to the weights."""
-    if any(getattr(module, "use_dora", {}).values()) or any(getattr(module, "lora_bias", {}).values()):
+    kinds = ("lora_variant", "use_dora", "lora_bias")  # peft keeps a DoRA, KaSA, aLoRA ... among its variants
+    if any(any(getattr(module, kind, {}).values()) for kind in kinds):
         raise UnknownShape("its adapter is not plain LoRA")
     if getattr(module, "merged", False):
         raise UnknownShape("its adapter is merged into the weights; unmerge it, or save the merged model and load that")
