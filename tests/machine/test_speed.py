@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -56,6 +58,13 @@ def test_the_load_is_measured_with_the_same_numbers_of_threads():
     assert all(each.microseconds > 0 for each in found.small)
     assert found.gain(1) == 1.0
     assert (found.busy_cores is None) == (system.ticks() is None)
+
+
+def test_a_process_that_is_kept_waiting_is_measured_all_the_same(monkeypatch):
+    """A second passes between any two looks at the clock."""
+    clock = itertools.count(0.0, 1.0)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    assert [each.microseconds for each in speed.small_products([1])] == [1e6]
 
 
 def test_measuring_leaves_no_trace():

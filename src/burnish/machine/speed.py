@@ -101,10 +101,11 @@ def small_products(counts: Sequence[int]) -> tuple[Small, ...]:
         for threads in counts:
             with _threads(threads):
                 torch.nn.functional.linear(a, b)
-                began = time.perf_counter()
-                while (passed := time.perf_counter() - began) < _SMALL_SECONDS:
+                began, passed = time.perf_counter(), 0.0
+                while not passed or passed < _SMALL_SECONDS:  # once at least, however long the process was kept waiting
                     torch.nn.functional.linear(a, b)
                     done[threads] += 1
+                    passed = time.perf_counter() - began
                 taken[threads] += passed
     return tuple(Small(threads, _short(1e6 * taken[threads] / done[threads])) for threads in counts)
 
