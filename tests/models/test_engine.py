@@ -143,6 +143,22 @@ def test_a_prompt_is_computed_once_for_its_whole_group(policy):
     assert {len(call) for call in computed.calls[1:]} == {3}
 
 
+def test_what_all_prompts_begin_with_is_computed_once(policy):
+    computed = Computed(policy)
+    template = tuple(range(100, 120))
+    requests = [
+        Request((*template, *rest), Sampling(max_new_tokens=5), seed)
+        for seed, rest in enumerate([(5, 9, 12), (7,), (30, 31, 32, 33), (7,)])
+    ]
+    engine = an_engine(policy, 4)
+    numbers = [engine.submit(request) for request in requests]
+    drawn = list(engine.run())
+    # the last prompt is the second's again, but not beside it, so it is computed by itself
+    assert computed.calls[0] == [*template, 5, 9, 12, 7, 30, 31, 32, 33, 7]
+    for number, request in zip(numbers, requests, strict=True):
+        assert_alike(told(drawn, number), alone(policy, request))
+
+
 def test_a_group_draws_different_completions_and_each_is_that_of_its_seed(policy):
     engine = an_engine(policy, 5)
     requests = [Request((5, 9, 12, 80), Sampling(max_new_tokens=10), seed) for seed in range(12)]

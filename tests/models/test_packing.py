@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from burnish.models import packing
-from burnish.models.packing import lay, pack
+from burnish.models.packing import lay, pack, shared_beginning
 from burnish.models.policy import Policy
 from burnish.records import Completion, Prompt
 
@@ -65,6 +65,58 @@ def test_an_empty_completion_has_no_tokens_and_moves_no_other():
 def test_a_prompt_of_nothing_is_refused():
     with pytest.raises(ValueError, match="prompt 1 has no tokens"):
         pack([[5], []], [[[8]], [[9]]])
+
+
+# ------------------------------------------------------------------------------------- what all prompts begin with
+
+ALIKE = [9, 8, 7, 6, 9, 8, 7, 6, 9, 8, 7, 6]
+BEGIN_ALIKE = [[*ALIKE, *prompt] for prompt in PROMPTS]
+
+
+def test_the_layout_of_prompts_that_begin_alike_by_hand(monkeypatch):
+    monkeypatch.setattr(packing, "SHARED", 2)
+    once = pack([[1, 2, 5, 6], [1, 2, 7]], [[[8, 9], [10]], [[11]]]).once
+    assert once.tokens_N.tolist() == [1, 2, 5, 6, 8, 9, 10, 7, 11]
+    assert once.layout.positions_N.tolist() == [0, 1, 2, 3, 4, 5, 4, 2, 3]
+    assert once.source_M.tolist() == [3, 4, 3, 7]
+    assert once.token_M.tolist() == [8, 9, 10, 11]
+    assert once.layout.last_U.tolist() == [6, 8]
+    beginning, going_on, completions = once.layout.rows
+    assert (beginning.token_RT.tolist(), beginning.prompt_GP) == ([[0, 1]], None)
+    assert (going_on.token_RT.tolist(), going_on.prompt_GP.tolist()) == ([[2, 3], [7, 8]], [[0, 1]])
+    assert (completions.token_RT.tolist(), completions.prompt_GP.tolist()) == ([[6, 0], [4, 5]], [[0, 1, 2, 3]])
+    assert [rows.shared for rows in once.layout.rows] == [0, 0, 2]
+
+
+def test_how_much_prompts_share(monkeypatch):
+    assert shared_beginning(BEGIN_ALIKE) == 12
+    assert shared_beginning([each[1:] for each in BEGIN_ALIKE]) == 0  # few tokens are not worth it
+    assert shared_beginning(BEGIN_ALIKE[:1]) == shared_beginning([]) == 0
+    monkeypatch.setattr(packing, "SHARED", 1)
+    assert shared_beginning([[1, 2, 3], [1, 2, 3]]) == 2  # one token is left, for its state predicts the completion
+    assert shared_beginning([[1], [1]]) == 0
+    assert shared_beginning([[1, 2, 3, 9], [1, 2, 4], [1, 2, 3, 8, 7]]) == 2
+    plain = pack([[1, 2], [2, 1]], [[[3]], [[4]]])
+    assert plain.once is plain
+
+
+@pytest.mark.parametrize("asked", [BEGIN_ALIKE, [BEGIN_ALIKE[0]] * 3], ids=["alike", "equal"])
+def test_laid_down_once_or_every_time_log_probs_and_gradients_are_the_same(trained, asked, monkeypatch):
+    rows = pack(asked, COMPLETIONS)
+    assert len(rows.once.tokens_N) == len(rows.tokens_N) - 2 * shared_beginning(asked) < len(rows.tokens_N)
+    pull = torch.randn(len(rows.token_M), generator=torch.Generator().manual_seed(0))
+
+    def of(packed):
+        found = trained.statistics(packed, temperature=1.0, reference=False).logprobs
+        return found, torch.autograd.grad((pull * found).sum(), list(trained.parameters().values()))
+
+    once, of_once = of(rows)
+    monkeypatch.setattr(packing, "SHARED", 1000)
+    every_time, of_every_time = of(pack(asked, COMPLETIONS))
+    assert torch.allclose(once, every_time, atol=1e-5)
+    for mine, its in zip(of_once, of_every_time, strict=True):
+        assert torch.allclose(mine, its, rtol=1e-3, atol=1e-4)
+    assert once.std() > 0.5
 
 
 def unpacked(policy: Policy, prompt: list[int], completion: list[int]) -> torch.Tensor:

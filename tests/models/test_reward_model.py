@@ -153,11 +153,18 @@ def test_exactly_what_was_chosen_is_trained(tiny_folder, trains, expected):
     assert all(torch.equal(model.backbone.state_dict()[name], tensor) for name, tensor in frozen.items())
 
 
+TOLD = "the good and the bad lamp in the garden, and then a good deal more"
+SIDE_BY_SIDE = {
+    "a pair and others": [(TOLD, "good"), (TOLD, "the bad lamp"), (TOLD, "good"), ("", "a")],
+    "all begin alike": [(f"{TOLD} {TOLD}", "good"), (f"{TOLD} {TOLD}", "bad"), (TOLD, "good"), (f"{TOLD}!", "lamp")],
+}
+
+
+@pytest.mark.parametrize("texts", SIDE_BY_SIDE.values(), ids=SIDE_BY_SIDE)
 @pytest.mark.parametrize("frozen", [0, 1])
-def test_what_two_texts_begin_with_is_computed_once_and_changes_nothing(tiny_folder, frozen, monkeypatch):
-    model = made(tiny_folder, frozen=frozen, template="{prompt} -> {text}. So?", max_tokens=120)
-    prompt = "the good and the bad lamp in the garden, and then a good deal more"
-    inputs = model.activations([model.encode(text, prompt) for text in ("good", "the bad lamp", "good")] + [[5, 6, 7]])
+def test_what_texts_begin_with_is_computed_once_and_changes_nothing(tiny_folder, frozen, texts, monkeypatch):
+    model = made(tiny_folder, frozen=frozen, template="{prompt} -> {text}. So?", max_tokens=360)
+    inputs = model.activations([model.encode(text, prompt) for prompt, text in texts])
     ran = []
     run = RewardModel._run
     monkeypatch.setattr(RewardModel, "_run", lambda self, *given: ran.append(len(given[1])) or run(self, *given))

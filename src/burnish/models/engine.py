@@ -61,6 +61,9 @@ class _Group:
     adapter: str | None
     numbers: deque[int] = field(default_factory=deque)
     past: list[tuple[Tensor, Tensor]] | None = None
+    """Keys and values of every layer, of all tokens that were computed together."""
+    path: Tensor | None = None
+    """Numbers of the prompt's tokens among them."""
     logits: Tensor | None = None
 
 
@@ -227,10 +230,11 @@ class Engine:
             if group.past is None:
                 self._prefill()
             assert group.past is not None
+            assert group.path is not None
             assert group.logits is not None
             count = min(self.rows - len(self.active), len(group.numbers))
             taken = [group.numbers.popleft() for _ in range(count)]
-            self.cache.add(group.past, count)
+            self.cache.add(group.past, group.path, count)
             for number in taken:
                 request = self.requests[number]
                 self.active.append(_Row(number, request, uniforms_of(request)))
@@ -250,16 +254,16 @@ class Engine:
                     break
                 groups.append(group)
         decoder = self.decoder
-        packed = pack([group.prompt for group in groups], [[] for _ in groups])
+        packed = pack([group.prompt for group in groups], [[] for _ in groups]).once
         layout = packed.layout
         attention = _Keeping(PackedAttention(decoder.shape, layout, decoder.dtype))
         adapter = self.adapters[head.adapter] if head.adapter is not None else None
         states = decoder.states(packed.tokens_N, layout.positions_N, attention, adapter, multiply=self.multiply)
         logits = self.logits_of(states[layout.last_U])
-        ends = (layout.last_U + 1).tolist()
+        begun, ends = torch.arange(layout.shared), (layout.last_U + 1).tolist()
         for number, (group, end) in enumerate(zip(groups, ends, strict=True)):
-            start = end - len(group.prompt)
-            group.past = [(k[start:end], v[start:end]) for k, v in attention.kept]
+            group.past = attention.kept
+            group.path = torch.cat([begun, torch.arange(end - len(group.prompt) + len(begun), end)])
             group.logits = logits[number]
 
 

@@ -6,12 +6,17 @@
 A completion's token attends to its prompt and to its own past. The prompt is computed once for its whole group, and
 there is no padding at all but inside attention, where parts of like length stand as rows side by side. Packed log-probs
 equal unpacked ones (trap T7: tests/models/test_packing.py).
+
+Prompts mostly begin alike, with what a template says before the question; `Packed.once` lays that down one time:
+
+    tokens     [ beginning | rest of prompt 0 | completions | rest of prompt 1 | completions | ... ]
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,6 +24,8 @@ from torch import Tensor
 STRETCH = 1.5
 """Parts share rows of attention when the longest is at most so many times the shortest; or when all are short:"""
 SHORT = 48
+SHARED = 12
+"""Equal tokens that texts must begin with for their beginning to be laid down once."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Rows:
     prompt_length_G: Tensor | None
     group_R: Tensor | None
     """Which of the G prompts each part goes on from."""
+    shared: int = 0
+    """Tokens that all G prompts begin with: the same numbers in N."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,9 @@ class Layout:
     last_U: Tensor
     """Number in N of each group's last token: where a text without completions is read off."""
     groups: tuple[tuple[int, ...], ...]
-    """Lengths of each group's prompt and completions."""
+    """Lengths of each group's prompt and completions, every prompt whole."""
+    shared: int = 0
+    """Tokens that all texts begin with, laid down once, before everything else."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,22 @@ class Packed:
     token_M: Tensor
     """The completion tokens, completion after completion."""
     lengths_B: list[int]
+
+    @cached_property
+    def once(self) -> Packed:
+        """The same texts with what all prompts begin with laid down one time; these themselves where that saves little.
+
+        For what reads tokens through `Rows`; states differ by rounding only, and `source_M` finds the same ones.
+        """
+        groups = self.layout.groups
+        texts = torch.split(self.tokens_N, [sum(group) for group in groups])
+        shared = shared_beginning([text[: group[0]].tolist() for text, group in zip(texts, groups, strict=True)])
+        if not shared:
+            return self
+        own_N = torch.cat([torch.arange(len(text)) >= shared for text in texts])
+        own_N[:shared] = True
+        number_N = own_N.cumsum(0) - 1
+        return Packed(self.tokens_N[own_N], lay(groups, shared), number_N[self.source_M], self.token_M, self.lengths_B)
 
     def unflatten(self, values_M: Tensor) -> Tensor:
         """Return (B, T) from per-token values, 0 beyond each completion's end; differentiable."""
@@ -100,45 +127,73 @@ def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[Sequen
     )
 
 
+def shared_beginning(prompts: Sequence[Sequence[int]]) -> int:
+    """Return with how many equal tokens all prompts begin, one left over for each; 0 where there are few."""
+    if len(prompts) < 2:
+        return 0
+    # whatever lies between the least and the greatest in the order of lists begins as both do
+    first, last = min(map(list, prompts)), max(map(list, prompts))
+    most = min(map(len, prompts)) - 1
+    shared = next((place for place in range(most) if first[place] != last[place]), max(most, 0))
+    return shared if shared >= SHARED else 0
+
+
 @dataclass(frozen=True)
 class _Part:
-    """A run of tokens that attention takes as one row."""
+    """A run of tokens that attention takes as one row, going on from another."""
 
     start: int
     length: int
-    prompt: _Part | None = None
+    before: _Part | None = None
+
+    @property
+    def end(self) -> int:
+        """Position after its last token: the length of everything up to there."""
+        return self.length + (self.before.end if self.before else 0)
+
+    @property
+    def depth(self) -> int:
+        return 1 + self.before.depth if self.before else 0
+
+    def path(self) -> list[int]:
+        """Return the numbers of all tokens from the text's first on."""
+        return [*(self.before.path() if self.before else ()), *range(self.start, self.start + self.length)]
 
 
-def lay(groups: Sequence[Sequence[int]]) -> Layout:
-    """Return the layout of groups, each the lengths of its prompt and of its completions."""
-    parts: list[_Part] = []
-    at = 0
+def lay(groups: Sequence[Sequence[int]], shared: int = 0) -> Layout:
+    """Return the layout of groups, each the lengths of its prompt and of its completions.
+
+    shared: tokens that all begin with, which stand once, in front; every prompt that has completions is longer.
+    """
+    beginning = _Part(0, shared) if shared else None
+    parts = [beginning] if beginning else []
+    at = shared
     for prompt, *completions in groups:
         # a prompt with its only completion is plain text: one part
-        whole = prompt + completions[0] if len(completions) == 1 else prompt
-        first = _Part(at, whole)
+        own = (prompt + completions[0] if len(completions) == 1 else prompt) - shared
+        first = _Part(at, own, beginning)
         parts.append(first)
-        at += whole
+        at += own
         for length in completions if len(completions) > 1 else []:
             parts.append(_Part(at, length, first))
             at += length
-    positions = [torch.arange(part.length) + (0 if part.prompt is None else part.prompt.length) for part in parts]
+    positions = [torch.arange(part.end - part.length, part.end) for part in parts]
     rows = [_rows(alike) for alike in _alike([part for part in parts if part.length])]
     place_N, offset = torch.zeros(at, dtype=torch.int64), 0
     for each in rows:
         valid = torch.arange(each.token_RT.shape[1])[None] < each.length_R[:, None]
         place_N[each.token_RT[valid]] = offset + valid.flatten().nonzero()[:, 0]
         offset += each.token_RT.numel()
-    ends = torch.tensor([sum(group) for group in groups], dtype=torch.int64).cumsum(0)
+    ends = torch.tensor([sum(group) - shared for group in groups], dtype=torch.int64).cumsum(0) + shared
     return Layout(
-        torch.cat([ends[:0], *positions]), tuple(rows), place_N, ends - 1, tuple(tuple(group) for group in groups)
+        torch.cat([ends[:0], *positions]), tuple(rows), place_N, ends - 1, tuple(tuple(each) for each in groups), shared
     )
 
 
 def _alike(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
-    """Yield parts of like length together: those that begin a text, then those that go on from a prompt."""
-    for going_on in (False, True):
-        some = sorted((p for p in parts if (p.prompt is not None) is going_on), key=lambda p: (p.length, p.start))
+    """Yield parts of like length together: those that begin a text, those that go on, and those that go on there."""
+    for depth in range(3):
+        some = sorted((part for part in parts if part.depth == depth), key=lambda part: (part.length, part.start))
         while some:
             limit = max(some[0].length * STRETCH, SHORT)
             count = sum(part.length <= limit for part in some)
@@ -147,19 +202,20 @@ def _alike(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
 
 
 def _rows(parts: Sequence[_Part]) -> Rows:
-    lengths = torch.tensor([part.length for part in parts])
-    prompts = list(dict.fromkeys(part.prompt for part in parts if part.prompt is not None))
+    prompts = list(dict.fromkeys(part.before for part in parts if part.before is not None))
     number = {prompt: g for g, prompt in enumerate(prompts)}
+    begin = {prompt.before for prompt in prompts}
+    (beginning,) = begin if len(begin) == 1 else (None,)
     return Rows(
-        token_RT=_numbers(parts),
-        length_R=lengths,
-        prompt_GP=_numbers(prompts) if prompts else None,
-        prompt_length_G=torch.tensor([prompt.length for prompt in prompts]) if prompts else None,
-        group_R=torch.tensor([number[part.prompt] for part in parts if part.prompt]) if prompts else None,
+        token_RT=_numbers([range(part.start, part.start + part.length) for part in parts]),
+        length_R=torch.tensor([part.length for part in parts]),
+        prompt_GP=_numbers([prompt.path() for prompt in prompts]) if prompts else None,
+        prompt_length_G=torch.tensor([prompt.end for prompt in prompts]) if prompts else None,
+        group_R=torch.tensor([number[part.before] for part in parts if part.before]) if prompts else None,
+        shared=beginning.length if beginning else 0,
     )
 
 
-def _numbers(parts: Sequence[_Part]) -> Tensor:
+def _numbers(parts: Sequence[Sequence[int]]) -> Tensor:
     """Return (R, T): the tokens' numbers, 0 beyond each part's end."""
-    each = [torch.arange(part.start, part.start + part.length) for part in parts]
-    return torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
+    return torch.nn.utils.rnn.pad_sequence([torch.tensor(part) for part in parts], batch_first=True)

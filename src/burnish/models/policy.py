@@ -322,6 +322,7 @@ class Policy:
             with contextlib.nullcontext() if adapter else self.adapter_off():
                 return general.hidden_states(self.model, rows, self.dtype, shift_NH)
         decoder, name = self.decoder, self.adapter_name
+        rows = rows.once if shift_NH is None else rows
         attend = PackedAttention(decoder.shape, rows.layout, decoder.dtype)
         read = decoder.adapter(name) if adapter and name else None
         # never by packed weights: policy and reference are rounded alike, so that the first KL is 0

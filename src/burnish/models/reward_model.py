@@ -25,12 +25,10 @@ from burnish.maths.batch import Outputs
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.shape import UnknownShape
-from burnish.models.packing import Layout, lay
+from burnish.models.packing import SHARED, Layout, lay, shared_beginning
 from burnish.models.policy import DTYPES
 
 ROWS = 64
-SHARED = 12
-"""Texts that stand side by side and begin with so many equal tokens have their beginning computed once."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +184,16 @@ class RewardModel:
 
         What a pair begins with alike, its prompt, is computed once: neither text sees what is the other's alone.
         """
-        groups = list(_side_by_side(inputs))
-        layout = lay([[start, *(len(each) - start for each in texts)] for start, texts in groups])
+        begun = shared_beginning([each.ids for each in inputs])
+        groups = list(_side_by_side(inputs, begun))
+        layout = lay([[start, *(len(each) - start for each in texts)] for start, texts in groups], begun)
         # copies, because tensors made under inference mode cannot be saved for backward
-        parts = [part.clone() for start, texts in groups for part in _flat(start, texts)]
+        parts = [part.clone() for start, texts in groups for part in _flat(start, texts, begun)]
+        if begun:
+            parts.insert(0, inputs[0].states_TH[:begun].clone())
         states = self._run(range(self.config.frozen, self.config.layers), torch.cat(parts), layout)
-        lengths = [length for start, texts in groups for length in _lengths(start, texts)]
-        last = states[torch.tensor(lengths).cumsum(0) - 1].float()
+        lengths = [len(part) for part in parts]
+        last = states[torch.tensor(lengths).cumsum(0)[-len(inputs) :] - 1].float()
         return Outputs(rewards_BK=self.score(self.decoder.norm(last, self.norm.weight)))
 
     @torch.no_grad()
@@ -236,13 +237,16 @@ class RewardModel:
         self.tokenizer.save_pretrained(str(folder))
 
 
-def _side_by_side(inputs: Sequence[Activations]) -> Iterator[tuple[int, list[Activations]]]:
-    """Yield (tokens shared, texts that stand side by side and share them); any other text comes alone, with 0."""
+def _side_by_side(inputs: Sequence[Activations], begun: int) -> Iterator[tuple[int, list[Activations]]]:
+    """Yield (tokens shared, texts that stand side by side and share them); any other text comes alone, with 0.
+
+    begun: tokens that all texts share anyway; those side by side must share more.
+    """
     texts: list[Activations] = []
     shared = 0
     for each in inputs:
         alike = _alike(texts[0].ids, each.ids, shared or len(texts[0])) if texts else 0
-        if alike >= SHARED:
+        if alike >= begun + SHARED:
             texts.append(each)
             shared = alike
             continue
@@ -259,14 +263,13 @@ def _alike(first: Sequence[int], second: Sequence[int], most: int) -> int:
     return next((place for place in range(most) if first[place] != second[place]), most)
 
 
-def _flat(shared: int, texts: Sequence[Activations]) -> Iterator[Tensor]:
-    """Yield the states in the order of the layout: what is shared with the first text's own part, then the others'."""
-    yield texts[0].states_TH
+def _flat(shared: int, texts: Sequence[Activations], begun: int) -> Iterator[Tensor]:
+    """Yield the states in the order of the layout: what is shared with the first text's own part, then the others'.
+
+    begun: tokens of all texts alike, which are laid down elsewhere.
+    """
+    yield texts[0].states_TH[begun:]
     yield from (each.states_TH[shared:] for each in texts[1:])
-
-
-def _lengths(shared: int, texts: Sequence[Activations]) -> list[int]:
-    return [len(texts[0]), *(len(each) - shared for each in texts[1:])]
 
 
 def by_length(encoded: Sequence[Sequence[Any]], rows: int) -> list[list[int]]:

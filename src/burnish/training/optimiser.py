@@ -65,14 +65,13 @@ class Optimiser:
         self.config = config
         self.parameters = dict(parameters)
         self.rates = {name: _rate(name, rates or {}) for name in self.parameters}
+        alike: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.parameters.items():
+            decay = config.weight_decay if decays(name, parameter) else 0.0
+            alike.setdefault((decay, self.rates[name]), []).append(parameter)
+        # few groups, each stepped in one pass: an adapter has hundreds of parameters
         groups = [
-            {
-                "params": [parameter],
-                "lr": 0.0,
-                "weight_decay": config.weight_decay if decays(name, parameter) else 0.0,
-                "rate": self.rates[name],
-            }
-            for name, parameter in self.parameters.items()
+            {"params": some, "lr": 0.0, "weight_decay": decay, "rate": rate} for (decay, rate), some in alike.items()
         ]
         self.adam = torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), fused=True)
 

@@ -138,7 +138,8 @@ class _Short(Function):
 class _AfterPrompt(Function):
     """(R, T, ...) of own keys (or values) -> (R, P + T, ...): after those of each row's prompt, out of all (N, ...).
 
-    A prompt's gradient is the sum over the rows that go on from it; each of its tokens stands in one place of N.
+    A prompt's gradient is the sum over the rows that go on from it, a shared beginning's over all of them; every other
+    token of the prompts stands in one place of N.
     """
 
     @staticmethod
@@ -160,9 +161,12 @@ class _AfterPrompt(Function):
             of_groups = of_prompts.view(groups, even, *of_prompts.shape[1:]).sum(1)
         else:
             of_groups = of_prompts.new_zeros(groups, *of_prompts.shape[1:]).index_add_(0, rows.group_R, of_prompts)
-        stands = torch.arange(length, device=gradient.device)[None] < rows.prompt_length_G[:, None]
         of_all = gradient.new_zeros(ctx.tokens, *gradient.shape[2:])
+        place_P = torch.arange(length, device=gradient.device)
+        stands = (place_P >= rows.shared) & (place_P < rows.prompt_length_G[:, None])
         of_all.index_copy_(0, rows.prompt_GP[stands], of_groups[stands])
+        if rows.shared:
+            of_all.index_copy_(0, rows.prompt_GP[0, : rows.shared], of_groups[:, : rows.shared].sum(0))
         return gradient[:, length:], of_all, None
 
 

@@ -35,14 +35,18 @@ class Cache:
         """Tokens that a row has room for."""
         return self.values[0].shape[2]
 
-    def add(self, prompt: Sequence[tuple[Tensor, Tensor]], times: int) -> range:
-        """Put a prompt's (keys, values), each (T, kv_heads, head_dim), into the next rows; return their numbers."""
-        length = len(prompt[0][0])
+    def add(self, known: Sequence[tuple[Tensor, Tensor]], path: Tensor, times: int) -> range:
+        """Put a prompt into the next rows; return their numbers.
+
+        known: every layer's keys and values (N, kv_heads, head_dim); path: which of N the prompt is, token by token.
+        """
+        length = len(path)
         if length > self.places:
             self._hold(length)
         part = slice(self.count, self.count + times)
-        for keys, values, (k, v) in zip(self.keys, self.values, prompt, strict=True):
-            keys[part, :, :length], values[part, :, :length] = k.transpose(0, 1), v.transpose(0, 1)
+        for keys, values, (k, v) in zip(self.keys, self.values, known, strict=True):
+            keys[part, :, :length] = k[path].transpose(0, 1)
+            values[part, :, :length] = v[path].transpose(0, 1)
         self.lengths_R[part] = length
         self.count += times
         return range(part.start, part.stop)
