@@ -258,8 +258,10 @@ class Engine:
         layout = packed.layout
         attention = _Keeping(PackedAttention(decoder.shape, layout, decoder.dtype))
         adapter = self.adapters[head.adapter] if head.adapter is not None else None
-        states = decoder.states(packed.tokens_N, layout.positions_N, attention, adapter, multiply=self.multiply)
-        logits = self.logits_of(states[layout.last_U])
+        states = decoder.states(
+            packed.tokens_N, layout.positions_N, attention, adapter, multiply=self.multiply, only_M=layout.last_U
+        )
+        logits = self.logits_of(states)
         begun, ends = torch.arange(layout.shared), (layout.last_U + 1).tolist()
         for number, (group, end) in enumerate(zip(groups, ends, strict=True)):
             group.past = attention.kept

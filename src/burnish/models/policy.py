@@ -327,10 +327,10 @@ class Policy:
         read = decoder.adapter(name) if adapter and name else None
         # never by packed weights: policy and reference are rounded alike, so that the first KL is 0
         with contextlib.nullcontext() if adapter else self.weights_back():
-            states_NH = decoder.states(
-                rows.tokens_N, rows.layout.positions_N, attend, read, recompute=self.recompute, shift_NH=shift_NH
-            )
-        return states_NH[rows.source_M]
+            return decoder.states(
+                rows.tokens_N, rows.layout.positions_N, attend, read,
+                recompute=self.recompute, shift_NH=shift_NH, only_M=rows.source_M,
+            )  # fmt: skip
 
     def state(self) -> dict[str, Tensor]:
         """Return the trained tensors by name, for a checkpoint, with what AdaLoRA goes on from."""

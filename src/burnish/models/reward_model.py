@@ -191,9 +191,8 @@ class RewardModel:
         parts = [part.clone() for start, texts in groups for part in _flat(start, texts, begun)]
         if begun:
             parts.insert(0, inputs[0].states_TH[:begun].clone())
-        states = self._run(range(self.config.frozen, self.config.layers), torch.cat(parts), layout)
-        lengths = [len(part) for part in parts]
-        last = states[torch.tensor(lengths).cumsum(0)[-len(inputs) :] - 1].float()
+        last_B = torch.tensor([len(part) for part in parts]).cumsum(0)[-len(inputs) :] - 1
+        last = self._run(range(self.config.frozen, self.config.layers), torch.cat(parts), layout, last_B).float()
         return Outputs(rewards_BK=self.score(self.decoder.norm(last, self.norm.weight)))
 
     @torch.no_grad()
@@ -209,11 +208,13 @@ class RewardModel:
                 advance(len(part))
         return found
 
-    def _run(self, layers: range, states: Tensor, layout: Layout) -> Tensor:
-        """Return states (N, H) after these layers of texts that lie flat."""
+    def _run(self, layers: range, states: Tensor, layout: Layout, only: Tensor | None = None) -> Tensor:
+        """Return states (N, H) after these layers of texts that lie flat, or only those of the tokens asked for."""
         decoder = self.decoder
         attend = PackedAttention(decoder.shape, layout, self.dtype)
-        return decoder.run(states.to(self.dtype), layout.positions_N, attend, decoder.adapter(), layers=layers)
+        return decoder.run(
+            states.to(self.dtype), layout.positions_N, attend, decoder.adapter(), layers=layers, only_M=only
+        )
 
     def save(self, folder: Path) -> None:
         """Write a merged copy of the model in Hugging Face layout, with `reward_model.json` beside it."""

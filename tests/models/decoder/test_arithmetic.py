@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from burnish.models.decoder.arithmetic import gated, rms_norm, rotate
+from burnish.models.decoder.arithmetic import adapted, gated, rms_norm, rotate
 
 EPS = 1e-3  # large, so that it is felt
 ACTIVATIONS = {
@@ -155,3 +155,18 @@ def test_scores_hang_on_the_distance_alone():
         along = scores.diagonal(distance)
         assert torch.allclose(along, along[:1].expand_as(along))
     assert (scores[0, 0] - scores[0, 7]).abs() > 0.1
+
+
+# ---------------------------------------------------------------------------------------------- the adapted product
+
+
+def test_the_adapted_product_is_the_formula_and_its_gradient_that_of_finite_differences():
+    x, weight, down, up, plus = noise(5, 6), noise(7, 6, seed=1), noise(2, 6, seed=2), noise(7, 2, seed=3), noise(5, 7)
+    weight = weight.detach()
+    for more in (plus, None):
+        found = adapted(x, weight, down, up, more)
+        assert torch.allclose(found, x @ (weight + up @ down).T + (0 if more is None else more), rtol=1e-12)
+        with torch.no_grad():
+            assert torch.equal(adapted(x, weight, down, up, more), found)
+    assert gradcheck(lambda x, a, b, plus: adapted(x, weight, a, b, plus), (x, down, up, plus))
+    assert gradcheck(lambda a, b: adapted(x.detach(), weight, a, b), (down, up))  # the first trained layer's

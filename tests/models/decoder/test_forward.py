@@ -100,11 +100,11 @@ def by_transformers(model, *texts) -> torch.Tensor:
     return torch.cat([model(input_ids=torch.tensor([text])).logits[0] for text in texts])
 
 
-def by_us(decoder, prompts, completions=None, *, adapter=None, recompute=False) -> torch.Tensor:
+def by_us(decoder, prompts, completions=None, *, adapter=None, recompute=False, only=None) -> torch.Tensor:
     packed = pack(prompts, completions or [[] for _ in prompts])
     attend = PackedAttention(decoder.shape, packed.layout, decoder.dtype)
     low = decoder.adapter(adapter) if adapter else None
-    states = decoder.states(packed.tokens_N, packed.layout.positions_N, attend, low, recompute=recompute)
+    states = decoder.states(packed.tokens_N, packed.layout.positions_N, attend, low, recompute=recompute, only_M=only)
     return decoder.logits(states)
 
 
@@ -247,6 +247,18 @@ def test_gradients_of_all_weights_are_those_of_transformers(family):
     # a bias of keys shifts all scores of a query alike: only rounding reaches it
     assert_same(found, expected, len(parameters) - 4 * any(name.endswith("k_proj.bias") for name in parameters))
     assert_same(gradients(by_us(decoder, TEXTS, recompute=True), parameters), found, 1)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_states_that_are_wanted_alone_are_the_same_and_teach_the_same(recompute):
+    """Twice the same token, and tokens that only others look at."""
+    model = adapted(made("gemma2"))
+    parameters, decoder = trained_parameters(model), Decoder(model)
+    only = torch.tensor([9, 2, 2, 14])
+    every = by_us(decoder, TEXTS, adapter="default")[only]
+    some = by_us(decoder, TEXTS, adapter="default", recompute=recompute, only=only)
+    assert torch.allclose(some, every, atol=1e-5)
+    assert_same(gradients(some, parameters), gradients(every, parameters), 4 * 7 * 2)
 
 
 def test_weights_that_train_after_the_decoder_was_made_are_used_as_they_are_now():

@@ -1,8 +1,8 @@
-"""Norm, gated activation and rotary positions, each with a backward pass that keeps little and copies nothing twice.
+"""Norm, adapted product, gated activation and rotary positions, each with a backward pass that keeps little.
 
-Autograd's own backward of these few lines keeps five tensors where one will do; on a CPU, where they are bound by
-memory, that is what they cost. Checked against autograd and finite differences in
-tests/models/decoder/test_arithmetic.py.
+Autograd's own backward of these few lines keeps five tensors where one will do and adds up what a product could have
+added to; on a CPU, where they are bound by memory, that is what they cost. Checked against autograd and finite
+differences in tests/models/decoder/test_arithmetic.py.
 """
 
 from __future__ import annotations
@@ -28,34 +28,83 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, *, gemma: bool = False) -> T
 
 
 def _normed(x: Tensor, weight: Tensor, eps: float, gemma: bool) -> Tensor:
-    if not gemma and x.dtype == weight.dtype:
-        return F.rms_norm(x, x.shape[-1:], weight, eps)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    factor = 1.0 + weight.to(wide.dtype) if gemma else weight.to(wide.dtype)
-    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True).add_(eps)) * factor).to(x.dtype)
+    wide = _widened(x)
+    return wide.mul_(_rate(wide, eps)).mul_(_factor(weight, wide.dtype, gemma)).to(x.dtype)
+
+
+def _widened(x: Tensor) -> Tensor:
+    """Return a copy of x, in float32 at least, that may be written into."""
+    return x.to(torch.promote_types(x.dtype, torch.float32), copy=True)
+
+
+def _rate(wide: Tensor, eps: float) -> Tensor:
+    """Return 1 / sqrt(mean(x^2) + eps), (..., 1)."""
+    length: Tensor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    return length.square_().div_(wide.shape[-1]).add_(eps).rsqrt_()
+
+
+def _factor(weight: Tensor, dtype: torch.dtype, gemma: bool) -> Tensor:
+    return 1.0 + weight.to(dtype) if gemma else weight.to(dtype)
 
 
 class _Norm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float, gemma: bool) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.eps, ctx.gemma = eps, gemma
-        return _normed(x, weight, eps, gemma)
+        wide = _widened(x)
+        rate = _rate(wide, eps)
+        ctx.save_for_backward(x, weight, rate)
+        ctx.gemma = gemma
+        return wide.mul_(rate).mul_(_factor(weight, wide.dtype, gemma)).to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, weight = ctx.saved_tensors
-        unit = x.to(torch.promote_types(x.dtype, torch.float32))
-        rate = torch.rsqrt(unit.square().mean(-1, keepdim=True).add_(ctx.eps))
-        unit = unit * rate
-        slope = gradient.to(unit.dtype)
+        x, weight, rate = ctx.saved_tensors
+        unit, slope = _widened(x).mul_(rate), _widened(gradient)
         of_weight = None
         if ctx.needs_input_grad[1]:
             of_weight = (slope * unit).flatten(0, -2).sum(0).to(weight.dtype)
-        slope = slope * (1.0 + weight.to(unit.dtype) if ctx.gemma else weight.to(unit.dtype))
-        inner = torch.linalg.vecdot(slope, unit).unsqueeze(-1) / x.shape[-1]
-        return torch.addcmul(slope, unit, inner, value=-1).mul_(rate).to(x.dtype), of_weight, None, None
+        slope.mul_(_factor(weight, slope.dtype, ctx.gemma))
+        inner = torch.linalg.vecdot(slope, unit).unsqueeze(-1).div_(x.shape[-1])
+        return slope.addcmul_(unit, inner, value=-1).mul_(rate).to(x.dtype), of_weight, None, None
+
+
+def adapted(x: Tensor, weight: Tensor, down: Tensor, up: Tensor, plus: Tensor | None = None) -> Tensor:
+    """Return x W^T + (x A^T) B^T + plus, (N, out): a fixed product with what an adapter adds.
+
+    x (N, in), weight (out, in) and not trained, down A (r, in), up B (out, r), plus (N, out).
+    Source: LoRA, arXiv 2106.09685, equation 3, the scaling in B.
+    """
+    if torch.is_grad_enabled():
+        return _adapted(x, weight, down, up, plus)
+    return _sum(x, weight, x @ down.T, up, plus)
+
+
+def _sum(x: Tensor, weight: Tensor, inner: Tensor, up: Tensor, plus: Tensor | None) -> Tensor:
+    y = torch.mm(x, weight.T).addmm_(inner, up.T)
+    return y if plus is None else y.add_(plus)
+
+
+class _Adapted(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, down: Tensor, up: Tensor, plus: Tensor | None) -> Tensor:
+        inner = x @ down.T
+        ctx.save_for_backward(x, weight, down, up, inner)
+        return _sum(x, weight, inner, up, plus)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, Tensor | None, Tensor | None, Tensor | None]:
+        x, weight, down, up, inner = ctx.saved_tensors
+        needs_x, _, needs_down, needs_up, needs_plus = ctx.needs_input_grad
+        of_inner = gradient @ up
+        return (
+            torch.mm(gradient, weight).addmm_(of_inner, down) if needs_x else None,
+            None,
+            of_inner.T @ x if needs_down else None,
+            gradient.T @ inner if needs_up else None,
+            gradient if needs_plus else None,
+        )
 
 
 def gated(gate_up: Tensor, activation: str) -> Tensor:
@@ -95,8 +144,29 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
     Source: RoFormer, arXiv 2104.09864, in the half-split layout of the Llama family.
     """
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _rotate(x, cos, sin)
+    return _turned(x, cos, sin)
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 
+class _Rotate(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _turned(gradient, cos, -sin), None, None  # a rotation's transpose turns the other way
+
+
 _norm: Callable[[Tensor, Tensor, float, bool], Tensor] = _Norm.apply
+_adapted: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor | None], Tensor] = _Adapted.apply
 _silu_gate: Callable[[Tensor], Tensor] = _SiluGate.apply
+_rotate: Callable[[Tensor, Tensor, Tensor], Tensor] = _Rotate.apply

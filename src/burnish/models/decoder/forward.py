@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from burnish.models.decoder.arithmetic import gated, rms_norm, rotate
+from burnish.models.decoder.arithmetic import adapted, gated, rms_norm, rotate
 from burnish.models.decoder.shape import Shape, UnknownShape
 from burnish.models.decoder.weights import Adapter, Layer, LowRank, Product
 
@@ -34,6 +34,14 @@ class Multiply(Protocol):
 def multiply(product: Product, low: LowRank | None, x: Tensor, plus: Tensor | None = None) -> Tensor:
     """Return x W^T + b + low(x) + plus, (N, out)."""
     weight, bias = product.weight, product.bias
+    if (
+        low is not None
+        and low.columns is None
+        and bias is None
+        and weight.dtype == x.dtype
+        and not weight.requires_grad
+    ):
+        return adapted(x, weight, low.down, low.up, plus)
     y = F.linear(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))  # trained weights are float32
     if low is not None:
         y = low(y, x)
@@ -78,31 +86,39 @@ class Decoder:
     def states(
         self, tokens_N: Tensor, positions_N: Tensor, attend: Attention, adapter: Adapter | None = None,
         *, multiply: Multiply = multiply, recompute: bool = False, shift_NH: Tensor | None = None,
+        only_M: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Return the normed final states (N, hidden) of tokens at these positions.
+        """Return the normed final states (N, hidden) of tokens at these positions, or (M, hidden) of those asked for.
 
         recompute: keep only each layer's input and compute the rest again in the backward pass. shift_NH: what is
-        added to the tokens' embeddings.
+        added to the tokens' embeddings. only_M: numbers of the tokens whose states are wanted; the last layer mixes in
+        all others and computes no more of them.
         """
         x = self.embed(tokens_N)
         if shift_NH is not None:
             x = x + shift_NH.to(x.dtype)
-        x = self.run(x, positions_N, attend, adapter, multiply=multiply, recompute=recompute)
+        x = self.run(x, positions_N, attend, adapter, multiply=multiply, recompute=recompute, only_M=only_M)
         return self.norm(x, self.final_norm)
 
     def run(
         self, x: Tensor, positions_N: Tensor, attend: Attention, adapter: Adapter | None = None,
         *, layers: range | None = None, multiply: Multiply = multiply, recompute: bool = False,
+        only_M: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Return the states (N, hidden) after `layers` (all), given those before them; no norm at the end."""
+        """Return the states (N, hidden) after `layers` (all), given those before them; no norm at the end.
+
+        only_M: as for `states`.
+        """
         tables = self._tables(x, positions_N)
-        for number in layers if layers is not None else range(len(self.layers)):
+        numbers = range(len(self.layers)) if layers is None else layers
+        for number in numbers:
             low = adapter[number] if adapter else (None,) * 4
+            only = only_M if number == numbers[-1] else None
             if recompute and torch.is_grad_enabled():
-                x = checkpoint(self._layer, number, x, tables, attend, low, multiply, use_reentrant=False)
+                x = checkpoint(self._layer, number, x, tables, attend, low, multiply, only, use_reentrant=False)
             else:
-                x = self._layer(number, x, tables, attend, low, multiply)
-        return x
+                x = self._layer(number, x, tables, attend, low, multiply, only)
+        return x if only_M is None or numbers else x[only_M]
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits (N, V) of normed states, float32."""
@@ -118,12 +134,14 @@ class Decoder:
 
     def _layer(
         self, number: int, x: Tensor, tables: dict[str, tuple[Tensor, Tensor]], attend: Attention,
-        low: tuple[LowRank | None, ...], multiply: Multiply,
+        low: tuple[LowRank | None, ...], multiply: Multiply, only_M: Tensor | None,
     ) -> Tensor:  # fmt: skip
         layer, shape = self.layers[number], self.shape
         qkv = multiply(layer.qkv, low[0], self.norm(x, layer.before_attention)).view(len(x), -1, shape.head_dim)
         kind = shape.layers[number].rotary
         mixed = attend(number, *self._turned(layer, qkv, None if kind is None else tables[kind]))
+        if only_M is not None:
+            x, mixed = x.index_select(0, only_M), mixed.index_select(0, only_M)
         if layer.after_attention is None:
             x = multiply(layer.out, low[1], mixed, x)
         else:
