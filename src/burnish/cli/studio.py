@@ -71,8 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         choices=get_args(Weights),
         default=StudioSettings().weights,
-        help="what models decode with in conversations: int8 is about 1.3 times as fast for one answer at a time, "
-        "slower for eight and more, and its log-probs are not the trainer's, so samples of a study are drawn as-is "
+        help="what models decode with in conversations: int8 is about 1.5 times as fast for one answer at a time, "
+        "slower for more than eight, and its log-probs are not the trainer's, so samples of a study are drawn as-is "
         "(default: %(default)s)",
     )
     parser.add_argument(

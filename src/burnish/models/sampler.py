@@ -44,8 +44,8 @@ class EngineSampler:
         """rows: completions decoded together at most, whatever memory is free; None: as many as fit, up to `ROWS`.
         stopped: asked after every token; once it says yes, what was asked for ends with StoppedOnRequest. read: final
         states (B, H) -> (B, V), what the next token is drawn from in place of the policy's logits. weights: "int8" is
-        faster for one completion at a time and slower for eight and more; what is drawn so has other log-probs than the
-        policy, and its `model` says so. Where that cannot be, sampling raises InputError.
+        faster for one completion at a time and slower for more than eight; what is drawn so has other log-probs than
+        the policy, and its `model` says so. Where that cannot be, sampling raises InputError.
         Raises InputError for what was trained to be drawn from something else than its logits, without `read`."""
         if adapter and read is None:
             decoding.refuse(policy.decoding, policy.name)

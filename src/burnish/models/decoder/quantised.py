@@ -1,14 +1,15 @@
 """Weights of 8 bits for decoding one completion at a time: half the bytes that a token waits for, less exact numbers.
 
-One row's products take as long as their weights take to come from memory, so half the bytes save time. With eight rows
-and more the arithmetic counts, and int8 is slower than packed bfloat16 (`python benchmarks/quantised.py`). Which of the
-two is used is a choice by name, never by how many rows a batch has: company must not change what is drawn.
+One row's products take as long as their weights take to come from memory, so half the bytes save time: a completion is
+about 1.5 times as fast. At eight rows the two are alike, and beyond them the arithmetic counts: at 16 rows int8 takes
+1.5 times as long as packed bfloat16, at 64 2.8 times (`benchmarks/quantised.py`, docs/log.md). Which of the two is used
+is a choice by name, never by how many rows a batch has: company must not change what is drawn.
 
     s_o = max_i |w_oi| / 127        q_oi = round(w_oi / s_o)        y_o = s_o sum_i x_i q_oi
 
-One constant for each output row o; x stays bfloat16. Source: absmax quantisation, LLM.int8(), arXiv 2208.07339,
-section 2.1; a constant a row as in its vector-wise quantisation (3.1), of the weights alone. The output matrix is
-quantised too: a fifth of SmolLM2-135M's bytes, and its share of the error is small (docs/log.md).
+One constant for each output row o; x stays bfloat16. Source: absmax quantisation of LLM.int8(), arXiv 2208.07339, in
+its vector-wise form, of the weights alone. The output matrix is quantised too: a fifth of SmolLM2-135M's bytes, and
+its share of the error is small (docs/log.md).
 
 The copy takes one byte a weight beside the model's own two: 135 MB for SmolLM2-135M, half of what a packed one takes.
 Prompts are computed by the model's own weights: they are many rows. The log-probs of what is drawn so are not the
