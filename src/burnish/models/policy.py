@@ -26,6 +26,7 @@ from burnish.errors import InputError
 from burnish.maths.batch import Outputs
 from burnish.models import adapters, asking, bidirectional, decoding, general, rank_budget, tuned_folder
 from burnish.models.decoder.attention import PackedAttention
+from burnish.models.decoder.forms import Forms
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
 from burnish.models.decoder.quantised import Products
@@ -74,7 +75,7 @@ class Policy:
         self.recompute = False
         """Whether training keeps each layer's input only and computes the rest again in the backward pass."""
         self._decoder: tuple[Any, str | None, Decoder | None] | None = None
-        self._packed: dict[type[Products], Products] = {}
+        self._forms = Forms()
         self._dropping = False
 
     @property
@@ -95,11 +96,7 @@ class Policy:
     def packed(self, kind: type[Products] = PackedProducts) -> Products | None:
         """Return the weights as decoding wants them, made on first use; None where that is not possible."""
         decoder = self.decoder
-        if decoder is None or not kind.possible(decoder):
-            return None
-        kept = {each: made for each, made in self._packed.items() if made.decoder is decoder}
-        self._packed = kept if kind in kept else {**kept, kind: kind(decoder)}
-        return self._packed[kind]
+        return None if decoder is None else self._forms.of(decoder, kind)
 
     @property
     def adapter_name(self) -> str | None:
@@ -186,7 +183,7 @@ class Policy:
         self.tuning = config
         self.model.eval()
         self.budget = RankBudget(self.model) if rank_budget.is_left(self.model) else None
-        self._decoder, self._packed = None, {}  # they may know nothing of it
+        self._decoder, self._forms = None, Forms()  # they may know nothing of it
 
     def after_step(self, step: int) -> None:
         """Do what an adapter does after the optimiser's step number `step`, from 0: AdaLoRA shares its ranks out."""

@@ -52,6 +52,21 @@ def test_packed_weights_are_used_and_kept(policy):
 
 
 @needs_packing
+@pytest.mark.parametrize("part", ["model.layers.1.self_attn.k_proj", "lm_head"])
+def test_weights_that_have_come_since_are_packed_anew(policy, part):
+    """Or what is sampled would be the model as it was, what is trained as it is."""
+    prompts, sampling = [Prompt.of("hi"), Prompt.of("the good lamp")], Sampling(max_new_tokens=8)
+    first, _ = policy.packed(), EngineSampler(policy).sample(prompts, sampling)
+    weight = policy.model.get_submodule(part).weight
+    weight.data = weight.flip(0).clone()
+    assert policy.packed() is not first
+    groups = EngineSampler(policy).sample(prompts, sampling)
+    found = policy.statistics(policy.pack(prompts, groups), temperature=1.0, reference=False)
+    sampled = torch.tensor([value for group in groups for completion in group for value in completion.logprobs])
+    assert torch.allclose(sampled, found.logprobs, atol=1e-4)
+
+
+@needs_packing
 def test_an_adapter_that_is_gone_is_not_taken_for_a_new_one(trained):
     """What was packed is known by whose it is: memory that is used again must not be mistaken for it."""
     decoder = trained.decoder

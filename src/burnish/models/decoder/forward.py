@@ -75,6 +75,12 @@ class Decoder:
         return found
 
     @property
+    def places(self) -> tuple[int, ...]:
+        """Where its matrices stand in memory: elsewhere once the model was moved, or changed in kind."""
+        products = (product for layer in self.layers for product in layer.products)
+        return (self.output.data_ptr(), *(product.weight.data_ptr() for product in products))
+
+    @property
     def dtype(self) -> torch.dtype:
         return self.layers[0].out.weight.dtype
 
