@@ -41,6 +41,7 @@ def test_two_rows_of_an_engine_draw_what_reading_anew_draws(rows, changes, monke
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
         assert (one.prompt_id, one.index) == (other.prompt_id, other.index)
     assert {each.finish_reason for each in found} <= {FinishReason.STOP, FinishReason.LENGTH}
+    assert not any(stop in each.text for stop in sampling.stop for each in found)  # they are cut off
 
 
 def test_each_end_of_the_mixture_is_one_of_the_two_alone():

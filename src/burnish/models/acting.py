@@ -20,7 +20,7 @@ from torch import Tensor
 
 from burnish.maths.batch import Says
 from burnish.models.draw import draw
-from burnish.models.engine import Drawn, Engine, Request, finish_of, uniforms_of
+from burnish.models.engine import Drawn, Engine, Request, finish_of, uniforms_of, until_stop
 from burnish.models.packing import pack
 from burnish.models.sampler import rows_that_fit
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
@@ -72,7 +72,7 @@ class ActingSampler:
         return [
             Completion(
                 prompt.id,
-                policy.decode([each.token for each in drawn]),
+                until_stop(policy.decode([each.token for each in drawn]), sampling),
                 tuple(each.token for each in drawn),
                 tuple(each.logprob for each in drawn),
                 model=policy.name,

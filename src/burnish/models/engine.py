@@ -295,6 +295,11 @@ def finish_of(
     return FinishReason.LENGTH if len(tokens) >= sampling.max_new_tokens else None
 
 
+def until_stop(text: str, sampling: Sampling) -> str:
+    """Return the text without its first stop text and what follows."""
+    return text[: min((at for stop in sampling.stop if (at := text.find(stop)) >= 0), default=None)]
+
+
 def uniforms_of(request: Request) -> Tensor:
     """Return the request's own random numbers: whatever it shares a batch with, they are the same."""
     generator = torch.Generator().manual_seed(request.seed)

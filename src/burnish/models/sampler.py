@@ -18,7 +18,7 @@ from burnish.models.answering import Weights
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
 from burnish.models.decoder.quantised import QuantisedProducts
-from burnish.models.engine import Drawn, Engine, Request
+from burnish.models.engine import Drawn, Engine, Request, until_stop
 from burnish.models.general import GeneralEngine, within
 from burnish.models.policy import Policy
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
@@ -164,9 +164,7 @@ class EngineSampler:
         return engine
 
     def _text(self, tokens: Sequence[int], sampling: Sampling) -> str:
-        text = self.policy.decode(tokens)
-        stops = [at for stop in sampling.stop if (at := text.find(stop)) >= 0]
-        return text[: min(stops)] if stops else text
+        return until_stop(self.policy.decode(tokens), sampling)
 
     def _completion(
         self, prompt: Prompt, drawn: Sequence[Drawn], sampling: Sampling, run: str, round: int, index: int
