@@ -37,7 +37,7 @@ TOLD = {
     "attention": "attention over keys",
     "rest": "norms, gates, positions, copies, optimiser",
 }
-PRODUCTS = ("aten::mm", "aten::addmm", "mkldnn::_linear_pointwise")
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "mkldnn::_linear_pointwise")
 ATTENTION = ("bmm", "_softmax", "scaled_dot_product", "index_copy", "masked_fill")
 MATRIX = 2048
 
@@ -68,11 +68,10 @@ def sides(name: str, shapes: Sequence[Sequence[int]]) -> tuple[int, int, int] | 
     """Return (rows, inner, columns) of a product, None for what is no product."""
     if name not in PRODUCTS:
         return None
-    a, b = (shapes[1], shapes[2]) if name == "aten::addmm" else (shapes[0], shapes[1])
-    if len(a) < 2 or len(b) < 2:
-        return None
-    if name == "mkldnn::_linear_pointwise":  # its weight is (columns, inner), reordered
-        return a[0], a[1], b[0] if b[1] == a[1] else b[1]
+    if name == "mkldnn::_linear_pointwise":  # input, (what is added,) weight (columns, inner)
+        (rows, inner), weight = shapes[0], shapes[2] if len(shapes[2]) == 2 else shapes[1]
+        return rows, inner, weight[0]
+    a, b = (shapes[1], shapes[2]) if name.startswith("aten::addmm") else (shapes[0], shapes[1])
     return a[0], a[1], b[1]
 
 
@@ -156,10 +155,12 @@ def table(found: Sequence[Profile], peak: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("works", nargs="*", choices=[*WORKS, []], default=WORKS, metavar="WORK")
+    parser.add_argument("works", nargs="*", metavar="WORK", help=f"of {', '.join(WORKS)} (default: all)")
     parser.add_argument("--repeats", type=int, default=5, help="steps that are timed (default: %(default)s)")
     parser.add_argument("--docs", type=Path, help="folder that profile.md is written into")
     asked = parser.parse_args()
+    if unknown := set(asked.works) - set(WORKS):
+        parser.error(f"{sorted(unknown)[0]!r} is not known (known: {', '.join(WORKS)}).")
     memory.keep()
     threads = torch.get_num_threads()
     before = rate("bfloat16", threads, MATRIX).gflops
