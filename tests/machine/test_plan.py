@@ -72,7 +72,7 @@ def test_keys_and_values_are_what_the_cache_holds(policy, size):
     decoder, tokens, rows = policy.decoder, 2 * STEP, 3
     cache = Cache(decoder.shape, rows, decoder.dtype, torch.device("cpu"))
     past = torch.zeros(tokens, decoder.shape.kv_heads, decoder.shape.head_dim, dtype=decoder.dtype)
-    cache.add([(past, past)] * len(decoder.layers), rows)
+    cache.add([(past, past)] * len(decoder.layers), torch.arange(tokens), rows)
     held = sum(each.numel() * each.itemsize for each in (*cache.keys, *cache.values))
     assert held == rows * row_bytes(size.layers, size.keys, BYTES[dtype_of(policy)], tokens)
     work = Work(prompt_tokens=STEP, max_new_tokens=STEP)

@@ -48,10 +48,7 @@ def heaviest(network: HeadedPolicy, prompts: Sequence[Prompt], recipe: Recipe) -
     alone = rehearsal.drawn_longest(prompts, 1, longest)
     chosen = rehearsal.heaviest(network, alone, _needs(recipe), rl.prompts_per_slice)
     asked = islice(cycle(row.prompt for row in chosen), rl.prompts_per_slice)  # few prompts come again in a slice
-    # told apart by their place: what equal prompts side by side have in common would be computed once
-    groups = rehearsal.drawn_longest(
-        [replace(prompt, source=str(place)) for place, prompt in enumerate(asked)], rl.group_size, longest
-    )
+    groups = rehearsal.drawn_longest(list(asked), rl.group_size, longest)
     return [row for group in groups for row in group.rows]
 
 
