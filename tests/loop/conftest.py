@@ -21,7 +21,8 @@ from burnish.tasks import smoke
 
 SMALL = {
     "rl.steps": 5, "rl.evaluate_every": 2, "rl.save_every": 2, "rl.patience": 9, "rl.prompts_per_step": 2,
-    "rl.group_size": 4, "rl.least_distinct": 0.5, "rl.prompts_per_slice": 2, "rl.validation_prompts": 5, "rl.validation_samples": 1,
+    "rl.group_size": 4, "rl.prompts_per_slice": 2, "rl.validation_prompts": 5, "rl.validation_samples": 1,
+    "rl.least_distinct": 0.5,
     "rl.learning_rate": 0.01, "evaluation.prompts": 10, "evaluation.samples": 2, "reward.signals": 64,
     "reward.epochs": 1.0, "reward.batch": 16, "loop.samples": 8, "sampling.max_new_tokens": 12,
 }  # fmt: skip
