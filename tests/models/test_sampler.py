@@ -2,6 +2,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from burnish.errors import InputError
 from burnish.maths.batch import length_mask
 from burnish.models import sampler
 from burnish.models.policy import Policy
@@ -188,6 +189,21 @@ def test_what_a_completion_remembers(policy):
     assert (completion.checkpoint_id, completion.run, completion.round) == ("k_1", "r", 2)
     assert (completion.model, completion.sampling) == (policy.name, SAMPLING)
     assert engine.sample([], SAMPLING) == []
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_numbers_that_are_not_finite_are_told_and_nothing_is_drawn_from_them(policy, wrong, temperature):
+    def read(states):
+        logits = torch.zeros(len(states), 256)  # a whole block: the inverse CDF finds a token there all the same
+        logits[-1, 7] = wrong
+        return logits
+
+    sampling = Sampling(temperature=temperature, max_new_tokens=3)
+    with pytest.raises(InputError, match=r"log-prob of nan.*lower learning rate"):
+        EngineSampler(policy, read=read).sample(PROMPTS, sampling)
+    with pytest.raises(InputError, match="not finite"):
+        list(EngineSampler(policy, read=read).stream(PROMPTS[0], sampling))
 
 
 # --------------------------------------------------------------------------------------------------- rows, settings

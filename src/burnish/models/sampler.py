@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -146,6 +147,7 @@ class EngineSampler:
     def _run(self, engine: Engine | GeneralEngine) -> Iterator[Drawn]:
         """Yield tokens; the untouched model's weights are in place only while it computes."""
         tokens = engine.run() if self.adapter else within(self.policy.weights_back, engine.run())
+        tokens = _finite(tokens, self.policy.name)
         return tokens if self.stopped is None else _until(self.stopped, tokens)
 
     def _engine(self, encoded: Sequence[Sequence[int]], n: int, sampling: Sampling) -> Engine | GeneralEngine:
@@ -183,6 +185,22 @@ class EngineSampler:
             round=round,
             index=index,
         )
+
+
+def _finite(tokens: Iterator[Drawn], name: str) -> Iterator[Drawn]:
+    """Yield tokens. Raises InputError at the first whose log-prob is no number: nothing was chosen there, only taken.
+
+    Of a token that was drawn by its probability it is always finite.
+    """
+    with closing(cast("Generator[Drawn]", tokens)):
+        for each in tokens:
+            if not math.isfinite(each.logprob):
+                raise InputError(
+                    f"sampling: {name} gives the token {each.token} a log-prob of {each.logprob}: its numbers are not "
+                    "finite. Where it was trained, take an earlier checkpoint or train anew with a lower learning "
+                    'rate; else load it with dtype = "float32", or use another model.'
+                )
+            yield each
 
 
 def _until(stopped: Callable[[], bool], tokens: Iterator[Drawn]) -> Iterator[Drawn]:
