@@ -283,6 +283,7 @@ WAYS = {
     "distances in place of positions": ("Bloom", {"n_layer": 2, "n_head": 4}),
     "distances, no position ids": ("Mpt", {"d_model": 32, "n_layers": 2, "n_heads": 4}),
     "convolutions": ("Lfm2", {"layer_types": ["conv", "full_attention"]}),
+    "a state": ("MiniMax", {"layer_types": ["linear_attention", "full_attention"], "num_local_experts": 2}),
 }
 """By what differs: what transformers calls it, and what its config says beyond `SHAPE`."""
 
@@ -327,6 +328,47 @@ def test_what_is_sampled_beyond_a_window_is_what_is_trained(policy):
     windowed.adapt(TuningConfig(kind="prefix", tokens=3))
     groups = EngineSampler(windowed).sample(PROMPTS, SAMPLING, n=2)
     assert torch.allclose(logprobs(groups), recomputed(windowed, groups).logprobs, atol=1e-4)
+
+
+MIXED = ["linear_attention", "full_attention"]
+SMALL = {
+    "head_dim": 8, "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
+    "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16,
+}  # fmt: skip
+PADDED = {
+    "attention": ("Starcoder2", {}, True),
+    "convolutions": ("Lfm2", {"layer_types": ["conv", "full_attention"]}, True),
+    "states in a cache for them": ("Qwen3Next", {"layer_types": MIXED, "linear_num_value_heads": 4}, True),
+    "states in a cache of its own": ("MiniMax", {"layer_types": MIXED, "num_local_experts": 2}, False),
+    "tokens compressed by their places": ("DeepseekV4", {"num_hidden_layers": 3}, False),
+}
+"""By what a padded place could disturb: as `WAYS`, and whether prompts of unlike length stand side by side."""
+
+
+@pytest.mark.parametrize("way", PADDED)
+def test_prompts_of_unlike_length_share_a_batch_only_where_padding_changes_nothing(way):
+    name, more, pads = PADDED[way]
+    config = getattr(transformers, f"{name}Config")
+    known = {key: value for key, value in (SHAPE | SMALL).items() if key in config().to_dict()}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = getattr(transformers, f"{name}ForCausalLM")(config(**{**known, **more})).eval().requires_grad_(False)
+
+    def drawn(prompts, rows):
+        engine = GeneralEngine(model, frozenset(), str, rows=rows)
+        numbers = [engine.submit(Request(prompt, Sampling(max_new_tokens=5), 3)) for prompt in prompts]
+        found = list(engine.run())
+        return [[(each.token, each.logprob) for each in found if each.request == number] for number in numbers]
+
+    sizes = []
+    model.lm_head.register_forward_hook(lambda module, given, found: sizes.append(len(found)))
+    prompts = [(5, 9, 12, 80), (7, 30, 11, 12, 13, 14, 15, 16, 17, 18, 19), (100,), (21, 22, 23, 24)]
+    together = drawn(prompts, 4)
+    assert set(sizes) == ({4} if pads else {1, 2})
+    for prompt, found in zip(prompts, together, strict=True):
+        (expected,) = drawn([prompt], 1)
+        assert [token for token, _ in found] == [token for token, _ in expected]
+        assert [logprob for _, logprob in found] == pytest.approx([logprob for _, logprob in expected], abs=1e-4)
 
 
 def test_of_a_prompt_only_the_last_logits_are_computed(gpt2):

@@ -1,7 +1,8 @@
 """The general path: any causal model that `transformers` can run, with its own cache, a batch at a time.
 
 Slower than `models.engine`, which knows one family's arithmetic; the log says when it is taken. Prompts are padded on
-the left, finished rows stay until the batch is done.
+the left, or share a batch with those as long only where that would disturb the model (`_may_pad`); finished rows stay
+until the batch is done.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ WINDOWS = ("sliding_window", "attention_chunk_size", "window_size")
 """What configs call the tokens that a layer looks back at."""
 ATTENTION = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers to which a mask says all."""
+PADDED = ATTENTION | {"conv"}
+"""Kinds of layers that pass over what is padded on the left, in any model of transformers;"""
+PADDED_STATES = PADDED | {"linear_attention", "hybrid", "moe", "mlp"}
+"""and in those that keep their states in its own cache for states."""
 
 
 class GeneralEngine:
@@ -78,9 +83,13 @@ class GeneralEngine:
                 return
 
     def _next_batch(self) -> Iterator[list[Drawn]]:
-        """Return what each step draws for the first that wait with one adapter."""
-        first = next(iter(self.waiting.values()))
-        part = [n for n, request in self.waiting.items() if request.adapter == first.adapter][: self.rows]
+        """Return what each step draws for the first that wait with one adapter, and may stand side by side."""
+        first, pads = next(iter(self.waiting.values())), _may_pad(adapters.base_of(self.model))
+        part = [
+            number
+            for number, request in self.waiting.items()
+            if request.adapter == first.adapter and (pads or len(request.prompt) == len(first.prompt))
+        ][: self.rows]
         speaks = partial(adapters.off, self.model) if first.adapter is None else contextlib.nullcontext
         return within(speaks, self._batch(part))
 
@@ -118,6 +127,16 @@ class GeneralEngine:
             yield drawn
             ids, positions = token_B[:, None], positions[:, -1:] + 1
             mask = nn.functional.pad(mask, (0, 1), value=1)
+
+
+def _may_pad(model: Any) -> bool:
+    """Return whether places on the left of a prompt change nothing, when a mask says that they are empty.
+
+    Not where a cache of the model's own does not know how many tokens it holds, so that transformers lays the mask over
+    the wrong ones (MiniMax, whose first layer has a state), nor where tokens are compressed by their place in the row.
+    """
+    harmless = PADDED_STATES if getattr(model, "_is_stateful", False) else PADDED
+    return set(getattr(model.config, "layer_types", None) or ()) <= harmless
 
 
 def _past_of(found: Any, model: Any) -> Any:
@@ -184,7 +203,7 @@ def _together(model: Any, packed: Packed, dtype: torch.dtype, shift_NH: Tensor |
     longest = ids_RL.shape[1]
     hidden_RLL = torch.ones(len(lengths), longest, longest, dtype=torch.bool, device=ids_RL.device).triu(1)
     for row, group in enumerate(packed.layout.groups):
-        hidden_RLL[row, : lengths[row], : lengths[row]] = ~_visible(group)
+        hidden_RLL[row, : lengths[row], : lengths[row]] = ~_visible(group, ids_RL.device)
     past = adapters.prefix_of(model, len(lengths))
     if past is not None:
         hidden_RLL = nn.functional.pad(hidden_RLL, (past.get_seq_length(), 0))
@@ -283,10 +302,10 @@ def _right(rows: Sequence[Tensor]) -> Tensor:
     return nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
 
-def _visible(group: Sequence[int]) -> Tensor:
+def _visible(group: Sequence[int], device: torch.device) -> Tensor:
     """Return (L, L), query may see key: the past of one's own part, oneself included, and the prompt."""
-    part = torch.arange(len(group)).repeat_interleave(torch.tensor(group))
-    past = torch.ones(len(part), len(part), dtype=torch.bool).tril()
+    part = torch.arange(len(group), device=device).repeat_interleave(torch.tensor(group, device=device))
+    past = torch.ones(len(part), len(part), dtype=torch.bool, device=device).tril()
     return past & ((part[:, None] == part[None, :]) | (part[None, :] == 0))
 
 
