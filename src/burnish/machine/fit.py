@@ -101,7 +101,7 @@ def fit_threads(machine: Machine, dtype: str) -> Choice:
             best = threads
     if best == 1:
         other = min((threads for threads in times if threads > 1), key=lambda each: times[each], default=1)
-        return Choice(1, f"{other} threads take {times[other]:.1f} times as long now" if other > 1 else "as measured")
+        return Choice(1, f"{other} threads {_as_long(times[other])} now" if other > 1 else "as measured")
     gain = f"{times[1] / times[best]:.1f} times as fast as one"
     return Choice(best, gain if best == max(times) else f"{gain}; more gain nothing")
 
@@ -122,6 +122,11 @@ def _time(machine: Machine, dtype: str, threads: int) -> float:
     return (small + alone / together) / 2
 
 
+def _as_long(ratio: float) -> str:
+    """Return what threads do in so many times the time of one thread; what is less than `WORTH` is no difference."""
+    return f"take {ratio:.1f} times as long" if ratio >= WORTH else "take just as long"
+
+
 def _busy(machine: Machine) -> tuple[str, ...]:
     """Return what to tell of other processes, in a sentence."""
     load, most = machine.load, machine.system.most_threads
@@ -130,7 +135,7 @@ def _busy(machine: Machine) -> tuple[str, ...]:
     cores = f"{load.busy_cores:.0%} of a core" if load.busy_cores < 1 else f"{load.busy_cores:.1f} cores"
     who = f"other processes use {cores}" + (f", {load.busiest} most of it" if load.busiest else "")
     gain = load.gain(most)
-    slow = f"{most} threads take {1 / gain:.1f} times as long as one now; " if gain is not None and gain < 1 else ""
+    slow = f"{most} threads {_as_long(1 / gain)} as one now; " if most > 1 and gain is not None and gain < WORTH else ""
     return (f"{who}: {slow}timings will not hold. End them, or expect to wait.",)
 
 
