@@ -5,7 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from burnish.config import field_docs
 from burnish.errors import InputError
+from burnish.loop.recipe import RlSettings
 from burnish.training.optimiser import Optimiser, OptimiserConfig, decays, rate_at
 
 
@@ -218,6 +220,15 @@ def test_nothing_to_train_is_refused():
 def test_rates_rise_then_follow_the_schedule(schedule, expected):
     config = OptimiserConfig(learning_rate=1.0, warmup_steps=4, schedule=schedule)
     assert [rate_at(step, 20, config) for step in (0, 1, 3, 4, 10, 20)] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("linear", 0.1 + 0.9 / 24), ("cosine", 0.10385)])  # by hand
+def test_the_last_step_is_one_before_the_tenth_as_the_settings_say(schedule, last):
+    config = OptimiserConfig(learning_rate=1.0, warmup_steps=4, schedule=schedule)
+    assert rate_at(23, 24, config) == pytest.approx(last, rel=1e-4)
+    assert rate_at(24, 24, config) == pytest.approx(0.1)
+    for settings in (OptimiserConfig, RlSettings):
+        assert "one step after the last" in field_docs(settings)["schedule"]
 
 
 def test_no_warm_up_starts_at_the_peak_and_nothing_goes_on_below_a_tenth():

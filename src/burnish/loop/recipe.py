@@ -158,7 +158,8 @@ class RlSettings:
     warmup_steps: int = 4
     """Steps over which it rises."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
-    """What it does then; linear and cosine fall to a tenth at the last step."""
+    """Linear and cosine let it fall from the first step on, warm-up included, towards a tenth of the peak, which they
+    would reach one step after the last."""
     prompts_per_slice: int = 0
     """Prompts with their groups that go through the model together: memory against speed. 0 fits the machine."""
     recompute: bool = False

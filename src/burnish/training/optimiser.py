@@ -23,7 +23,8 @@ class OptimiserConfig:
     warmup_steps: int = 5
     """Steps over which the rate rises linearly from 0."""
     schedule: Literal["constant", "cosine", "linear"] = "constant"
-    """What happens after the warm-up; cosine and linear end at a tenth of the peak."""
+    """Cosine and linear fall from the first step on, warm-up included, towards a tenth of the peak; they would reach it
+    one step after the last."""
     weight_decay: float = 0.0
     """Decoupled decay of matrices and embeddings; norms, biases and the factors of adapters (IA3's, AdaLoRA's) keep."""
     beta1: float = 0.9
@@ -45,7 +46,7 @@ class OptimiserConfig:
 
 
 def rate_at(step: int, steps: int, config: OptimiserConfig) -> float:
-    """Return the learning rate of step 0, 1, ... of `steps`."""
+    """Return the learning rate of step 0, 1, ... of `steps`; after the last one, at `steps`, it is at the tenth."""
     warm = min(1.0, (step + 1) / max(config.warmup_steps, 1))
     if config.schedule == "constant":
         return config.learning_rate * warm
