@@ -67,6 +67,11 @@ def test_a_prompt_of_nothing_is_refused():
         pack([[5], []], [[[8]], [[9]]])
 
 
+def test_no_prompts_are_refused_and_not_left_to_a_model_that_has_no_states_of_them(policy):
+    with pytest.raises(ValueError, match="no prompts were given"):
+        policy.states(policy.pack([], []))
+
+
 # ------------------------------------------------------------------------------------- what all prompts begin with
 
 ALIKE = [9, 8, 7, 6, 9, 8, 7, 6, 9, 8, 7, 6]

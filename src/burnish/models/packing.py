@@ -100,8 +100,11 @@ class Packed:
 def pack(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[Sequence[int]]]) -> Packed:
     """Return token ids laid flat, each prompt with its completions, in the order given.
 
-    Raises ValueError for a prompt without tokens: nothing would predict the first token of its completions.
+    Raises ValueError for a prompt without tokens: nothing would predict the first token of its completions. And where
+    there is no prompt at all: a model has no states of nothing.
     """
+    if not prompts:
+        raise ValueError("pack: no prompts were given, and of nothing a model has no states. Leave it out before this.")
     if not all(prompts):
         empty = next(number for number, prompt in enumerate(prompts) if not prompt)
         raise ValueError(f"pack: prompt {empty} has no tokens; a template gives every prompt some.")
