@@ -147,6 +147,34 @@ def test_memory_that_does_not_suffice_is_told_with_what_to_set(trained, monkeypa
     assert all(parameter.grad is None for parameter in trained.parameters().values())
 
 
+@pytest.mark.parametrize("error", [RuntimeError(FULL), MemoryError()])
+def test_packed_weights_that_do_not_fit_are_told_too(trained, monkeypatch, error):
+    def full(*more, **how):
+        raise error
+
+    monkeypatch.setattr(trained, "packed", full)
+    monkeypatch.setattr("burnish.machine.system.free_bytes", lambda: GIB)
+    with pytest.raises(InputError, match=r"packed for it, does not fit into memory \(1.0 GiB were free\).*bfloat16"):
+        rehearse(trained)
+    monkeypatch.setattr(trained, "packed", lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        rehearse(trained)
+
+
+def test_the_tokens_that_are_told_are_those_that_are_computed(trained, monkeypatch):
+    """A prompt's once for its group, also where few prompts stand in a slice more than once."""
+
+    def full(rows, **how):
+        raise RuntimeError(f"{FULL} {len(rows.tokens_N)}")
+
+    monkeypatch.setattr(trained, "states", full)
+    for prompts in (ASKED, ASKED[:1]):
+        with pytest.raises(InputError, match="does not fit") as told:
+            rehearse(trained, prompts=prompts)
+        computed = str(told.value.__cause__).split()[-1]
+        assert f"the heaviest slice, 6 rows with {computed} tokens, does" in str(told.value)
+
+
 def test_a_run_that_does_not_fit_ends_before_anything_is_done(tiny, tmp_path, monkeypatch):
     """So that the same command with less begins anew in the same folder; what is left to do decides, not what was."""
     tried = []

@@ -76,6 +76,20 @@ def test_memory_that_does_not_suffice_is_told_with_what_to_set(network, monkeypa
         rehearse(network, ROWS[:2], ALONE)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_tokens_that_are_told_are_those_of_the_slice(network, monkeypatch, apart):
+    """Rows of one prompt that follow each other share it, and the last one's prompt comes again."""
+
+    def full(inputs, **how):
+        raise MemoryError(len(inputs.rows.tokens_N))
+
+    monkeypatch.setattr(network, "outputs", full)
+    other = Row(Prompt.of("hi"), Completion(Prompt.of("hi").id, "bad"))
+    with pytest.raises(InputError, match="does not fit") as told:
+        rehearse(network, [*ROWS[:2], other, ROWS[2]], ALONE, apart=apart)
+    assert f"4 rows with {told.value.__cause__} tokens," in str(told.value)
+
+
 def test_a_mistake_is_no_lack_of_memory(network, monkeypatch):
     def wrong(*more, **how):
         raise RuntimeError("shapes do not fit")

@@ -22,6 +22,7 @@ from burnish.models.policy import Policy
 from burnish.records import Prompt
 from burnish.training import rehearsal
 
+SMALLER = 'Take a smaller model, dtype = "bfloat16" where that is not set, or end what else takes memory.'
 LOWER = "Set rl.prompts_per_slice, rl.group_size or sampling.max_new_tokens lower, or rl.recompute = true."
 
 
@@ -29,7 +30,8 @@ def rehearse(policy: Policy, prompts: Sequence[Prompt], recipe: Recipe, *, size:
     """Tell the memory plan, then let the heaviest slice go through the policy and forget it.
 
     size: of the policy's model, None where it cannot be told, and with it the plan; free: bytes that were free before
-    the policy was loaded. Raises InputError that names the slice and what to set when it does not fit into memory.
+    the policy was loaded. Raises InputError that names the slice, or the packed weights, and what to set when they do
+    not fit into memory.
     """
     network = HeadedPolicy(policy, temperature=recipe.sampling.temperature)
     rows = heaviest(network, prompts, recipe)
@@ -37,7 +39,8 @@ def rehearse(policy: Policy, prompts: Sequence[Prompt], recipe: Recipe, *, size:
     if size is not None:
         planned = planned_for(recipe, size, prompt_tokens=len(policy.encode(rows[0].prompt)), free=free)
         tell(planned)
-    policy.packed()  # from the first sampling on it stands beside every slice
+    with rehearsal.within_memory(f"sampling: the copy of {policy.name}'s weights, packed for it,", SMALLER):
+        policy.packed()  # from the first sampling on it stands beside every slice
     beside = planned.reward_model + planned.adapter if planned else 0
     rehearsal.rehearse(network, rows, _needs(recipe), lower=LOWER, beside=beside)
 

@@ -7,8 +7,10 @@ prompts. It goes through forwards and backwards, and nothing of it stays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -64,9 +66,18 @@ def rehearse(
     """
     width = max(len(network.tokens(row)) for row in rows)
     inputs = network.inputs(rows, width, teacher="teacher" in needs.views, apart=apart)
-    tokens = sum(network.length(row) for row in rows)
+    tokens = _tokens(network, rows, apart=apart)
     what = f"training: the heaviest slice, {len(rows)} rows with {tokens:,} tokens,"
     let_through(network, inputs, reference="reference" in needs.views, what=what, lower=lower, beside=beside)
+
+
+def _tokens(network: Learner, rows: Sequence[Row], *, apart: bool) -> int:
+    """Return how many tokens the rows have; a prompt's once for those that follow each other, unless they are apart."""
+    if apart:
+        return sum(map(network.length, rows))
+    said = sum(len(network.tokens(row)) for row in rows)
+    groups = (list(group) for _, group in groupby(rows, key=lambda row: row.prompt))
+    return said + sum(max(network.length(row) - len(network.tokens(row)) for row in group) for group in groups)
 
 
 def let_through(
@@ -75,24 +86,31 @@ def let_through(
     """Let what a slice shows the network go through it, forwards and backwards, and forget it.
 
     No number of the training changes: nothing is drawn, no optimiser steps, no gradient stays. beside: bytes of what
-    is not loaded yet and stands there too in a step. Raises InputError when memory does not suffice: what did not fit,
-    beside how much free memory, and `lower`, what to set.
+    is not loaded yet and stands there too in a step. Raises InputError as `within_memory`.
     """
+    try:
+        with within_memory(what, lower):
+            others = torch.ones(beside, dtype=torch.uint8)  # written, since memory is taken only then
+            learned = [each.sum() for each in _learned(network.outputs(inputs, reference=reference))]
+            if learned:
+                torch.autograd.backward(torch.stack(learned).sum())
+            del others
+    finally:
+        for parameter in network.parameters().values():
+            parameter.grad = None
+
+
+@contextlib.contextmanager
+def within_memory(what: str, lower: str) -> Iterator[None]:
+    """Inside, memory that is refused raises InputError: what does not fit, how much was free, what to set."""
     free = system.free_bytes()
     try:
-        others = torch.ones(beside, dtype=torch.uint8)  # written, since memory is taken only then
-        learned = [each.sum() for each in _learned(network.outputs(inputs, reference=reference))]
-        if learned:
-            torch.autograd.backward(torch.stack(learned).sum())
-        del others
+        yield
     except (MemoryError, RuntimeError) as error:
         if not _is_want_of_memory(error):
             raise
         known = "" if free is None else f" ({amount(free)} were free)"
         raise InputError(f"{what} does not fit into memory{known}. {lower}") from error
-    finally:
-        for parameter in network.parameters().values():
-            parameter.grad = None
 
 
 def _is_want_of_memory(error: Exception) -> bool:
