@@ -8,27 +8,27 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from burnish.loop import ready
-from burnish.models import bidirectional, encoder
+from burnish.models import bidirectional, devices, encoder
 from burnish.models.headed import HEADS_FILE, MAX_TOKENS, HeadedPolicy
 from burnish.models.policy import Policy
 
 
-def bare(folder: Path, *, name: str, dtype: str) -> Policy:
+def bare(folder: Path, *, name: str, dtype: str, device: str = devices.CPU) -> Policy:
     """Return the model of a folder with nothing trained on it: a language model, or an encoder that rewards stand on.
 
     Raises InputError for one that cannot be loaded.
     """
     load = encoder.load if ready.is_encoder(str(folder)) else Policy.load
-    return load(folder, name=name, dtype=dtype)
+    return load(folder, name=name, dtype=dtype, device=device)
 
 
-def headed_in(folder: Path | None, base: Path, *, name: str, dtype: str) -> HeadedPolicy:
+def headed_in(folder: Path | None, base: Path, *, name: str, dtype: str, device: str = devices.CPU) -> HeadedPolicy:
     """Return the network of a checkpoint on the model that it was trained on; only its heads and weights are read.
 
     folder: the checkpoint's; None: the untouched model, without heads. Raises InputError when the folder holds no
     checkpoint of that model.
     """
-    policy = bare(base, name=name, dtype=dtype)
+    policy = bare(base, name=name, dtype=dtype, device=device)
     if folder is None:
         return HeadedPolicy(policy)
     policy.load_tuned(folder)

@@ -13,7 +13,7 @@ from burnish import corpora, files
 from burnish.errors import InputError
 from burnish.loop import evidence as evidences
 from burnish.loop.recipe import Recipe
-from burnish.models import decoding
+from burnish.models import decoding, devices
 
 ADAPTER = "adapter_config.json"
 REPORT = "report.json"
@@ -24,7 +24,9 @@ SMALL = "burnish_kind"
 
 
 def check(recipe: Recipe, task: ModuleType, *, feedback: str | None, mix: bool) -> None:
-    """Raise InputError for a model, an encoder or feedback that is not there, without downloading or reading it."""
+    """Raise InputError for a device, a model, an encoder or feedback that is not there, without downloading or reading
+    it."""
+    devices.check(recipe.device)
     if mix and feedback is None:
         raise InputError("--mix: joins your feedback with the recipe's, so give yours too: --feedback FILE.")
     if recipe.model == "tiny":

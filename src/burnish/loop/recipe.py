@@ -9,6 +9,7 @@ from typing import Any, Literal
 from burnish.errors import InputError
 from burnish.feedback.answers import SignalConfig
 from burnish.loop.heard import signal_config
+from burnish.models import devices
 
 
 def _within(settings: Any, **ranges: tuple[float, float]) -> None:
@@ -278,6 +279,10 @@ class Recipe:
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Number format of products; losses, norms and optimiser state are float32 in both. auto: bfloat16 where this
     machine multiplies it faster, else float32."""
+    device: str = "cpu"
+    """Where the policy and the reward model compute: cpu, cuda, or cuda:1 for the second GPU. Nothing has been measured
+    on a GPU yet, so none is chosen unasked, and what is left to the machine (dtype, together, prompts_per_slice) is
+    fitted to its processor: set those too. The gold judge stays on the processor."""
     threads: int = 0
     """Threads of a product. 0 fits the machine: its cores, fewer while others are at work. A run keeps its number."""
     seed: int = 0
@@ -294,6 +299,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _within(self, threads=(0, 4096), seed=(0, 2**63 - 1))
+        devices.check_name(self.device)
         if self.rl.kl_target_nats > 0 and self.grpo.beta == 0:
             raise InputError(
                 "grpo.beta: 0 asks for no KL term, so rl.kl_target_nats has nothing to move. Set it to 0 too."

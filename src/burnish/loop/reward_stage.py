@@ -75,7 +75,7 @@ def learn(
     torch.manual_seed(recipe.seed)
     backbone = json.loads((model_folder / "config.json").read_text("utf-8"))
     shape = _shape(recipe, int(backbone["num_hidden_layers"]))
-    network = RewardModel.fresh(model_folder, shape, dtype=recipe.dtype, seed=recipe.seed)
+    network = RewardModel.fresh(model_folder, shape, dtype=recipe.dtype, seed=recipe.seed, device=recipe.device)
     chosen = [*evidence.fit, *_drawn_pairs(evidence.fit, settings.pairs, recipe.seed)]
     items, number_of = _items(network, chosen, check_stop)
     scores, pairs = rows_of(chosen, number_of)
@@ -100,7 +100,8 @@ def learn(
     with files.publish(folder) as temporary:
         network.save(temporary)
         del network, items
-        network = RewardModel.load(temporary, dtype=recipe.dtype)  # what is measured is what will be used
+        # what is measured is what will be used
+        network = RewardModel.load(temporary, dtype=recipe.dtype, device=recipe.device)
         calibration = _calibrate(network, evidence.calibration[:CALIBRATION_TEXTS])
         card = _card(network, calibration, evidence, chosen, recipe.seed)
         name = f"k_{files.sha256_of(temporary / 'model.safetensors')[:20]}"

@@ -14,6 +14,7 @@ from burnish.loop import ready
 from burnish.loop.asking import Asking
 from burnish.loop.headed_folder import headed_in
 from burnish.loop.reward_file import combined_of
+from burnish.models import devices
 from burnish.models.headed import HEADS_FILE
 from burnish.models.paying import Pay
 from burnish.models.reward_model import RewardModel
@@ -24,19 +25,20 @@ from burnish.rewards.learned import LearnedRating
 JUDGED = "judged:"
 
 
-def reward_of(name: str, dtype: str, asking: Asking | None = None) -> Reward:
+def reward_of(name: str, dtype: str, asking: Asking | None = None, device: str = devices.CPU) -> Reward:
     """Return the reward of a folder (what `burnish run` or `burnish train reward` saved), of a name such as `chrf`, or
     of several together, from a TOML file (`burnish.loop.reward_file`).
 
-    asking: how judges are asked, where one grades. Raises InputError with what would be known instead.
+    asking: how judges are asked, where one grades. device: where a learned one computes. Raises InputError with what
+    would be known instead.
     """
     folder = Path(name)
     if folder.suffix == ".toml" and not name.startswith(JUDGED):
-        return combined_of(folder, partial(_part_of, dtype=dtype, asking=asking))
+        return combined_of(folder, partial(_part_of, dtype=dtype, asking=asking, device=device))
     if (folder / "reward_model.json").exists():
-        return LearnedRating(RewardModel.load(folder, dtype=dtype), source=folder.name)
+        return LearnedRating(RewardModel.load(folder, dtype=dtype, device=device), source=folder.name)
     if (folder / HEADS_FILE).exists():
-        return _headed(folder, dtype)
+        return _headed(folder, dtype, device)
     if (folder / boosted.FILE).exists():
         return boosted.load(folder)
     if folder.is_dir():
@@ -49,18 +51,18 @@ def reward_of(name: str, dtype: str, asking: Asking | None = None) -> Reward:
     return rewards.make(name)
 
 
-def _part_of(name: str, dtype: str, asking: Asking | None) -> Reward:
+def _part_of(name: str, dtype: str, asking: Asking | None, device: str) -> Reward:
     if name.endswith(".toml"):
         raise InputError(f"--reward {name}: a file of parts inside a file of parts. Put its parts into the one above.")
-    return reward_of(name, dtype, asking)
+    return reward_of(name, dtype, asking, device)
 
 
-def _headed(folder: Path, dtype: str) -> Reward:
+def _headed(folder: Path, dtype: str, device: str) -> Reward:
     lineage = json.loads((folder / "burnish.json").read_text("utf-8"))
     if lineage.get("kind") != "reward":
         raise InputError(f"--reward {folder}: a policy of {lineage.get('method')}, whose heads are no reward.")
     base = ready.base_of(folder)
-    network = headed_in(folder, base, name=str(lineage.get("parent", base.name)), dtype=dtype)
+    network = headed_in(folder, base, name=str(lineage.get("parent", base.name)), dtype=dtype, device=device)
     network.pay = _pay(lineage)
     return network
 

@@ -254,7 +254,8 @@ class Ring:
     # ------------------------------------------------------------------------------------------------ what is made
 
     def _policy(self, checkpoint: Path | None) -> Policy:
-        policy = Policy.load(self.model_folder, name=self.recipe.model, dtype=self.recipe.dtype)
+        recipe = self.recipe
+        policy = Policy.load(self.model_folder, name=recipe.model, dtype=recipe.dtype, device=recipe.device)
         policy.recompute = self.recipe.rl.recompute
         policy.add_lora(
             rank=self.recipe.adapter.rank, alpha=self.recipe.adapter.alpha, seed=seed_of(self.recipe.seed, "lora")
@@ -269,7 +270,7 @@ class Ring:
         folder = self.path / "checkpoints" / f"reward-{number}"
         _need_whole(folder)
         calibration = json.loads((folder / "calibration.json").read_text("utf-8"))
-        network = RewardModel.load(folder, dtype=self.recipe.dtype)
+        network = RewardModel.load(folder, dtype=self.recipe.dtype, device=self.recipe.device)
         fitted = {name: calibration[name] for name in ("slope", "offset", "floor", "factor")}
         rating = AskedOnce(LearnedRating(network, folder.name, **fitted))
         settings = self.recipe.reward

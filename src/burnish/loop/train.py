@@ -161,7 +161,7 @@ class _Run:
             progress.say("nothing is held out of so few texts or prompts, so the last step's weights are kept")
         given = Material(signals=signals, prompts=prompts, claims=still.claims, sampling=sampling)
         if self.options.reward:
-            given = replace(given, reward=reward_of(self.options.reward, run.dtype, self.asking))
+            given = replace(given, reward=reward_of(self.options.reward, run.dtype, self.asking, run.device))
         if self.options.judge:
             given = replace(given, judge=self.asking.judge(self.options.judge))
         if self.options.refiner:
@@ -203,7 +203,7 @@ class _Run:
         name, merged = run.model, self.path / MODEL
         if needs and run.partner_model:
             name, merged = ready.chosen(run.partner_model), self.path / "partner_model"
-        policy = bare(ready.model_folder(name, merged), name=name, dtype=run.dtype)
+        policy = bare(ready.model_folder(name, merged), name=name, dtype=run.dtype, device=run.device)
         policy.recompute = run.recompute
         if hasattr(self.module, "ask"):  # its examples have the words already
             policy.asking = ""
@@ -392,5 +392,5 @@ def _signals(options: TrainOptions, settings: Settings) -> list[Signal]:
 def _fingerprint(network: HeadedPolicy) -> str:
     digest = hashlib.sha256(network.policy.fingerprint().encode())
     for name, tensor in sorted(network.heads.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return f"k_{digest.hexdigest()[:20]}" if len(network.heads) else network.policy.fingerprint()

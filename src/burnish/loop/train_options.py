@@ -13,6 +13,7 @@ from burnish.config import parse_toml
 from burnish.errors import InputError
 from burnish.loop import asking, new_model, ready
 from burnish.loop.train_settings import PARTNER, Settings
+from burnish.models import devices
 from burnish.models.spending import Caps
 from burnish.records import Prompt
 from burnish.rewards.judged import KEY_FILE, When
@@ -52,6 +53,7 @@ def began_with(out: Path) -> dict[str, Any]:
 def check(options: TrainOptions, settings: Settings, module: ModuleType) -> None:
     """Raise InputError for a folder that is taken, a model that is not there, settings that the method cannot use."""
     _check_folder(options)
+    devices.check(settings.run.device)
     if options.caps != Caps() and not asking.leaves(options.reward, options.judge, options.refiner):
         raise InputError("--budget: only models at an address cost anything, and none is named. Leave the cap out.")
     _check_model(options, settings, module)

@@ -14,6 +14,7 @@ from burnish.loop.heard import Heard
 from burnish.loop.new_model import NewModel, defaults, is_new
 from burnish.loop.ready import is_encoder
 from burnish.loop.recipe import SamplingSettings
+from burnish.models import devices
 from burnish.models.tuning import TuningConfig
 from burnish.training.course import CourseConfig
 from burnish.training.optimiser import OptimiserConfig
@@ -60,6 +61,9 @@ class TrainSettings:
     """Every random choice follows from it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the frozen weights; what trains is float32 in any case."""
+    device: str = "cpu"
+    """Where models compute, a learned reward's too: cpu, cuda, or cuda:1 for the second GPU. Nothing has been
+    measured on a GPU yet, so none is chosen unasked. A model that judges in this process stays on the processor."""
     max_tokens: int = 512
     """Tokens of a prompt with its completion; longer ones are cut."""
     recompute: bool = False
@@ -77,6 +81,7 @@ class TrainSettings:
     look: LookSettings = field(default_factory=LookSettings)
 
     def __post_init__(self) -> None:
+        devices.check_name(self.device)
         for name in ("max_tokens", "save_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: {getattr(self, name)} is not a whole number from 1 up.")

@@ -29,7 +29,7 @@ def group_relative(rewards_B: Tensor, group_B: Tensor, *, scale: Scale = "none",
     scored_B = torch.isfinite(rewards_B)
     # where, not multiplication: NaN * 0 is NaN
     known_B = torch.where(scored_B, rewards_B, torch.zeros_like(rewards_B))
-    count_G = torch.zeros(len(numbers), dtype=rewards_B.dtype).index_add_(0, member_B, scored_B.to(rewards_B.dtype))
+    count_G = rewards_B.new_zeros(len(numbers)).index_add_(0, member_B, scored_B.to(rewards_B.dtype))
     mean_G = torch.zeros_like(count_G).index_add_(0, member_B, known_B) / count_G.clamp(min=1)
     # one scored completion among unscored ones has nothing to be compared with
     usable_B = scored_B & (count_G[member_B] > 1)
@@ -47,8 +47,8 @@ def group_relative(rewards_B: Tensor, group_B: Tensor, *, scale: Scale = "none",
 
 def _spread(known_B: Tensor, scored_B: Tensor, member_B: Tensor, groups: int) -> Tensor:
     """Return max - min of the scored rewards of each group, shape (G,); 0 for a group with none."""
-    high = torch.full((groups,), -torch.inf, dtype=known_B.dtype)
-    low = torch.full((groups,), torch.inf, dtype=known_B.dtype)
+    high = known_B.new_full((groups,), -torch.inf)
+    low = known_B.new_full((groups,), torch.inf)
     high = high.scatter_reduce(0, member_B, known_B.masked_fill(~scored_B, -torch.inf), "amax")
     low = low.scatter_reduce(0, member_B, known_B.masked_fill(~scored_B, torch.inf), "amin")
     return torch.where(torch.isfinite(high) & torch.isfinite(low), high - low, torch.zeros_like(high))
@@ -61,7 +61,7 @@ def without_advantage(advantages_B: Tensor, group_B: Tensor) -> Tensor:
     which draws others in their place ("dynamic sampling").
     """
     numbers, member_B = torch.unique(group_B, return_inverse=True)
-    most_G = torch.zeros(len(numbers), dtype=advantages_B.dtype).scatter_reduce(0, member_B, advantages_B.abs(), "amax")
+    most_G = advantages_B.new_zeros(len(numbers)).scatter_reduce(0, member_B, advantages_B.abs(), "amax")
     return (most_G == 0)[member_B]
 
 
@@ -73,7 +73,7 @@ def leave_one_out(rewards_B: Tensor, group_B: Tensor) -> Tensor:
     """
     _, member_B = torch.unique(group_B, return_inverse=True)
     scored_B = torch.isfinite(rewards_B).to(rewards_B.dtype)
-    count_G = torch.zeros(int(member_B.max()) + 1, dtype=rewards_B.dtype).index_add_(0, member_B, scored_B)
+    count_G = rewards_B.new_zeros(int(member_B.max()) + 1).index_add_(0, member_B, scored_B)
     count_B = count_G[member_B]
     return group_relative(rewards_B, group_B) * count_B / (count_B - 1).clamp(min=1)
 

@@ -36,7 +36,7 @@ def log_partition(log_weight_BK: Tensor, group_B: Tensor, drawn_B: Tensor) -> tu
     each row by the self-normalised w_i / sum w.
     """
     found_BK = torch.zeros_like(log_weight_BK)
-    effective_B = torch.full((len(group_B),), torch.nan, dtype=log_weight_BK.dtype)
+    effective_B = log_weight_BK.new_full((len(group_B),), torch.nan)
     for group in sorted(set(group_B[drawn_B].tolist())):
         own_B = (group_B == group) & drawn_B
         own_MK = log_weight_BK[own_B]

@@ -82,6 +82,14 @@ class Batch:
         }
         return replace(self, **changed)
 
+    def on(self, device: torch.device) -> Batch:
+        """Return the batch with its tensors on a device; itself where it is there."""
+        if device == self.group_B.device:
+            return self
+        held = {item.name: getattr(self, item.name) for item in fields(self)}
+        moved: dict[str, Any] = {name: each.to(device) for name, each in held.items() if isinstance(each, Tensor)}
+        return replace(self, **moved)
+
 
 @dataclass(frozen=True)
 class Outputs:

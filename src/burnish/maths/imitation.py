@@ -48,7 +48,7 @@ def token_nll(logprobs_BT: Tensor, mask_BT: Tensor, smoothing: float = 0.0) -> T
 def row_weights(batch: Batch) -> Tensor:
     """Return the weight of each row, (B,), float64: the first column of weights_BK, 1 without it."""
     if batch.weights_BK is None:
-        return torch.ones(len(batch), dtype=torch.float64)
+        return torch.ones(len(batch), dtype=torch.float64, device=batch.group_B.device)
     return batch.weights_BK[:, 0].double()
 
 

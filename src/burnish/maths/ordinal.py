@@ -16,7 +16,7 @@ def cumulative_logit(predicted_BK: Tensor, target_BK: Tensor, levels: Sequence[f
     two levels counts as a mixture of the two that has it as its mean; one beyond the ends counts as the end.
     levels: rising, at least 2. spread: rating units. Source: McCullagh 1980, the proportional odds model.
     """
-    values_J = torch.tensor(levels, dtype=predicted_BK.dtype)
+    values_J = predicted_BK.new_tensor(levels)
     theta = (values_J[1:] + values_J[:-1]) / 2
     known_BK = torch.isfinite(target_BK)
     reward_BK1 = torch.where(known_BK, predicted_BK, torch.zeros_like(predicted_BK))[..., None]
@@ -37,5 +37,5 @@ def _mixture(target_BK: Tensor, values_J: Tensor) -> Tensor:
     above_BK = torch.searchsorted(values_J, target_BK.contiguous()).clamp(min=1)
     low_BK, high_BK = values_J[above_BK - 1], values_J[above_BK]
     share_BK1 = ((target_BK - low_BK) / (high_BK - low_BK))[..., None]
-    one_hot = torch.eye(len(values_J), dtype=values_J.dtype)
+    one_hot = torch.eye(len(values_J), dtype=values_J.dtype, device=values_J.device)
     return (1 - share_BK1) * one_hot[above_BK - 1] + share_BK1 * one_hot[above_BK]

@@ -23,7 +23,7 @@ def check(batch: Batch, method: str) -> None:
 def probability(batch: Batch) -> Tensor:
     """Return P(chosen preferred) of each pair, (N,); 1 where the batch has none."""
     if batch.probability_B is None:
-        return torch.ones(len(batch) // 2, dtype=torch.float64)
+        return torch.ones(len(batch) // 2, dtype=torch.float64, device=batch.group_B.device)
     return batch.probability_B[0::2]
 
 
@@ -36,7 +36,7 @@ def smoothed(batch: Batch, flipped: float) -> Tensor:
 def weights(batch: Batch) -> Tensor:
     """Return the weight of each pair, (N,), float64: the first column of weights_BK, 1 without it."""
     if batch.weights_BK is None:
-        return torch.ones(len(batch) // 2, dtype=torch.float64)
+        return torch.ones(len(batch) // 2, dtype=torch.float64, device=batch.group_B.device)
     return batch.weights_BK[0::2, 0].double()
 
 

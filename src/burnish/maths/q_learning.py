@@ -68,7 +68,7 @@ def explored(q_BV: Tensor, epsilon: float) -> Tensor:
 def weights(batch: Batch) -> Tensor:
     """Return each row's weight, (B,) float64; 1 where nobody gave one."""
     if batch.weights_BK is None:
-        return torch.ones(len(batch), dtype=torch.float64)
+        return torch.ones(len(batch), dtype=torch.float64, device=batch.group_B.device)
     return batch.weights_BK[:, 0].double()
 
 

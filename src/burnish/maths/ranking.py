@@ -70,11 +70,12 @@ def _cost(rewards_BK: Tensor, rows: Sequence[Sequence[int]], found: Sequence[tup
     weight_SM = rewards_BK.new_tensor([_padded(c.log_weights, width, -math.inf) for _, c in flat])
     share_S = rewards_BK.new_tensor([choice.share for _, choice in flat])
     chosen_from_SK = torch.logsumexp(rewards_BK[member_SM] + weight_SM[..., None], 1) * share_S[:, None]
-    total_NK = total_NK.index_add(0, torch.tensor([n for n, _ in flat]), chosen_from_SK)
+    device = rewards_BK.device
+    total_NK = total_NK.index_add(0, torch.tensor([n for n, _ in flat], device=device), chosen_from_SK)
     taken_PK = (
         rewards_BK[[row for _, row, _ in placed]] * rewards_BK.new_tensor([share for *_, share in placed])[:, None]
     )
-    return total_NK.index_add(0, torch.tensor([n for n, *_ in placed]), -taken_PK)
+    return total_NK.index_add(0, torch.tensor([n for n, *_ in placed], device=device), -taken_PK)
 
 
 def _padded(values: Sequence[float], width: int, empty: float) -> list[float]:

@@ -51,7 +51,8 @@ def added(chances_SK: Tensor, whole: Whole) -> Tensor:
     """
     if whole == "sum":
         return chances_SK
-    count_S1 = torch.arange(1, len(chances_SK) + 1, dtype=chances_SK.dtype)[:, None]
+    steps = len(chances_SK)
+    count_S1 = torch.arange(1, steps + 1, dtype=chances_SK.dtype, device=chances_SK.device)[:, None]
     worth_SK = {
         "product": lambda: chances_SK.clamp(0, 1).cumprod(0),  # held to squares, a reading may leave [0, 1]
         "min": lambda: chances_SK.cummin(0).values,
@@ -64,7 +65,7 @@ def added(chances_SK: Tensor, whole: Whole) -> Tensor:
 def head_weights(batch: Batch, heads: int) -> Tensor:
     """Return the weight of each row for each head, (B, K), 1 where the batch has none."""
     if batch.weights_BK is None:
-        return torch.ones(len(batch), heads, dtype=torch.float64)
+        return torch.ones(len(batch), heads, dtype=torch.float64, device=batch.group_B.device)
     return batch.weights_BK
 
 

@@ -123,7 +123,7 @@ def _log_base_over_q(batch: Batch, config: Config) -> Tensor:
     assert batch.behaviour_logprobs_BT is not None
     assert batch.fresh_B is not None
     mask_BT = batch.completion_mask_BT & batch.fresh_B[:, None]  # demonstrations have no behaviour log-probs
-    log_base_B = torch.zeros(len(batch), dtype=batch.behaviour_logprobs_BT.dtype)
+    log_base_B = batch.behaviour_logprobs_BT.new_zeros(len(batch))
     if config.base == "reference":
         assert batch.reference_logprobs_BT is not None
         log_base_B = masked_sum(batch.reference_logprobs_BT, mask_BT)

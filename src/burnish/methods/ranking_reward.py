@@ -89,7 +89,7 @@ def loss(batch: Batch, outputs: Outputs, config: Config) -> tuple[Tensor, dict[s
         rest_unordered=config.last == "unordered",
         smoothing=config.label_smoothing,
     )
-    first_N = torch.tensor([each.rows[0] for each in stated])
+    first_N = torch.tensor([each.rows[0] for each in stated], device=loss_NK.device)
     weights_NK = head_weights(batch, config.heads)[first_N].to(loss_NK.dtype)
     chance_N = loss_NK.new_tensor([each.chance for each in stated])
     share_N = (loss_NK * weights_NK).sum(-1) * chance_N / (batch.scalars["weight"] or 1.0)

@@ -122,8 +122,8 @@ class ActingSampler:
         groups = [(prompt, [drawn for _, drawn in some]) for prompt, some in groupby(texts, key=itemgetter(0))]
         # one token more, which does not matter: the state that would predict it is the last one wanted
         packed = pack([prompt for prompt, _ in groups], [[[*drawn, 0] for drawn in some] for _, some in groups])
-        last_B = torch.tensor(packed.lengths_B).cumsum(0) - 1
         policy = self.network.policy
+        last_B = torch.tensor(packed.lengths_B, device=policy.device).cumsum(0) - 1
         return self.network.says(policy.states(packed)[last_B], policy.states(packed, adapter=False)[last_B])
 
 

@@ -45,6 +45,16 @@ def add(model: Any, config: TuningConfig, *, seed: int) -> Any:
             return get_peft_model(model, _peft_config(model, config), autocast_adapter_dtype=True)
 
 
+def hold_counts(model: Any) -> None:
+    """Leave AdaLoRA's numbers of ranks as they are.
+
+    Where peft moves one to another device or number format, it makes a parameter of it that takes a gradient.
+    """
+    for name, parameter in model.named_parameters():
+        if ".ranknum." in name:
+            parameter.requires_grad_(False)
+
+
 @contextlib.contextmanager
 def told(config: TuningConfig, model: Any) -> Iterator[None]:
     """Inside, peft's complaint that there is nothing to adapt is told as an InputError."""
@@ -94,7 +104,8 @@ def begin_prefix(model: Any, tokens: Sequence[int]) -> None:
     """
     weight = model.prompt_encoder[model.active_adapter].embedding.weight
     ids = [tokens[place % len(tokens)] for place in range(len(weight))]
-    past = base_of(model)(input_ids=torch.tensor([ids]), use_cache=True).past_key_values
+    shown = torch.tensor([ids], device=base_of(model).device)
+    past = base_of(model)(input_ids=shown, use_cache=True).past_key_values
     parts = [each[0].transpose(0, 1).flatten(1) for layer in past.layers for each in (layer.keys, layer.values)]
     found = torch.cat(parts, dim=1)  # (places, layers * 2 * heads * width of a head)
     if found.shape == weight.shape:  # families whose layers differ keep peft's

@@ -73,7 +73,7 @@ class Average:
         if found != shapes or COUNT not in saved:
             other = min((found.items() ^ shapes.items()), default=(COUNT, ()))[0]
             raise InputError(f"average: what was saved does not fit these parameters ({other.lstrip('#')} differs).")
-        self.averages = {name: saved[f"#{name}"].to(each.dtype, copy=True) for name, each in self.averages.items()}
+        self.averages = {name: saved[f"#{name}"].to(each, copy=True) for name, each in self.averages.items()}
         self.count = int(saved[COUNT])
 
 
@@ -85,7 +85,7 @@ def in_place_of(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Ten
     """
     trained = {name: parameter.data for name, parameter in parameters.items()}
     for name, parameter in parameters.items():
-        parameter.data = values[name].to(parameter.dtype, copy=True)
+        parameter.data = values[name].to(parameter.data, copy=True)  # a checkpoint's are read on the processor
     try:
         yield
     finally:

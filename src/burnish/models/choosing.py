@@ -44,6 +44,6 @@ class EngineChooser(EngineSampler):
             rows = self.policy.pack(some, groups)
             with contextlib.nullcontext() if self.adapter else self.policy.adapter_off():
                 logprobs = self.policy.statistics(rows, temperature=1.0, reference=False).logprobs
-            sums = iter([float(part.sum()) for part in torch.split(logprobs, rows.lengths_B)])
+            sums = iter([float(part.sum()) for part in torch.split(logprobs.cpu(), rows.lengths_B)])
             found += [{option: next(sums) for option in options} for _ in some]
         return found

@@ -16,19 +16,21 @@ from transformers import AutoTokenizer, BertModel
 from transformers.utils import logging
 
 from burnish.errors import InputError
+from burnish.models import devices
 from burnish.models.policy import DTYPES, Policy, told
 from burnish.records import Prompt, Sampling
 
 
-def load(folder: Path, *, name: str = "", dtype: str = "float32") -> Policy:
+def load(folder: Path, *, name: str = "", dtype: str = "float32", device: str = devices.CPU) -> Policy:
     """Return the encoder of a folder that `models.small` made, or that was trained since.
 
-    Raises InputError for one that cannot be loaded.
+    device: where it computes. Raises InputError for one that cannot be loaded, and for a device that is not there.
     """
+    place = devices.named(device)
     with told(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = weights(folder, DTYPES[dtype])
-    return Policy(model.requires_grad_(False), tokenizer, name=name or folder.name, dtype=DTYPES[dtype])
+    return Policy(model.requires_grad_(False).to(place), tokenizer, name=name or folder.name, dtype=DTYPES[dtype])
 
 
 def weights(folder: Path, dtype: torch.dtype) -> Any:

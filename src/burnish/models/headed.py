@@ -109,6 +109,7 @@ class HeadedPolicy:
                     # members of an ensemble must differ from the start
                     scale = 0.02 if name == "reward" and parameter.ndim > 1 else 0.0
                     parameter.copy_(scale * torch.randn(parameter.shape, generator=generator))
+        self.heads.to(policy.device)  # drawn on the processor: the same numbers everywhere
 
     def _check_encoder(self, heads: Mapping[str, int]) -> None:
         if self.speaks or heads.keys() - {"reward"}:
@@ -261,15 +262,16 @@ class HeadedPolicy:
     def undisturbed(self, inputs: HeadedInputs) -> tuple[Tensor, Tensor, float]:
         """Return the shift that changes nothing, (N, H), whose gradient is that of the embeddings; the text that each
         of its places belongs to, (N,); and how far embeddings lie apart: the deviation of their entries."""
-        embedding, tokens_N = self.policy.model.get_input_embeddings(), inputs.rows.tokens_N
-        shift_NH = torch.zeros(len(tokens_N), embedding.weight.shape[1], device=tokens_N.device, requires_grad=True)
+        embedding, device = self.policy.model.get_input_embeddings(), self.policy.device
+        width = embedding.weight.shape[1]
+        shift_NH = torch.zeros(len(inputs.rows.tokens_N), width, device=device, requires_grad=True)
         with torch.no_grad():
-            some = torch.arange(0, self.vocabulary, max(self.vocabulary // EMBEDDINGS, 1))
-            return shift_NH, inputs.text_N, float(embedding(some).float().std())
+            some = torch.arange(0, self.vocabulary, max(self.vocabulary // EMBEDDINGS, 1), device=device)
+            return shift_NH, inputs.text_N.to(device), float(embedding(some).float().std())
 
     def _split(self, states_M: Tensor, inputs: HeadedInputs) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return the states before each completion token (N, H), those after, and the place of each row's last."""
-        last_B = torch.tensor(inputs.lengths_B).cumsum(0) - 1
+        last_B = torch.tensor(inputs.lengths_B, device=states_M.device).cumsum(0) - 1
         if "reward" not in self.heads:
             return states_M, None, last_B
         parts = torch.split(states_M, [length + 1 for length in inputs.lengths_B])
@@ -356,7 +358,7 @@ class HeadedPolicy:
         places = [self.token_places(row) for row in rows]
         return [
             paid_by_token(row, readings_TK[: len(where)], where, self.pay)
-            for row, readings_TK, where in zip(rows, outputs.token_rewards_BTK, places, strict=True)
+            for row, readings_TK, where in zip(rows, outputs.token_rewards_BTK.cpu(), places, strict=True)
         ]
 
     # ------------------------------------------------------------------------------------------------------ to a folder

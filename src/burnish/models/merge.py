@@ -28,7 +28,8 @@ def merge_adapter(base: Path, adapter: Path, target: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that it is about to drop
             warnings.filterwarnings("ignore", message="The following rank_pattern keys")  # AdaLoRA's are named apart
-            adapted = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
+            # left to itself peft reads an adapter to whichever GPU there is
+            adapted = PeftModel.from_pretrained(model, str(adapter), local_files_only=True, torch_device="cpu")
     except (ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{adapter}: this adapter does not fit the model in {base} ({error}).") from None
     if adapted.active_peft_config.is_prompt_learning:

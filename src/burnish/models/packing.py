@@ -15,8 +15,9 @@ Prompts mostly begin alike, with what a template says before the question; `Pack
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -45,6 +46,21 @@ class Rows:
     """Which of the G prompts each part goes on from."""
     shared: int = 0
     """Tokens that all G prompts begin with: the same numbers in N."""
+    each: int = 0
+    """Parts that go on from each of the G prompts, one prompt's after another's; 0 where their numbers differ."""
+
+    @cached_property
+    def own_places(self) -> tuple[Tensor, Tensor]:
+        """Numbers in N of the prompts' own tokens, without a shared beginning, and their places in prompt_GP laid flat.
+
+        Found once for all layers: to look is to wait for a device.
+        """
+        assert self.prompt_GP is not None
+        assert self.prompt_length_G is not None
+        place_P = torch.arange(self.prompt_GP.shape[1], device=self.prompt_GP.device)
+        stands_GP = (place_P >= self.shared) & (place_P < self.prompt_length_G[:, None])
+        place = stands_GP.flatten().nonzero()[:, 0]
+        return self.prompt_GP.flatten()[place], place
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,12 @@ class Layout:
     shared: int = 0
     """Tokens that all texts begin with, laid down once, before everything else."""
 
+    def on(self, device: torch.device) -> Layout:
+        """Return the same with its tensors on a device."""
+        if device == self.positions_N.device:
+            return self
+        return replace(_on(device, self), rows=tuple(_on(device, each) for each in self.rows))
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -74,6 +96,16 @@ class Packed:
     token_M: Tensor
     """The completion tokens, completion after completion."""
     lengths_B: list[int]
+    copies: dict[torch.device, Packed] = field(default_factory=dict, repr=False, compare=False)
+    """The same on other devices."""
+
+    def on(self, device: torch.device) -> Packed:
+        """Return the same on a device, copied there once; itself where it is there."""
+        if device == self.tokens_N.device:
+            return self
+        if device not in self.copies:
+            self.copies[device] = replace(_on(device, self), layout=self.layout.on(device), copies={})
+        return self.copies[device]
 
     @cached_property
     def once(self) -> Packed:
@@ -209,14 +241,28 @@ def _rows(parts: Sequence[_Part]) -> Rows:
     number = {prompt: g for g, prompt in enumerate(prompts)}
     begin = {prompt.before for prompt in prompts}
     (beginning,) = begin if len(begin) == 1 else (None,)
+    owners = [number[part.before] for part in parts if part.before]
+    even, left_over = divmod(len(owners), max(len(prompts), 1))
+    in_turn = not left_over and owners == [g for g in range(len(prompts)) for _ in range(even)]
     return Rows(
         token_RT=_numbers([range(part.start, part.start + part.length) for part in parts]),
         length_R=torch.tensor([part.length for part in parts]),
         prompt_GP=_numbers([prompt.path() for prompt in prompts]) if prompts else None,
         prompt_length_G=torch.tensor([prompt.end for prompt in prompts]) if prompts else None,
-        group_R=torch.tensor([number[part.before] for part in parts if part.before]) if prompts else None,
+        group_R=torch.tensor(owners) if prompts else None,
         shared=beginning.length if beginning else 0,
+        each=even if in_turn else 0,
     )
+
+
+Record = TypeVar("Record", Rows, Layout, Packed)
+
+
+def _on(device: torch.device, record: Record) -> Record:
+    """Return a record with those of its tensors that it holds itself on a device."""
+    held = {item.name: getattr(record, item.name) for item in fields(record)}
+    moved: dict[str, Any] = {name: each.to(device) for name, each in held.items() if isinstance(each, Tensor)}
+    return replace(record, **moved)
 
 
 def _numbers(parts: Sequence[Sequence[int]]) -> Tensor:

@@ -24,7 +24,7 @@ from transformers.utils import logging
 from burnish import progress
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
-from burnish.models import adapters, asking, bidirectional, decoding, general, rank_budget, tuned_folder
+from burnish.models import adapters, asking, bidirectional, decoding, devices, general, rank_budget, tuned_folder
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forms import Forms
 from burnish.models.decoder.forward import Decoder
@@ -79,6 +79,12 @@ class Policy:
         self._dropping = False
 
     @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        found: torch.device = self.model.get_input_embeddings().weight.device
+        return found
+
+    @property
     def decoder(self) -> Decoder | None:
         """Our own arithmetic over the model's weights; None for a model that takes the general path."""
         layer = self._adapted_layer()
@@ -107,13 +113,14 @@ class Policy:
         return next((module for module in self.model.modules() if isinstance(module, BaseTunerLayer)), None)
 
     @classmethod
-    def load(cls, folder: Path, *, name: str = "", dtype: str = "float32") -> Policy:
+    def load(cls, folder: Path, *, name: str = "", dtype: str = "float32", device: str = devices.CPU) -> Policy:
         """Return the model of a folder in Hugging Face layout; safetensors only, no code from the folder is run.
 
-        Raises InputError for one that cannot be loaded, or that does not speak by its logits.
+        device: where it computes (`models.devices`). Raises InputError for one that cannot be loaded, or that does not
+        speak by its logits, and for a device that is not there.
         """
         decoding.refuse(decoding.decoding_in(folder), folder)
-        kind = DTYPES[dtype]
+        kind, place = DTYPES[dtype], devices.named(device)
         with told(folder):
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             model, found = AutoModelForCausalLM.from_pretrained(
@@ -131,7 +138,7 @@ class Policy:
         # dropout would make recomputed log-probs differ from the sampler's (trap T20)
         model.eval()
         model.requires_grad_(False)
-        policy = cls(model, tokenizer, name=name or folder.name, dtype=kind)
+        policy = cls(model.to(place), tokenizer, name=name or folder.name, dtype=kind)
         policy.asking = asking.template_in(folder)
         return policy
 
@@ -182,6 +189,8 @@ class Policy:
     def _tuned(self, config: TuningConfig) -> None:
         self.tuning = config
         self.model.eval()
+        self.model.to(self.device)  # what was put on it is drawn on the processor: the same numbers everywhere
+        adapters.hold_counts(self.model)
         self.budget = RankBudget(self.model) if rank_budget.is_left(self.model) else None
         self._decoder, self._forms = None, Forms()  # they may know nothing of it
 
@@ -195,8 +204,7 @@ class Policy:
         """Inside, dropout and scheduled sampling are on, drawn from the seed: for imitating given texts alone, since
         log-probs are then not the sampler's (trap T20). Our own decoder has neither, so a model that has dropout takes
         the general path here."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with devices.drawn_from(seed, self.device):
             self.model.train()
             self._dropping = adapters.has_dropout(self.model)
             try:
@@ -264,7 +272,7 @@ class Policy:
         if its is None and self.untouched:
             its = self.output_matrix(untouched=True)
         return token_statistics(
-            states_NH, self.output_matrix(), tokens_N,
+            states_NH, self.output_matrix(), tokens_N.to(states_NH.device),
             reference=reference_NH, temperature=temperature, cap=cap, reference_weight=its,
         )  # fmt: skip
 
@@ -303,12 +311,12 @@ class Policy:
         untouched = self.states(rows, adapter=False)
         with self.weights_back():
             plain = self.token_statistics(untouched, rows.token_M, 1.0)
-        nll = [-float(part.sum()) for part in torch.split(plain.logprobs, rows.lengths_B)]
+        nll = [-float(part.sum()) for part in torch.split(plain.logprobs.cpu(), rows.lengths_B)]
         if not adapter:
             return [0.0] * len(nll), nll
         found = self.token_statistics(self.states(rows), rows.token_M, temperature, untouched)
         assert found.kl is not None
-        return [float(part.sum()) for part in torch.split(found.kl, rows.lengths_B)], nll
+        return [float(part.sum()) for part in torch.split(found.kl.cpu(), rows.lengths_B)], nll
 
     def states(self, rows: Packed, *, adapter: bool = True, shift_NH: Tensor | None = None) -> Tensor:
         """Return (M, H): the final state that predicts each completion token.
@@ -317,9 +325,9 @@ class Policy:
         """
         if self._dropping or bidirectional.is_encoder(self.model) or self.decoder is None:
             with contextlib.nullcontext() if adapter else self.adapter_off():
-                return general.hidden_states(self.model, rows, self.dtype, shift_NH)
+                return general.hidden_states(self.model, rows.on(self.device), self.dtype, shift_NH)
         decoder, name = self.decoder, self.adapter_name
-        rows = rows.once if shift_NH is None else rows
+        rows = (rows.once if shift_NH is None else rows).on(self.device)
         attend = PackedAttention(decoder.shape, rows.layout, decoder.dtype)
         read = decoder.adapter(name) if adapter and name else None
         # never by packed weights: policy and reference are rounded alike, so that the first KL is 0
@@ -339,7 +347,7 @@ class Policy:
         digest = hashlib.sha256(self.name.encode())
         for name, parameter in self.parameters().items():
             digest.update(name.encode())
-            digest.update(parameter.detach().float().contiguous().numpy().tobytes())
+            digest.update(parameter.detach().cpu().float().contiguous().numpy().tobytes())
         return f"k_{digest.hexdigest()[:20]}"
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:

@@ -71,6 +71,7 @@ class RankBudget:
         for kind in AVERAGES:
             start = f"{PREFIX}{kind}#"
             found = {key.removeprefix(start): t.clone() for key, t in tensors.items() if key.startswith(start)}
+            found = {name: tensor.to(self.parameters[name].device) for name, tensor in found.items()}
             setattr(self.allocator, kind, found)
         start = f"{PREFIX}ranks#"
         ranks = {key.removeprefix(start): t.tolist() for key, t in tensors.items() if key.startswith(start)}

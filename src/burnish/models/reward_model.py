@@ -22,6 +22,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from burnish.errors import InputError
 from burnish.maths.batch import Outputs
+from burnish.models import devices
 from burnish.models.decoder.attention import PackedAttention
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.shape import UnknownShape
@@ -37,6 +38,7 @@ class Activations:
 
     ids: tuple[int, ...]
     states_TH: Tensor
+    """On the processor, whose memory holds those of more texts than a device's."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,6 +92,18 @@ class RewardModel:
         self.score = nn.Linear(hidden, config.heads, bias=False)
 
     @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        found: torch.device = self.backbone.embed_tokens.weight.device
+        return found
+
+    def _move(self, device: torch.device) -> RewardModel:
+        """Return the model with all of it on a device; before the first use of its `decoder`."""
+        self.backbone.to(device)
+        self.score.to(device)
+        return self
+
+    @property
     def decoder(self) -> Decoder:
         """The backbone's arithmetic; made on first use, when the adapter stands."""
         if self._decoder is None:
@@ -100,8 +114,11 @@ class RewardModel:
         return self._decoder
 
     @classmethod
-    def fresh(cls, folder: Path, config: RewardModelConfig, *, dtype: str, seed: int) -> RewardModel:
-        """Return an untrained reward model on the language model of a folder."""
+    def fresh(
+        cls, folder: Path, config: RewardModelConfig, *, dtype: str, seed: int, device: str = devices.CPU
+    ) -> RewardModel:
+        """Return an untrained reward model on the language model of a folder; device: where it computes."""
+        place = devices.named(device)
         model = cls(_backbone(folder, DTYPES[dtype]), _tokenizer(folder), config, DTYPES[dtype])
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -116,11 +133,12 @@ class RewardModel:
                 parameter.data = parameter.data.float()
                 parameter.requires_grad_(True)
         model.norm.requires_grad_(config.trains != "heads")
-        return model
+        return model._move(place)
 
     @classmethod
-    def load(cls, folder: Path, *, dtype: str) -> RewardModel:
-        """Return the reward model that `save` wrote."""
+    def load(cls, folder: Path, *, dtype: str, device: str = devices.CPU) -> RewardModel:
+        """Return the reward model that `save` wrote; device: where it computes."""
+        place = devices.named(device)
         described = json.loads((folder / "reward_model.json").read_text("utf-8"))
         config = RewardModelConfig(**described)
         whole = AutoModelForSequenceClassification.from_pretrained(
@@ -129,7 +147,7 @@ class RewardModel:
         model = cls(whole.model, _tokenizer(folder), config, DTYPES[dtype])
         model.score.weight.data = whole.score.weight.detach().float()
         model.score.requires_grad_(False)
-        return model
+        return model._move(place)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return trained parameters by name: `upper.*`, `norm.*`, `score.*`."""
@@ -170,11 +188,11 @@ class RewardModel:
         """Return each text's states after the frozen layers; each batch calls `advance(rows)`."""
         found = [Activations((), torch.empty(0))] * len(encoded)
         for part in by_length(encoded, ROWS):
-            ids = torch.tensor([token for i in part for token in encoded[i]])
+            ids = torch.tensor([token for i in part for token in encoded[i]], device=self.device)
             lengths = [len(encoded[i]) for i in part]
             states = self._run(range(self.config.frozen), self.decoder.embed(ids), lay([[n] for n in lengths]))
             for i, state in zip(part, torch.split(states, lengths), strict=True):
-                found[i] = Activations(tuple(encoded[i]), state.clone())
+                found[i] = Activations(tuple(encoded[i]), state.to("cpu", copy=True))
             if advance:
                 advance(len(part))
         return found
@@ -203,18 +221,19 @@ class RewardModel:
         for part in by_length(encoded, ROWS):
             rewards = self.outputs(self.activations([encoded[i] for i in part])).rewards_BK
             assert rewards is not None
-            found[part] = rewards
+            found[part] = rewards.cpu()
             if advance:
                 advance(len(part))
         return found
 
     def _run(self, layers: range, states: Tensor, layout: Layout, only: Tensor | None = None) -> Tensor:
         """Return states (N, H) after these layers of texts that lie flat, or only those of the tokens asked for."""
-        decoder = self.decoder
+        decoder, layout = self.decoder, layout.on(self.device)
         attend = PackedAttention(decoder.shape, layout, self.dtype)
         return decoder.run(
-            states.to(self.dtype), layout.positions_N, attend, decoder.adapter(), layers=layers, only_M=only
-        )
+            states.to(self.device, self.dtype), layout.positions_N, attend, decoder.adapter(), layers=layers,
+            only_M=None if only is None else only.to(self.device),
+        )  # fmt: skip
 
     def save(self, folder: Path) -> None:
         """Write a merged copy of the model in Hugging Face layout, with `reward_model.json` beside it."""

@@ -78,7 +78,10 @@ def load_peft(model: Any, folder: Path) -> Any:
                 prefixed = get_peft_model(model, config)
                 set_peft_model_state_dict(prefixed, load_file(folder / "adapter_model.safetensors"))
                 return prefixed
-            return PeftModel.from_pretrained(model, str(folder), is_trainable=True, local_files_only=True)
+            # read on the processor, then copied to where the model is; left to itself peft takes whichever GPU there is
+            return PeftModel.from_pretrained(
+                model, str(folder), is_trainable=True, local_files_only=True, torch_device="cpu"
+            )
         except (ValueError, KeyError, RuntimeError) as error:
             said = str(error).splitlines()[0]
             raise InputError(f"{folder}: this adapter does not fit the model ({said}).") from None

@@ -104,12 +104,13 @@ class Optimiser:
         found: dict[str, dict[str, Tensor]] = {}
         for key, value in saved.items():
             name, _, part = key.rpartition("#")
-            found.setdefault(name, {})[part] = value.clone()
+            found.setdefault(name, {})[part] = value
         if unknown := found.keys() - self.parameters.keys():
             raise InputError(f"optimiser: the saved state is of {min(unknown)!r} and others that are not trained here.")
         self.adam.state.clear()
         for name, state in found.items():
-            self.adam.state[self.parameters[name]] = state
+            parameter = self.parameters[name]  # a saved state is read on the processor
+            self.adam.state[parameter] = {part: value.to(parameter.device, copy=True) for part, value in state.items()}
 
 
 NEVER = re.compile(

@@ -185,7 +185,7 @@ class Steps:
 
 def _joined(outputs: Sequence[Outputs], name: str) -> Tensor | None:
     found = [value for each in outputs if (value := getattr(each, name)) is not None]
-    return torch.cat(found) if found else None
+    return torch.cat(found).cpu() if found else None  # where the window's batch is
 
 
 @torch.no_grad()

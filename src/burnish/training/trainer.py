@@ -56,6 +56,8 @@ class Trainer:
         self.steps = steps
         self.step = 0
         self.optimiser = Optimiser(network.parameters(), optimiser, rates)
+        self.device = next(iter(network.parameters().values())).device
+        """Where the network computes; a window's batch is on the processor, and each slice of it joins it there."""
         self.adversarial = adversarial
         self.wants_reference = "reference" in method.needs(config).views
 
@@ -77,7 +79,7 @@ class Trainer:
     def _walk(self, batch: Batch, slices: Sequence[Slice], scale: float, *, learn: bool) -> dict[str, float]:
         totals, collected = {"loss": 0.0}, dict[str, list[Tensor]]()
         for each in slices:
-            loss_at = functools.partial(self._loss, batch.slice(each.rows), each.inputs, scale)
+            loss_at = functools.partial(self._loss, batch.slice(each.rows).on(self.device), each.inputs, scale)
             losses, metrics = self._learn(each.inputs, loss_at) if learn else _measured(loss_at)
             for name, loss in losses.items():
                 totals[name] = totals.get(name, 0.0) + float(loss)

@@ -156,15 +156,13 @@ class _AfterPrompt(Function):
         rows = ctx.rows
         groups, length = rows.prompt_GP.shape
         of_prompts = gradient[:, :length]
-        even, left_over = divmod(len(of_prompts), groups)
-        if not left_over and torch.equal(rows.group_R, torch.arange(groups).repeat_interleave(even)):
-            of_groups = of_prompts.view(groups, even, *of_prompts.shape[1:]).sum(1)
+        if rows.each:
+            of_groups = of_prompts.view(groups, rows.each, *of_prompts.shape[1:]).sum(1)
         else:
             of_groups = of_prompts.new_zeros(groups, *of_prompts.shape[1:]).index_add_(0, rows.group_R, of_prompts)
         of_all = gradient.new_zeros(ctx.tokens, *gradient.shape[2:])
-        place_P = torch.arange(length, device=gradient.device)
-        stands = (place_P >= rows.shared) & (place_P < rows.prompt_length_G[:, None])
-        of_all.index_copy_(0, rows.prompt_GP[stands], of_groups[stands])
+        number, place = rows.own_places
+        of_all.index_copy_(0, number, of_groups.flatten(0, 1).index_select(0, place))
         if rows.shared:
             of_all.index_copy_(0, rows.prompt_GP[0, : rows.shared], of_groups[:, : rows.shared].sum(0))
         return gradient[:, length:], of_all, None

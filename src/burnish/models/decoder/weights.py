@@ -162,7 +162,8 @@ def mixed(adapters: Sequence[Adapter | None], rows: Sequence[int]) -> Adapter | 
         return adapters[known[0]]
     parts = [adapters[index] for index in known]
     place = {index: number for number, index in enumerate(known)}
-    number_N = torch.tensor([place.get(row, -1) for row in rows])
+    low = next(low for part in parts for layer in part or () for low in layer if low is not None)
+    number_N = torch.tensor([place.get(row, -1) for row in rows], device=low.down.device)
     return tuple(
         tuple(
             _side_by_side([part[layer][product] for part in parts if part is not None], number_N)
@@ -176,7 +177,7 @@ def _side_by_side(parts: Sequence[LowRank | None], number_N: Tensor) -> LowRank 
     present = [(number, part) for number, part in enumerate(parts) if part is not None]
     if not present:
         return None
-    owner = torch.cat([torch.full((len(part.down),), number) for number, part in present])
+    owner = torch.cat([torch.full((len(part.down),), number, device=number_N.device) for number, part in present])
     first = present[0][1]
     columns = (number_N[:, None] == owner).to(first.down)
     return LowRank(
