@@ -182,6 +182,27 @@ def test_stop_texts_end_a_completion_and_are_cut_off(policy):
         assert all(stop in b.text or b.token_ids == a.token_ids for b, a in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize("path", ["own", "general"])
+def test_a_stop_text_that_begins_in_what_was_given_ends_what_goes_on(policy, monkeypatch, path):
+    if path == "general":
+        monkeypatch.setattr(Policy, "decoder", None)
+    greedy = Sampling(temperature=0.0, max_new_tokens=16)
+    plain = [group[0] for group in drawn(policy, sampling=greedy)]
+    stop, target = two_tokens_of(policy, plain)
+    end = next(end for end in range(16) if stop in policy.decode(target.token_ids[: end + 1])) + 1
+    given = [each.token_ids[: end - 1] for each in plain]  # of the target all but the token that completes the text
+    sampling = Sampling(temperature=0.0, max_new_tokens=16, stop=(stop,))
+    found = [group[0] for group in EngineSampler(policy).go_on(PROMPTS, given, sampling)]
+    for before, after in zip(plain, found, strict=True):
+        if before is target:
+            assert after.finish_reason is FinishReason.STOP
+            assert after.token_ids == before.token_ids[:end]
+            assert after.text == before.text[: before.text.index(stop)]
+        else:
+            assert stop not in before.text
+            assert (after.token_ids, after.finish_reason) == (before.token_ids, before.finish_reason)
+
+
 def test_what_a_completion_remembers(policy):
     engine = EngineSampler(policy, checkpoint_id="k_1")
     (completion,) = engine.sample(PROMPTS[:1], SAMPLING, run="r", round=2)[0]

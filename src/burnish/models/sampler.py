@@ -19,7 +19,7 @@ from burnish.models.answering import Weights
 from burnish.models.decoder.forward import Decoder
 from burnish.models.decoder.packed import PackedProducts
 from burnish.models.decoder.quantised import QuantisedProducts
-from burnish.models.engine import Drawn, Engine, Request, until_stop
+from burnish.models.engine import Drawn, Engine, Request, finish_of, until_stop
 from burnish.models.general import GeneralEngine, within
 from burnish.models.policy import Policy
 from burnish.records import Completion, FinishReason, Prompt, Sampling, seed_of
@@ -82,7 +82,10 @@ class EngineSampler:
         n: int = 1,
         seed: int = 0,
     ) -> list[list[Completion]]:
-        """Return n whole completions for each prompt that begin with the prefix's token ids; without log-probs."""
+        """Return n whole completions for each prompt that begin with the prefix's token ids; without log-probs.
+
+        A stop text ends them where it begins in the prefix, too.
+        """
         encoded = [
             (*self.policy.encode(p, adapter=self.adapter), *prefix) for p, prefix in zip(prompts, prefixes, strict=True)
         ]
@@ -92,7 +95,7 @@ class EngineSampler:
         for room in sorted(set(rooms)):  # those that have begun alike far may say equally much more
             some = [place for place, (i, _) in enumerate(wanted) if rooms[i] == room]
             rest = replace(sampling, max_new_tokens=max(room, 1))
-            found = self._drawn(encoded, prompts, [wanted[place] for place in some], rest, n, seed)
+            found = self._drawn(encoded, prompts, [wanted[place] for place in some], rest, n, seed, prefixes)
             for place, drawn in zip(some, found, strict=True):
                 i, k = wanted[place]
                 tokens = (*prefixes[i], *(each.token for each in drawn))
@@ -108,17 +111,28 @@ class EngineSampler:
         sampling: Sampling,
         n: int,
         seed: int,
+        prefixes: Sequence[Sequence[int]] | None = None,
     ) -> list[list[Drawn]]:
-        """Return what is drawn for each wanted (prompt, index)."""
+        """Return what is drawn for each wanted (prompt, index); prefixes: what their completions have begun with."""
         engine = self._engine(encoded, n, sampling)
         name = self.policy.adapter_name if self.adapter else None
         numbers = [
             engine.submit(Request(encoded[i], sampling, seed_of(seed, prompts[i].id, k), name)) for i, k in wanted
         ]
+        begun = {number: list(prefixes[i]) for number, (i, _) in zip(numbers, wanted, strict=True)} if prefixes else {}
         drawn: dict[int, list[Drawn]] = {number: [] for number in numbers}
         for each in self._run(engine):
+            if (tokens := begun.get(each.request)) is not None:
+                tokens.append(each.token)
+                # the engine looks for stop texts in what it draws alone
+                if each.finish is None and self._stops(tokens, sampling):
+                    engine.cancel(each.request)
+                    each = replace(each, finish=FinishReason.STOP)
             drawn[each.request].append(each)
         return [drawn[number] for number in numbers]
+
+    def _stops(self, tokens: Sequence[int], sampling: Sampling) -> bool:
+        return finish_of(sampling, tokens, self.policy.end_ids, self.policy.decode) is FinishReason.STOP
 
     def stream(self, prompt: Prompt, sampling: Sampling, *, seed: int = 0) -> Iterator[str]:
         """Yield the text of one completion piece by piece; closing the iterator ends the decoding."""
