@@ -16,6 +16,7 @@ from transformers.generation.logits_process import (
 )
 
 from burnish.errors import InputError
+from burnish.models import draw as module
 from burnish.models.draw import BINS, NATS, draw, inverse_cdf
 from burnish.records import Sampling
 
@@ -288,6 +289,16 @@ def test_rows_with_settings_of_their_own_are_drawn_as_in_calls_of_their_own():
     alike = draw(logits, uniforms, [KINDS[4]] * 40)
     for found, expected in zip(alike, draw(logits, uniforms, KINDS[4]), strict=True):
         assert torch.equal(found, expected)
+
+
+def test_rows_that_only_end_otherwise_are_drawn_together(monkeypatch):
+    """One call for all of them: 32 calls of two rows each took as long as the products of a step."""
+    calls = []
+    drawn = module._draw
+    monkeypatch.setattr(module, "_draw", lambda logits, *rest: calls.append(len(logits)) or drawn(logits, *rest))
+    ways = [Sampling(max_new_tokens=8 + k, stop=("x" * (k + 1),)) for k in range(6)]
+    module.draw(torch.randn(6, 300), torch.rand(6, dtype=torch.float64), ways)
+    assert calls == [6]
 
 
 def test_a_rows_number_decides_its_token_alone():

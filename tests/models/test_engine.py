@@ -92,17 +92,17 @@ def test_each_completion_is_the_one_it_gets_alone(trained, packing):
 def test_rows_are_bounded_and_a_freed_one_is_taken_in_the_very_next_step(policy):
     engine = an_engine(policy, 3)
     numbers = [engine.submit(request) for request in twelve()]
-    left, lengths, steps = dict(zip(numbers, NEW, strict=True)), [], 0
+    left, lengths = dict(zip(numbers, NEW, strict=True)), []
+    waiting, active = sorted(numbers, key=lambda number: -left[number]), []  # longest first, equals as they came
     while engine.busy:
         drawn = engine.step()
-        steps += 1
-        expected = sorted(left)[:3]  # those that came first and are not done
-        assert sorted(each.request for each in drawn) == expected
+        active += [waiting.pop(0) for _ in range(min(3 - len(active), len(waiting)))]
+        assert sorted(each.request for each in drawn) == sorted(active)
         for each in drawn:
             left[each.request] -= 1
             assert (each.finish is not None) == (left[each.request] == 0)
             if not left[each.request]:
-                del left[each.request]
+                active.remove(each.request)
         lengths.append(len(drawn))
     assert max(lengths) == 3
     assert sum(lengths) == sum(NEW)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -39,6 +41,7 @@ def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sa
     uniforms_B = uniforms_B.to(logits_BV.device)
     if isinstance(sampling, Sampling):
         return _draw(logits_BV, uniforms_B, sampling)
+    sampling = [_alike(each) for each in sampling]
     kinds = dict.fromkeys(sampling)
     if len(kinds) == 1:
         return _draw(logits_BV, uniforms_B, sampling[0])
@@ -48,6 +51,12 @@ def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling | Sequence[Sa
         rows = torch.tensor([row for row, each in enumerate(sampling) if each == kind], device=logits_BV.device)
         token_B[rows], logprob_B[rows] = _draw(logits_BV[rows], uniforms_B[rows], kind)
     return token_B, logprob_B
+
+
+@lru_cache(maxsize=1024)
+def _alike(sampling: Sampling) -> Sampling:
+    """Return the same for all that draw alike: where a completion ends does not matter here."""
+    return replace(sampling, max_new_tokens=1, stop=())
 
 
 def _draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:

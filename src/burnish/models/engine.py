@@ -65,6 +65,8 @@ class _Group:
     path: Tensor | None = None
     """Numbers of the prompt's tokens among them."""
     logits: Tensor | None = None
+    longest: int = 0
+    """Tokens that one of them may have at most."""
 
 
 @dataclass
@@ -97,6 +99,7 @@ class Engine:
         self.cache = Cache(decoder.shape, rows, decoder.dtype, device)
         self.adapters: dict[str, Adapter | None] = {}
         self.waiting: deque[_Group] = deque()
+        self.in_order = True
         self.active: list[_Row] = []
         self.requests: dict[int, Request] = {}
         self.next_number = 0
@@ -119,6 +122,8 @@ class Engine:
             last = _Group(request.prompt, request.adapter)
             self.waiting.append(last)
         last.numbers.append(number)
+        last.longest = max(last.longest, request.sampling.max_new_tokens)
+        self.in_order = False
         return number
 
     @torch.inference_mode()
@@ -224,7 +229,10 @@ class Engine:
     # ------------------------------------------------------------------------------------------------- admission
 
     def _admit(self) -> None:
-        """Give free rows to those that wait, in their order."""
+        """Give free rows to those that wait: what may be longest first, so that it is not left to be decoded alone."""
+        if not self.in_order and len(self.active) < self.rows:
+            self.waiting = deque(sorted(self.waiting, key=lambda group: -group.longest))  # equals in their order
+            self.in_order = True
         while self.waiting and len(self.active) < self.rows:
             group = self.waiting[0]
             if group.past is None:
