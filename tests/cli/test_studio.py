@@ -102,6 +102,14 @@ def test_what_conversations_are_decoded_with_is_chosen_by_name(
     assert chosen == [weights]
 
 
+def test_a_device_that_is_not_there_is_told_before_a_store_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["studio", "--port", "0", "--db", f"sqlite:///{tmp_path}/s.db", "--device", "gpu"]) == 2
+    assert "device: 'gpu' is no device burnish runs on" in capsys.readouterr().err
+    assert not (tmp_path / "s.db").exists()
+
+
 def test_only_names_that_were_given_are_answered_to() -> None:
     assert studio._names("0.0.0.0", ["Studio.example.org"]) == ("127.0.0.1", "localhost", "[::1]", "studio.example.org")
     assert studio._names("::1", []) == ("127.0.0.1", "localhost", "[::1]")

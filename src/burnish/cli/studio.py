@@ -76,6 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
+        "--device",
+        default=StudioSettings().device,
+        metavar="D",
+        help="where models compute: cpu, cuda, or cuda:1 for the second GPU; nothing has been measured on a GPU yet "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--mask", action="store_true", help="take personal data out of what people answer before it is stored"
     )
     feedback_mask.add_key_arguments(parser, vault=False)
@@ -85,9 +92,11 @@ def run(args: argparse.Namespace) -> int:
     """Serve until stopped, by Ctrl-C as a rule; 0."""
     import uvicorn
 
+    from burnish.models import devices
     from burnish.store import open_store
     from burnish.studio import StudioSettings, create_app
 
+    devices.check(args.device)
     masker = feedback_mask.masker_if_asked(args)
     with listening(args.host, args.port) as listener, open_store(args.db) as store:
         open_example(store)
@@ -99,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
             webhook_hosts=tuple(args.webhook_host),
             models=tuple(args.models),
             weights=args.weights,
+            device=args.device,
             mask_key=masker.key if masker else b"",
             mask_engines=tuple(masker.engines) if masker else (),
         )

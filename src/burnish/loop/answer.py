@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from burnish import corpora, memory, progress
 from burnish.errors import BusyError, InputError
 from burnish.loop.speakers import Speaker
+from burnish.models import devices
 from burnish.models.answering import Weights
 from burnish.records import Completion, Prompt, Sampler, Sampling
 
@@ -61,17 +62,19 @@ class Answers:
         *,
         dtype: Literal["auto", "float32", "bfloat16"] = "auto",
         weights: Weights = "as-is",
+        device: str = devices.CPU,
         most_waiting: int = 8,
         rest_after: float = 600,
     ) -> None:
         """weights: what `speak` decodes with; "int8" is for one completion at a time, in bfloat16, so `sample`, which
-        draws many, never does, and a model that cannot says so once and speaks as it is. most_waiting: requests that
-        may wait for the one that is answered. rest_after: seconds after which a model that nobody talks with leaves the
-        memory; a run may need it."""
+        draws many, never does, and a model that cannot says so once and speaks as it is. device: where models compute
+        (`burnish.models.devices`). most_waiting: requests that may wait for the one that is answered. rest_after:
+        seconds after which a model that nobody talks with leaves the memory; a run may need it."""
         if weights == "int8" and dtype == "float32":
             raise InputError("weights: int8 takes the place of bfloat16, but dtype is float32. Leave one of them out.")
         self.dtype = "bfloat16" if weights == "int8" else dtype
         self.weights = weights
+        self.device = device
         self.most_waiting = most_waiting
         self.rest_after = rest_after
         self._turn = threading.Semaphore(1)  # not a Lock: a stream may be closed by another thread than began it
@@ -179,7 +182,7 @@ class Answers:
             return self._loaded[2]
         self._loaded = None  # before the next one is loaded: there is room for one
         memory.give_back()
-        self._loaded = who.base, who.checkpoint, _load(who, self.dtype)
+        self._loaded = who.base, who.checkpoint, _load(who, self.dtype, self.device)
         return self._loaded[2]
 
 
@@ -197,11 +200,11 @@ def _fitting(who: Speaker) -> Iterator[None]:
         ) from error
 
 
-def _load(who: Speaker, dtype: str) -> HeadedPolicy:
+def _load(who: Speaker, dtype: str, device: str) -> HeadedPolicy:
     from burnish.loop.headed_folder import headed_in
 
     folder = Path(who.checkpoint) if who.checkpoint else None
-    return headed_in(folder, corpora.resolve(who.base), name=who.model, dtype=_fitted(dtype))
+    return headed_in(folder, corpora.resolve(who.base), name=who.model, dtype=_fitted(dtype), device=device)
 
 
 def _fitted(dtype: str) -> str:

@@ -15,6 +15,7 @@ from burnish.errors import InputError
 from burnish.loop.headed_folder import headed_in
 from burnish.loop.speakers import of_checkpoint
 from burnish.maths.batch import Says
+from burnish.models import devices
 from burnish.models.headed import HeadedPolicy
 from burnish.models.sampler import EngineSampler
 
@@ -22,19 +23,20 @@ REPORT = "report.json"
 
 
 def sampler_in(
-    folder: str | Path, *, base: str | None = None, dtype: Literal["float32", "bfloat16"] = "float32", **changes: Any
-) -> EngineSampler:
+    folder: str | Path, *, base: str | None = None, dtype: Literal["float32", "bfloat16"] = "float32",
+    device: str = devices.CPU, **changes: Any,
+) -> EngineSampler:  # fmt: skip
     """Return the sampler of a checkpoint's folder, or of a run's, whose best checkpoint speaks then.
 
-    base: the model that it was trained on, where that is not where it was. changes: settings of the checkpoint's method
-    that its way of speaking reads, such as ILQL's `tilt`. Raises InputError for what is no checkpoint of a policy, and
-    for settings that its method has not.
+    base: the model that it was trained on, where that is not where it was. device: where it computes. changes: settings
+    of the checkpoint's method that its way of speaking reads, such as ILQL's `tilt`. Raises InputError for what is no
+    checkpoint of a policy, and for settings that its method has not.
     """
     folder = _chosen(Path(folder))
     who = of_checkpoint(folder)
     if who is None:
         raise InputError(f"{folder}: no checkpoint of a policy is there (burnish.json, its weights). Is it another's?")
-    network = headed_in(folder, corpora.resolve(base or who.base), name=who.model, dtype=dtype)
+    network = headed_in(folder, corpora.resolve(base or who.base), name=who.model, dtype=dtype, device=device)
     return EngineSampler(network.policy, read=reading(network, changes), checkpoint_id=folder.name)
 
 

@@ -44,6 +44,8 @@ class StudioSettings:
     """Models that the playground and live samples may use: names or folders."""
     weights: Weights = "as-is"
     """What the playground's models decode with; live samples are drawn with the models' own weights."""
+    device: str = "cpu"
+    """Where models compute: cpu, cuda, or cuda:1 for the second GPU."""
     mask_key: bytes = field(default=b"", repr=False)
     """Key of the placeholders that take the place of personal data in what people write; empty: nothing is masked."""
     mask_engines: tuple[Finder, ...] = ()

@@ -24,7 +24,7 @@ def offered(studio: Studio) -> list[Speaker]:
 def answers_of(studio: Studio) -> Answering:
     """Return the one room full of models of this process."""
     if "answer" not in studio.services:
-        made = Answers(weights=studio.settings.weights)
+        made = Answers(weights=studio.settings.weights, device=studio.settings.device)
         studio.services.setdefault("answer", made)  # of two threads that come at once, the first one's counts
     found: Answering = studio.services["answer"]
     return found
