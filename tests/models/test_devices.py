@@ -272,7 +272,6 @@ def test_the_general_path_draws(tiny_folder):
     assert here == there
 
 
-@pytest.mark.xfail(strict=True, reason="models.engine lays its prompts out on the processor", raises=RuntimeError)
 def test_the_engine_draws(tiny_folder):
     sampled = Sampling(temperature=0.8, top_p=0.9, max_new_tokens=8)
 

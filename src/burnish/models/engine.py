@@ -262,7 +262,7 @@ class Engine:
                     break
                 groups.append(group)
         decoder = self.decoder
-        packed = pack([group.prompt for group in groups], [[] for _ in groups]).once
+        packed = pack([group.prompt for group in groups], [[] for _ in groups]).once.on(self.cache.lengths_R.device)
         layout = packed.layout
         attention = _Keeping(PackedAttention(decoder.shape, layout, decoder.dtype))
         adapter = self.adapters[head.adapter] if head.adapter is not None else None
