@@ -99,7 +99,7 @@ class Engine:
         self.cache = Cache(decoder.shape, rows, decoder.dtype, device)
         self.adapters: dict[str, Adapter | None] = {}
         self.waiting: deque[_Group] = deque()
-        self.in_order = True
+        self.in_order = True  # those that wait: longest first
         self.active: list[_Row] = []
         self.requests: dict[int, Request] = {}
         self.next_number = 0
