@@ -114,7 +114,7 @@ def test_what_must_be_mended_is_told_and_ends_in_2(machine, here, said, at, caps
     ("machine", "here", "said"),
     [
         (QUIET, replace(HERE, fetched={"minilm": False, "ratings": True}), "or: burnish fetch minilm"),
-        (replace(QUIET, speed=replace(QUIET.speed, gpu=Gpu("cuda", "H100", 80 * GIB))), HERE, "GPU: H100 is there"),
+        (replace(QUIET, speed=replace(QUIET.speed, gpu=Gpu("cuda", "H100", 80 * GIB))), HERE, "device=cuda"),
         (
             replace(QUIET, speed=Speed((Rate("float32", 1, 512, 20.0), Rate("bfloat16", 1, 512, 4.0)))),
             HERE,

@@ -173,7 +173,8 @@ def notes_of(machine: Machine, here: Here) -> Iterator[str]:
     if full and half and half < full:
         yield "bfloat16: this processor has no fast products of it, so a run takes two to three times as long."
     if machine.speed.gpu is not None:
-        yield f"GPU: {machine.speed.gpu.name} is there; `burnish run` computes on the processor."
+        asked = " unless you set device=cuda (not measured yet)" if machine.speed.gpu.kind == "cuda" else ""
+        yield f"GPU: {machine.speed.gpu.name} is there; `burnish run` computes on the processor{asked}."
     lacking = [name for name, is_here in here.fetched.items() if not is_here]
     if lacking:
         yield f"not fetched: {', '.join(lacking)}. `burnish run` does it, or: burnish fetch {' '.join(lacking)}"
