@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from burnish.bench import ours, plan
+from burnish.bench import ours, plan, sampling
 from burnish.bench.depth import cut
 from burnish.errors import InputError
 
@@ -38,6 +38,15 @@ def test_completions_run_to_their_limits(tiny_folder):
     step = ours.WORKS["mixed"](job("mixed", tiny_folder))
     assert step({"prompts": ["a", "b"], "limits": [3, 7], "n": 2})["tokens"] == 2 * 3 + 2 * 7
     assert step({"prompts": ["a", "b"], "limits": [5, 5], "n": 1})["tokens"] == 10
+
+
+def test_weights_of_8_bits_are_taken_where_asked_for(tiny_folder, monkeypatch):
+    asked = []
+    sampler = sampling.EngineSampler
+    monkeypatch.setattr(sampling, "EngineSampler", lambda policy, *, weights: asked.append(weights) or sampler(policy))
+    for more in ({}, {"weights": "int8"}):
+        ours.WORKS["generate"](job("generate", tiny_folder, **more))
+    assert asked == ["as-is", "int8"]
 
 
 def test_endless_grpo_draws_every_token(tiny_folder):

@@ -50,6 +50,13 @@ def test_each_shape_has_its_line():
     assert lines[-1].startswith("| generate, batch 16 |")
 
 
+def test_another_way_of_ours_has_its_own_line():
+    also = {"also": {"int8 weights": {**SHAPES["16"], "ratio": 6.0}}}
+    lines = page.table({"generate": found("generate", shapes={"1": {**SHAPES["16"], **also}})}).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| generate, batch 1", "| generate, batch 1, int8 weights"]
+    assert "**6.0**" in lines[-1]
+
+
 def test_the_page_tells_command_machine_and_versions():
     text = page.page({"grpo": found("grpo"), "growth": GROWTH})
     assert "`burnish bench grpo` | 3 | 371 | 0.1 | 2025-01-02" in text

@@ -111,4 +111,49 @@ def test_continuous_batching_is_tried_in_one_number_format(tmp_path, dtypes, lab
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     options = Options(peer="transformers", peer_dtypes=dtypes, peers=tmp_path)
     found = [label for label, _ in run._jobs(run.plan.bench("generate"), tmp_path, options)]
-    assert found == ["burnish", *(f"transformers {label}" for label in labels)]
+    others = ["burnish, int8 weights"] if options.dtype == "bfloat16" else []
+    assert found == ["burnish", *others, *(f"transformers {label}" for label in labels)]
+
+
+def test_weights_of_8_bits_take_the_place_of_bfloat16_alone(tmp_path):
+    generate = run.plan.bench("generate")
+    (_, ours), (label, other) = run._jobs(generate, tmp_path, Options())
+    assert label == "burnish, int8 weights"
+    assert other[1] == {**ours[1], "weights": "int8"}
+    assert [label for label, _ in run._jobs(generate, tmp_path, Options(dtype="float32"))] == ["burnish"]
+
+
+@pytest.fixture
+def another_way(monkeypatch, made_up):
+    """Ours has another way for one row, twice as fast; returns where its job may be changed."""
+    job = {"seconds": 1.0}
+
+    def jobs(bench, folder, options):
+        yield "burnish", (FAKE, {"seconds": 2.0}, None)
+        yield "burnish, int8 weights", (FAKE, job, None)
+        yield "transformers bfloat16", (FAKE, {"seconds": 8.0}, None)
+
+    monkeypatch.setattr(run, "_jobs", jobs)
+    return made_up, job
+
+
+def test_another_way_of_ours_stands_beside_the_same_peers_in_its_own_shapes(another_way):
+    model, _ = another_way
+    found = measure("generate", Options(peer="transformers", repeats=2, model=model))
+    assert found["shapes"]["1"]["ratio"] == 4.0
+    other = found["shapes"]["1"]["also"]["int8 weights"]
+    assert other["ratio"] == 8.0
+    assert other["ours"]["what"] == "burnish, int8 weights"
+    assert len(other["ours"]["seconds"]) == 2
+    assert other["peer"] == found["shapes"]["1"]["peer"]
+    assert "also" not in found["shapes"]["64"]
+    assert found["peer"]["what"] == "transformers bfloat16"
+
+
+def test_another_way_that_is_not_possible_is_said_and_left_out(another_way, capsys):
+    model, job = another_way
+    job["dies"] = "working"
+    found = measure("generate", Options(peer="transformers", repeats=1, model=model))
+    assert found["shapes"]["1"]["ratio"] == 4.0
+    assert "also" not in found["shapes"]["1"]
+    assert "without burnish, int8 weights, which is not possible here" in capsys.readouterr().err

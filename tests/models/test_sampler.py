@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from burnish.errors import InputError
+from burnish.errors import InputError, StoppedOnRequest
 from burnish.maths.batch import length_mask
 from burnish.models import sampler
 from burnish.models.policy import Policy
@@ -147,6 +147,24 @@ def test_a_completion_that_reaches_the_limit_is_truncated_and_says_so(policy):
         for completion in group:
             assert len(completion.token_ids) == 5
             assert completion.finish_reason is FinishReason.LENGTH
+
+
+@pytest.mark.parametrize("path", ["own", "general"])
+def test_each_completion_that_ends_is_told_of_and_what_that_raises_ends_them_all(policy, monkeypatch, path):
+    if path == "general":
+        monkeypatch.setattr(Policy, "decoder", None)
+    policy.end_ids, told = OFTEN, []
+    EngineSampler(policy, rows=3, ended=lambda: told.append(1)).sample(PROMPTS, SAMPLING, n=5)
+    assert len(told) == 5 * len(PROMPTS)
+
+    def enough():
+        told.append(1)
+        raise StoppedOnRequest("enough")
+
+    told.clear()
+    with pytest.raises(StoppedOnRequest, match="enough"):
+        EngineSampler(policy, rows=3, ended=enough).sample(PROMPTS, SAMPLING, n=5)
+    assert len(told) == 1
 
 
 def test_an_end_at_the_very_limit_is_an_end(policy):

@@ -81,12 +81,19 @@ def alternate(
     children: Mapping[str, Child],
     turns: Sequence[Mapping[str, Any]],
     *,
+    takes_part: Callable[[str, Mapping[str, Any]], bool] = lambda name, turn: True,
     done: Callable[[str, dict[str, Any]], None] = lambda name, found: None,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return what each child measured, turn by turn: for each turn one child after the other, never two at once."""
+    """Return what each child measured, turn by turn: for each turn one child after the other, never two at once.
+
+    takes_part: whether a child takes this turn; of others it has an empty answer.
+    """
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in children}
     for turn in turns:
         for name, child in children.items():
+            if not takes_part(name, turn):
+                found[name].append({})
+                continue
             measured = child.ask(turn)
             found[name].append(measured)
             done(name, measured)

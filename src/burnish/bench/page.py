@@ -101,6 +101,8 @@ def rows(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
         if shapes := found.get("shapes"):
             for shape, each in shapes.items():
                 yield Row(f"{name}, batch {shape}", each, None)
+                for way, other in each.get("also", {}).items():
+                    yield Row(f"{name}, batch {shape}, {way}", other, None)
         else:
             yield Row(found["summary"], found, found.get("peak_share"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files as resources
 from typing import Any
 
@@ -23,6 +23,18 @@ TOPICS_OF_GRPO = 8
 
 
 @dataclass(frozen=True)
+class Also:
+    """Another way in which burnish does what a bench measures: faster somewhere, and not the same thing."""
+
+    job: Mapping[str, Any]
+    """What its job has beside that of burnish."""
+    shapes: Sequence[str]
+    """The only turns it takes part in."""
+    dtype: str
+    """The number format it is another way for."""
+
+
+@dataclass(frozen=True)
 class Bench:
     """One thing that is measured."""
 
@@ -37,6 +49,8 @@ class Bench:
     """Both sides draw equally many tokens, so the time of a token is compared."""
     trains: bool = False
     """Has a reference formula: its share of the peak is told."""
+    also: Mapping[str, Also] = field(default_factory=dict)
+    """Other ways in which burnish does the same, by name; each is a side of its own."""
 
 
 _ONE: Sequence[Mapping[str, Any]] = ({},)
@@ -49,6 +63,7 @@ BENCHES: Mapping[str, Bench] = {
             "transformers",
             {"hf_generate": ({"mode": "generate"}, {"mode": "continuous", "one_dtype": True})},
             same_tokens=True,
+            also={"int8 weights": Also({"weights": "int8"}, ("1",), "bfloat16")},
         ),
         Bench(
             "mixed",

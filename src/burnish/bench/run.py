@@ -85,39 +85,53 @@ def measure(name: str, options: Options) -> dict[str, Any]:
 def _side_by_side(bench: plan.Bench, folder: Path, options: Options) -> dict[str, Any]:
     machine = results.machine()
     jobs = dict(_jobs(bench, folder, options))
+    shapes = {f"burnish, {name}": also.shapes for name, also in bench.also.items()}
+
+    def takes_part(label: str, turn: Mapping[str, Any]) -> bool:
+        return label not in shapes or turn["shape"] in shapes[label]
+
     turns = plan.turns(bench.name) * options.repeats
     with contextlib.ExitStack() as open_children:
         children = {}
         for label, (command, job, environment) in jobs.items():
             progress.say(f"{bench.name}: loading and warming up {label}")
-            child = children[label] = Child(label, command, job, environment=environment)
-            open_children.callback(child.close)
-            for turn in plan.warm_up(bench.name):
-                child.ask(turn)
+            try:
+                child = Child(label, command, job, environment=environment)
+                open_children.callback(child.close)
+                for turn in plan.warm_up(bench.name):
+                    if takes_part(label, turn):
+                        child.ask(turn)
+            except InputError as error:
+                if label not in shapes:
+                    raise
+                progress.say(f"{bench.name}: without {label}, which is not possible here. {error}")
+                continue
+            children[label] = child
         ours = children["burnish"]
         rates = [ours.ask({"rate": True})["matrix_gflops"]]
-        with progress.bar(len(turns) * len(children), f"measuring {bench.name}", "steps") as bar:
+        steps = sum(takes_part(label, turn) for turn in turns for label in children)
+        with progress.bar(steps, f"measuring {bench.name}", "steps") as bar:
             found = alternate(
-                children, turns, done=lambda label, each: bar.advance(1, f"{label}: {each['seconds']:.2f} s")
+                children,
+                turns,
+                takes_part=takes_part,
+                done=lambda label, each: bar.advance(1, f"{label}: {each['seconds']:.2f} s"),
             )
         rates.append(ours.ask({"rate": True})["matrix_gflops"])
         machine["threads"] = {label: child.facts["threads"] for label, child in children.items()}
         machine["versions"] = {label: child.facts["versions"] for label, child in children.items()}
     gflops = sum(rates) / len(rates)
-    shapes = list(dict.fromkeys(turn["shape"] for turn in turns))
-    by_shape = {}
-    for shape in shapes:
-        rows = [i for i, turn in enumerate(turns) if turn["shape"] == shape]
-        sides = {label: results.summary(label, [steps[i] for i in rows]) for label, steps in found.items()}
-        mine = sides.pop("burnish")
-        by_shape[shape] = results.compared(mine, list(sides.values()), same_tokens=bench.same_tokens)
+    by_shape = {
+        shape: _compared(bench, [i for i, turn in enumerate(turns) if turn["shape"] == shape], found)
+        for shape in dict.fromkeys(turn["shape"] for turn in turns)
+    }
     share: dict[str, Any] = {"peak_share": None, "peak_share_parts": {}}
     if bench.trains:
         size = Size.of(json.loads((folder / "config.json").read_text("utf-8")))
         share["peak_share"], share["peak_share_parts"] = results.peak_share(bench.name, size, found["burnish"], gflops)
-    more = {"shapes": by_shape} if len(shapes) > 1 else {}
+    more = {"shapes": by_shape} if len(by_shape) > 1 else {}
     return {
-        **by_shape[shapes[-1]],
+        **by_shape[turns[-1]["shape"]],
         **share,
         **more,
         "matrix_gflops": {"mean": gflops, "all": rates},
@@ -125,12 +139,30 @@ def _side_by_side(bench: plan.Bench, folder: Path, options: Options) -> dict[str
     }
 
 
+def _compared(
+    bench: plan.Bench, rows: Sequence[int], found: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """Return burnish beside the peers in these turns; "also" holds burnish's other ways, each beside the same peers."""
+    asked = {label: [steps[i] for i in rows] for label, steps in found.items()}
+    sides = {label: results.summary(label, steps) for label, steps in asked.items() if all(steps)}
+    mine = sides.pop("burnish")
+    others = {name: sides.pop(f"burnish, {name}") for name in bench.also if f"burnish, {name}" in sides}
+    peers = list(sides.values())
+    compared = {name: results.compared(side, peers, same_tokens=bench.same_tokens) for name, side in others.items()}
+    more = {"also": compared} if compared else {}
+    return {**results.compared(mine, peers, same_tokens=bench.same_tokens), **more}
+
+
 def _jobs(
     bench: plan.Bench, folder: Path, options: Options
 ) -> Iterator[tuple[str, tuple[Sequence[str], dict[str, Any], Mapping[str, str]]]]:
     """Yield (label, (command, job, environment)) of every side, ours first."""
     job = {**plan.job(bench.name), "model": str(folder.absolute())}
-    yield "burnish", (OURS, {**job, "dtype": options.dtype}, os.environ)
+    ours = {**job, "dtype": options.dtype}
+    yield "burnish", (OURS, ours, os.environ)
+    for name, also in bench.also.items():
+        if also.dtype == options.dtype:
+            yield f"burnish, {name}", (OURS, {**ours, **also.job}, os.environ)
     if not options.peer:
         return
     command = (str(python_of(options.peers)), str(CHILD))

@@ -25,7 +25,7 @@ def sampled(job: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[str, A
     """Return a step that answers {"prompts", "limits", "n"}: n completions of a prompt, `limits` tokens each."""
     policy = load(job)
     policy.end_ids = frozenset()  # every completion runs to its limit, so that both sides draw equally many tokens
-    sampler = EngineSampler(policy)
+    sampler = EngineSampler(policy, weights=job.get("weights", "as-is"))
     done = [0]
 
     def step(turn: Mapping[str, Any]) -> dict[str, Any]:

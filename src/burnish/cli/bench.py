@@ -31,7 +31,8 @@ of a token), "ours" and "peer" (each with median, min, max, seconds, tokens_per_
 peak_memory_gib), "peers" (every variant that was tried; the fastest is "peer"),
 "memory_ratio", "peak_share" (of the measured rate of a 2048^3 product; null where nothing
 trains), "machine". generate has "shapes" too, one for each batch; its "ratio", "ours" and
-"peer" are those of the largest batch.
+"peer" are those of the largest batch. Batch 1 has "also": burnish with weights of 8 bits
+beside the same peers, which is faster and draws from slightly other probabilities.
 
 The peers live in an environment of their own: `make peers`.
 

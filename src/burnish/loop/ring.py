@@ -35,7 +35,6 @@ from burnish.rewards.learned import AskedOnce, LearnedRating
 from burnish.rewards.on_topic import StaysOnTopic
 
 FEW_SIGNALS = 100  # below which a reward model is hardly better than chance, whatever else is right
-AT_ONCE = 32  # test prompts sampled between two moves of the bar
 
 
 class Ring:
@@ -237,16 +236,16 @@ class Ring:
         trained = checkpoint is not None
         name = checkpoint.name if checkpoint else None
         rows = self.recipe.sampling.together or None
-        sampler = EngineSampler(policy, adapter=trained, checkpoint_id=name, rows=rows)
         prompts, count = self.prompts["test"], self.recipe.evaluation.samples
-        seed = seed_of(self.recipe.seed, "test")  # the same on both sides
-        groups = []
-        with progress.bar(len(prompts), f"sampling test prompts {side}", "prompts") as bar:
-            for start in range(0, len(prompts), AT_ONCE):
-                part = prompts[start : start + AT_ONCE]
-                groups.extend(sampler.sample(part, sampling, n=count, seed=seed, run=side))
-                bar.advance(len(part))
+        with progress.bar(len(prompts) * count, f"sampling test prompts {side}", "texts") as bar:
+
+            def ended() -> None:
+                bar.advance(1)
                 self._check_stop(False)
+
+            # all at once: where one has ended the next takes its place, and no batch waits for its longest
+            sampler = EngineSampler(policy, adapter=trained, checkpoint_id=name, rows=rows, ended=ended)
+            groups = sampler.sample(prompts, sampling, n=count, seed=seed_of(self.recipe.seed, "test"), run=side)
         what = f"measuring test prompts {side}"
         found = measure.likelihood(policy, prompts, groups, sampling.temperature, what, adapter=trained)
         measure.write(self.path / "samples" / f"{side}.jsonl", groups, found)

@@ -39,11 +39,13 @@ class EngineSampler:
         checkpoint_id: str | None = None,
         rows: int | None = None,
         stopped: Callable[[], bool] | None = None,
+        ended: Callable[[], None] | None = None,
         read: Callable[[Tensor], Tensor] | None = None,
         weights: Weights = "as-is",
     ) -> None:
         """rows: completions decoded together at most, whatever memory is free; None: as many as fit, up to `ROWS`.
-        stopped: asked after every token; once it says yes, what was asked for ends with StoppedOnRequest. read: final
+        stopped: asked after every token; once it says yes, what was asked for ends with StoppedOnRequest. ended: called
+        whenever one of many completions has ended; what it raises ends them all. read: final
         states (B, H) -> (B, V), what the next token is drawn from in place of the policy's logits. weights: "int8" is
         faster for one completion at a time and slower for more than eight; what is drawn so has other log-probs than
         the policy, and its `model` says so. Where that cannot be, sampling raises InputError.
@@ -54,6 +56,7 @@ class EngineSampler:
         self.read = read
         self.rows = rows
         self.stopped = stopped
+        self.ended = ended
         self.weights = weights
         self.adapter = adapter
         self.checkpoint_id = checkpoint_id
@@ -129,6 +132,8 @@ class EngineSampler:
                     engine.cancel(each.request)
                     each = replace(each, finish=FinishReason.STOP)
             drawn[each.request].append(each)
+            if each.finish is not None and self.ended is not None:
+                self.ended()
         return [drawn[number] for number in numbers]
 
     def _stops(self, tokens: Sequence[int], sampling: Sampling) -> bool:
