@@ -199,7 +199,7 @@ def bars(sides: Sequence[Row]) -> Figure:
             )  # fmt: skip
             axes.text(1.012, place + 0.18, row.found["peer"]["what"], va="center", fontsize=8.5, color=look.MUTED)
         axes.set_yticks(range(len(sides)), [_folded(row.work) for row in reversed(sides)])
-        axes.set(xlim=(0, max(1.45, *(1.3 / row.found["ratio"] for row in sides))), xlabel="time, the peer's = 1")
+        axes.set(xlim=(0, max(1.75, *(1.3 / row.found["ratio"] for row in sides))), xlabel="time, the peer's = 1")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     return figure
 

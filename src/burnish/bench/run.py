@@ -18,6 +18,7 @@ from burnish.bench import plan, results
 from burnish.bench.drive import Child, alternate
 from burnish.bench.flops import Size
 from burnish.errors import InputError
+from burnish.machine import spinning
 
 SCHEMA = 1
 DTYPES = ("bfloat16", "float32")
@@ -167,6 +168,8 @@ def _jobs(
         return
     command = (str(python_of(options.peers)), str(CHILD))
     around = {name: value for name, value in os.environ.items() if name not in NOT_FOR_PEERS}
+    if spinning.is_ours():
+        around.pop(spinning.NAME, None)
     around |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     for script, variants in bench.scripts.items():
         for variant in variants:

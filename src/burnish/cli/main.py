@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Protocol, cast
 
 import burnish
 from burnish.errors import InputError, StoppedOnRequest, nearest
+from burnish.machine import spinning
 
 VERBS = {
     "run": "the whole loop: feedback in, a better model and an honest report out",
@@ -94,10 +95,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit status of one command."""
-    if "OMP_WAIT_POLICY" not in os.environ:
-        # Threads that wait for each other give way soon: beside another busy process a long spin costs several times
-        # what it saves, on a quiet machine a short one costs nothing. Read by libgomp when torch is first imported.
-        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    spinning.choose()
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
