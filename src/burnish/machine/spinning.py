@@ -1,9 +1,9 @@
 """How long OpenMP's threads wait for each other awake before they sleep: decided before torch is first imported.
 
 To sleep and be woken takes tens of microseconds, as long as a small product: where the cores are free, threads that
-stay awake between products decode 16 rows a quarter faster. Where another process wants the core, one that stays awake
-takes it from the thread it waits for, and everything takes several times as long (docs/log.md). libgomp reads the
-number when it is loaded; other builds of OpenMP pass it over.
+stay awake between products take a seventh less time to sample and to train. Where another process wants the core, one
+that stays awake takes it from the thread it waits for, and everything takes several times as long (docs/log.md).
+libgomp reads the number when it is loaded; other builds of OpenMP pass it over.
 """
 
 from __future__ import annotations
